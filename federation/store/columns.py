@@ -45,8 +45,9 @@ from federation.protocol.errors import CorruptError, MalformedError, NotFoundErr
 if TYPE_CHECKING:  # who only shows keys loads no SQL
     from sqlalchemy import Connection, Table
 
-    from federation.store.database import Connections, Database, Head, StoredRow
+    from federation.store.database import Connections, Database, Head
     from federation.store.exchange_log import GroupTransaction
+    from federation.store.prepared import StoredRow
 
 VERSION = 1
 """First byte of each sealed value: AES-256-GCM with a 12-byte nonce."""

@@ -9,24 +9,19 @@ appendix A (error codes), DESIGN section 6.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from sqlalchemy import (
     URL,
     Connection,
-    Dialect,
     Engine,
-    RowMapping,
-    Select,
     Table,
     bindparam,
     create_engine,
@@ -53,6 +48,7 @@ from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
 from federation.store.columns import KEY_FILE, BodyKeys, DataKeys
+from federation.store.prepared import KeptConnections, RowKey, StoredRow, change_rows, read_row, read_rows
 from federation.store.tables import COUNTER, DEAD_BODY_KEY, MESSAGE_BODY
 
 RECENT_NODES = 1024
@@ -163,18 +159,13 @@ class GrowingTree:
         self.open_tiles[level].append(root)
 
 
-NewRow: TypeAlias = Mapping[str, Any]
-RowKey: TypeAlias = tuple[str | int | bool, ...]
-
-StoredRow: TypeAlias = RowMapping | NewRow
-"""A row by column name, as stored or about to be; turned into a value before it leaves this floor."""
-
 _LOCK_SECONDS = 10
 _WRITER_POOL: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "hide_parameters": True}
 _READER_POOL: dict[str, Any] = {
     "poolclass": QueuePool, "pool_size": 8, "max_overflow": 8, "isolation_level": "AUTOCOMMIT",
     "skip_autocommit_rollback": True, "hide_parameters": True,
 }  # fmt: skip
+_SPARE_READERS = 8  # half of a pool, so that who waits for a connection gets one of the others
 _WAL_PAGES = 8_192  # 32 MiB: leaf subjects are random, so many groups touch the same pages before they move
 _WRITER_CACHE_KIB = 32_768
 _SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
@@ -182,6 +173,7 @@ _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _POSTGRES_BUSY = ("55P03", "40001", "40P01", "57014")
 _KEY_FILE = select(COUNTER.c.value).where(COUNTER.c.name == KEY_FILE)
 _NAME_KEY_FILE = update(COUNTER).where(COUNTER.c.name == KEY_FILE).values(value=bindparam("to"))
+_DEAD_KEYS = select(DEAD_BODY_KEY.c.key_id)
 _FORGET_KEY = delete(DEAD_BODY_KEY).where(DEAD_BODY_KEY.c.key_id == bindparam("dead"))
 
 
@@ -210,8 +202,8 @@ class Connections:
 
     def __init__(self, writer: Engine, reader: Engine) -> None:
         """Takes two engines; the same one twice when all connections are one (SQLite in memory)."""
-        self._writer = writer
-        self._reader = reader
+        self._writer = KeptConnections(writer, most=0 if reader is writer else 1)
+        self._reader = self._writer if reader is writer else KeptConnections(reader, most=_SPARE_READERS)
         self._lock = threading.RLock()
         self._open: Connection | None = None
 
@@ -220,14 +212,14 @@ class Connections:
         """Sees what is committed; raises STORE_BUSY, STORE_FULL, STORE_DOWN, STORE_DAMAGED, STORE_FAULT."""
         with _translated():
             if self._reader is not self._writer:
-                with self._reader.connect() as connection:
+                with self._reader.borrowed() as connection:
                     yield connection
                 return
             with self._lock:
                 if self._open is not None:
                     yield self._open
                     return
-                with self._reader.connect() as connection:
+                with self._reader.borrowed() as connection:
                     yield connection
 
     @contextmanager
@@ -237,7 +229,7 @@ class Connections:
             if self._open is not None:
                 raise CorruptError("STORE_FAULT", "expected one transaction at a time, got one inside another")
             try:
-                with self._writer.begin() as connection:
+                with self._writer.borrowed() as connection, connection.begin():
                     self._open = connection
                     yield connection
             finally:
@@ -245,8 +237,8 @@ class Connections:
 
     def empty_log(self) -> bool:
         """Brings SQLite's log of recent writes into the file; False while another connection still reads of it."""
-        with self._lock, _translated(), contextlib.closing(self._writer.raw_connection()) as connection:
-            cursor = connection.cursor()
+        with self._lock, _translated(), self._writer.borrowed() as connection:
+            cursor = connection.connection.cursor()
             try:
                 cursor.execute("PRAGMA busy_timeout=0")  # a writer must not wait here for whoever reads
                 (busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -256,8 +248,8 @@ class Connections:
 
     def close(self) -> None:
         with self._lock:
-            self._reader.dispose()
-            self._writer.dispose()
+            self._reader.close()
+            self._writer.close()
 
 
 class Database(Connections):
@@ -284,7 +276,7 @@ class Database(Connections):
     @property
     def is_postgresql(self) -> bool:
         """True when several processes may write, so that the head row must be locked by name."""
-        return self._writer.dialect.name == "postgresql"
+        return self._writer.engine.dialect.name == "postgresql"
 
     def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> AbstractContextManager[Connection]:
         """A connection that sees what is committed; raises what `reading` does."""
@@ -316,7 +308,7 @@ class Database(Connections):
         seen = self._erasures
         is_off = self._destroy_dead_keys()
         if self.is_postgresql:
-            with _translated(), self._reader.connect() as connection:
+            with _translated(), self._reader.borrowed() as connection:
                 connection.exec_driver_sql("VACUUM message_body, record, record_version")
         else:
             is_off = self.empty_log() and is_off
@@ -333,11 +325,11 @@ class Database(Connections):
         """Destroys the keys of what was erased, then forgets their ids; True once they are off the disk."""
         self.body_keys.require_named(self.find_counter(KEY_FILE))
         with self.reading() as connection:
-            dead = list(connection.execute(select(DEAD_BODY_KEY.c.key_id)).scalars())
+            dead = [row["key_id"] for row in read_rows(connection, _DEAD_KEYS)]
         is_off = self.body_keys.destroy(dead)
         if dead:
             with self.writing() as connection:
-                connection.execute(_FORGET_KEY, [{"dead": key_id} for key_id in dead])
+                change_rows(connection, _FORGET_KEY, [{"dead": key_id} for key_id in dead])
         return is_off
 
     def close(self) -> None:
@@ -434,34 +426,6 @@ def _named_key_file(connection: Connection) -> int:
     if migrate.find_revision(connection) is None:
         return 0
     return int(connection.execute(_KEY_FILE).scalar() or 0)
-
-
-def read_row(connection: Connection, table: Table, key: RowKey) -> StoredRow | None:
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, sqlite3.Connection):
-        parameters = {f"key{position}": value for position, value in enumerate(key)}
-        return connection.execute(_select_by_key(table), parameters).mappings().first()
-    text, columns = _sqlite_select(table, connection.dialect)
-    values = driver.execute(text, key).fetchone()
-    if values is None:
-        return None
-    return {name: read(value) if read else value for (name, read), value in zip(columns, values, strict=True)}
-
-
-@lru_cache
-def _sqlite_select(table: Table, dialect: Dialect) -> tuple[str, Sequence[tuple[str, Callable[[Any], Any] | None]]]:
-    """Plain text: going through SQLAlchemy takes three times as long as the read itself."""
-    names = ", ".join(column.name for column in table.columns)
-    key = " AND ".join(f"{column.name} = ?" for column in table.primary_key.columns)
-    columns = [(each.name, each.type.dialect_impl(dialect).result_processor(dialect, None)) for each in table.columns]
-    return f"SELECT {names} FROM {table.name} WHERE {key}", columns  # noqa: S608  # our own names
-
-
-@lru_cache
-def _select_by_key(table: Table) -> Select[Any]:
-    """Builds each statement once, so that SQLAlchemy finds it compiled."""
-    columns = enumerate(table.primary_key.columns)
-    return select(table).where(*(column == bindparam(f"key{position}") for position, column in columns))
 
 
 def _parse_url(url: str, folder: Path | None) -> URL:

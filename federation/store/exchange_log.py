@@ -11,15 +11,15 @@ be functions of their transaction, since they may run more than once. Source: DE
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
-from operator import itemgetter
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Date, Executable, Insert, Table, bindparam, select, text, update
+from sqlalchemy import Connection, Table, bindparam, or_, select, text, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
@@ -42,7 +42,7 @@ from federation.store.columns import (
     to_millis,
     weigh_counter,
 )
-from federation.store.database import Database, GrowingTree, Head, NewRow, RowKey, StoredRow, read_row
+from federation.store.database import Database, GrowingTree, Head
 from federation.store.log_reader import (
     CheckpointRow,
     check_log,
@@ -62,14 +62,22 @@ from federation.store.log_reader import (
     read_head,
     read_leaf,
 )
+from federation.store.prepared import (
+    Change,
+    NewRow,
+    RowKey,
+    StoredRow,
+    change_rows,
+    insert_rows,
+    read_row,
+    read_rows,
+    read_value,
+)
 from federation.store.tables import COUNTER, DEAD_BODY_KEY, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE
-
-NewTuple: TypeAlias = tuple[Any, ...]
-"""The values of a row in the order of its columns, as SQLite's driver takes them."""
 
 _MAX_COUNTERS = 4096
 _COUNTER = select(COUNTER.c.value).where(COUNTER.c.name == bindparam("name"))
-_SUMS = select(COUNTER.c.name, COUNTER.c.value).where(COUNTER.c.name.in_((MARK, TOTAL, COUNTED)))
+_SUMS = select(COUNTER.c.name, COUNTER.c.value).where(or_(*(COUNTER.c.name == name for name in (MARK, TOTAL, COUNTED))))
 _SET_COUNTER = update(COUNTER).where(COUNTER.c.name == bindparam("at")).values(value=bindparam("to"))
 _PUT_COUNTER = text(
     "INSERT INTO counter (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -109,7 +117,7 @@ class GroupTransaction:
         self._leaves: dict[tuple[str, bytes], int] = {}
         self._entries: list[bytes] = []
         self._rows: dict[Table, dict[RowKey, NewRow]] = {}
-        self._changes: dict[Executable, list[NewRow]] = {}
+        self._changes: dict[Change, list[NewRow]] = {}
         self._changed: dict[Table, set[RowKey]] = {}
         self._claims: set[tuple[str | int, ...]] = set()
         self._counters = dict(counters)
@@ -160,7 +168,7 @@ class GroupTransaction:
         """The value of a named counter, 0 when it was never set."""
         value = self._counters.get(name)
         if value is None:
-            value = self._connection.execute(_COUNTER, {"name": name}).scalar()
+            value = read_value(self._connection, _COUNTER, {"name": name})
             if value is None:
                 self._new_counters.add(name)
                 value = 0
@@ -216,7 +224,7 @@ class GroupTransaction:
         rows[key] = row
         self.is_changed = True
 
-    def change_rows(self, statement: Executable, table: Table, changes: Sequence[tuple[RowKey, NewRow]]) -> None:
+    def change_rows(self, statement: Change, table: Table, changes: Sequence[tuple[RowKey, NewRow]]) -> None:
         """Adds one execution of a prepared statement for each row's key and parameters, after all new rows."""
         self._changes.setdefault(statement, []).extend(parameters for _, parameters in changes)
         self._changed.setdefault(table, set()).update(key for key, _ in changes)
@@ -253,9 +261,9 @@ class GroupTransaction:
         self._write_counters()
         if self._leaves:
             row = {"size": head.size, "root": head.root, "time_millis": to_millis(now)}
-            _insert(self._connection, LOG_CHECKPOINT, [row])
+            insert_rows(self._connection, LOG_CHECKPOINT, [row])
         values = {"expected": epoch, "next": epoch + 1, "new_size": head.size, "new_root": head.root}
-        if self._connection.execute(_SET_HEAD, {**values, "new_edge": head.edge}).rowcount != 1:
+        if change_rows(self._connection, _SET_HEAD, [{**values, "new_edge": head.edge}]) != 1:
             raise CorruptError("LOG_HEAD", "the head changed under its lock")
         return head
 
@@ -269,11 +277,11 @@ class GroupTransaction:
         self._write_leaves()
         for table, rows in self._rows.items():
             if rows:
-                _insert(self._connection, table, list(rows.values()))
+                insert_rows(self._connection, table, list(rows.values()))
         self._rows.clear()
         changes, self._changes, self._changed = self._changes, {}, {}
         for statement, parameters in changes.items():
-            self._connection.execute(statement, parameters)
+            change_rows(self._connection, statement, parameters)
 
     def _write_leaves(self) -> None:
         written = self._written_leaves
@@ -282,14 +290,14 @@ class GroupTransaction:
                 {"leaf_index": index, "kind": kind, "subject": subject, "entry": self._entries[index - self._first]}
                 for (kind, subject), index in islice(self._leaves.items(), written, None)
             ]
-            _insert(self._connection, LOG_LEAF, rows)
+            insert_rows(self._connection, LOG_LEAF, rows)
             self._written_leaves = len(self._entries)
         if self._tree.full_tiles:
             tiles = [
                 {"level": tile.level, "n": tile.n, "root": tile.root, "hashes": tile.hashes}
                 for tile in self._tree.full_tiles
             ]
-            _insert(self._connection, LOG_TILE, tiles)
+            insert_rows(self._connection, LOG_TILE, tiles)
             self._tree.full_tiles.clear()
 
     def _sum_counters(self) -> None:
@@ -306,9 +314,10 @@ class GroupTransaction:
         old = self._changed_counters.keys() - self._new_counters
         if new:
             rows = [{"name": name, "value": self._counters[name]} for name in sorted(new)]
-            _insert(self._connection, COUNTER, rows)
+            insert_rows(self._connection, COUNTER, rows)
         if old:
-            self._connection.execute(_SET_COUNTER, [{"at": name, "to": self._counters[name]} for name in sorted(old)])
+            rows = [{"at": name, "to": self._counters[name]} for name in sorted(old)]
+            change_rows(self._connection, _SET_COUNTER, rows)
 
 
 def note_apart(connection: Connection, keys: DataKeys, *, added: Iterable[Mark], removed: Iterable[Mark] = ()) -> None:
@@ -318,7 +327,7 @@ def note_apart(connection: Connection, keys: DataKeys, *, added: Iterable[Mark],
     """
 
     def find(name: str) -> int:
-        return connection.execute(_COUNTER, {"name": name}).scalar() or 0
+        return read_value(connection, _COUNTER, {"name": name}) or 0
 
     sums = {name: find(name) for name in (MARK, TOTAL, COUNTED)}
     changed = change_sums(keys, find, added=added, removed=removed)
@@ -326,43 +335,6 @@ def note_apart(connection: Connection, keys: DataKeys, *, added: Iterable[Mark],
     if fits_head(keys, sums, head):
         changed[MARK] = mark_head(keys, {**sums, **changed}.__getitem__, head)
     connection.execute(_PUT_COUNTER, [{"name": name, "value": value} for name, value in changed.items()])
-
-
-_INSERTS: dict[str, Insert] = {}
-_SQLITE_INSERTS: dict[str, tuple[str, Callable[[NewRow], NewTuple]]] = {}
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[NewRow]) -> None:
-    """Inserts rows that all have every column, by the shortest way that the driver has."""
-    if connection.dialect.name != "sqlite":
-        statement = _INSERTS.get(table.name)
-        if statement is None:
-            statement = _INSERTS.setdefault(table.name, table.insert())
-        connection.execute(statement, rows)
-        return
-    prepared = _SQLITE_INSERTS.get(table.name)
-    if prepared is None:
-        prepared = _SQLITE_INSERTS.setdefault(table.name, _sqlite_insert(table))
-    text, read = prepared
-    connection.exec_driver_sql(text, list(map(read, rows)))
-
-
-def _sqlite_insert(table: Table) -> tuple[str, Callable[[NewRow], NewTuple]]:
-    """Plain text and tuples: going through SQLAlchemy's parameters takes longer than the insert itself."""
-    names = [column.name for column in table.columns]
-    text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608  # our own names
-    read: Callable[[NewRow], NewTuple] = itemgetter(*names)
-    dates = [at for at, column in enumerate(table.columns) if isinstance(column.type, Date)]
-    if not dates:
-        return text, read
-
-    def read_with_dates(row: NewRow) -> NewTuple:
-        values = list(read(row))
-        for at in dates:
-            values[at] = values[at] and values[at].isoformat()
-        return tuple(values)
-
-    return text, read_with_dates
 
 
 __all__ = [
@@ -387,6 +359,7 @@ __all__ = [
 
 T = TypeVar("T")
 _ATTEMPTS = 3
+_OBJECTIONS = (IntegrityError, sqlite3.IntegrityError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,7 +427,7 @@ class _UndoneError(Exception):
 def _objections() -> Iterator[None]:
     try:
         yield
-    except IntegrityError as error:
+    except _OBJECTIONS as error:
         raise _UndoneError from error
 
 
@@ -494,7 +467,7 @@ class _Group:
                 self._crash_point("before-commit")
         except _UndoneError as undone:
             database.body_keys.put_back(transaction.taken_keys)
-            return None if isinstance(undone.__cause__, IntegrityError) else results
+            return None if isinstance(undone.__cause__, _OBJECTIONS) else results
         self._crash_point("after-commit")
         self._head = written
         _remember(database, transaction, tree, epoch + 1)
@@ -515,7 +488,9 @@ def _run_job(job: Callable[[GroupTransaction], T], transaction: GroupTransaction
         return error
     except SQLAlchemyError:
         raise
-    except Exception as error:  # noqa: BLE001 - a row of another type makes a reader raise anything: it is this job's
+    except Exception as error:  # a row of another type makes a reader raise anything: it is this job's
+        if hasattr(error, "sqlite_errorcode"):  # SQLite's own word, not its driver's about a value
+            raise
         broken = CorruptError("JOB_FAILED", f"what it read cannot be read as expected ({type(error).__name__})")
         broken.__cause__ = error
         return broken
@@ -539,7 +514,7 @@ def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, G
 
 def _read_sums(database: Database, connection: Connection, head: Head) -> None:
     """Reads what the duty of witness changes between two groups; what does not fit is marked no more, as if it did."""
-    sums = {row.name: row.value for row in connection.execute(_SUMS)}
+    sums = {row["name"]: row["value"] for row in read_rows(connection, _SUMS)}
     database.is_marked = fits_head(database.keys, sums, head)
     database.counters = {**database.counters, **sums}
 

@@ -29,12 +29,14 @@ from federation.protocol.tlog.tiles import (
 )
 from federation.store.columns import from_millis
 from federation.store.database import Database, GrowingTree, Head, Source
+from federation.store.prepared import read_first, read_rows, read_value
 from federation.store.tables import LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE
 
 _CHUNK = 4096
 _DIGEST_HEX = 64
 
 _HEAD = select(LOG_HEAD.c.epoch, LOG_HEAD.c.size, LOG_HEAD.c.root, LOG_HEAD.c.edge).where(LOG_HEAD.c.id == 1)
+_LOCKED_HEAD = _HEAD.with_for_update()
 _LEAF = select(LOG_LEAF.c.leaf_index).where(
     LOG_LEAF.c.subject == bindparam("subject"), LOG_LEAF.c.kind == bindparam("kind")
 )
@@ -75,10 +77,10 @@ def load_head(database: Source) -> Head:
 
 def read_head(connection: Connection, *, lock: bool = False) -> tuple[int, Head]:
     """Reads (epoch, head); with `lock`, waits for and keeps out every other writer until the transaction ends."""
-    row = connection.execute(_HEAD.with_for_update() if lock else _HEAD).first()
+    row = read_first(connection, _LOCKED_HEAD if lock else _HEAD)
     if row is None:
         raise CorruptError("LOG_HEAD", "the store has no head of the log")
-    return row.epoch, Head(size=row.size, root=row.root, edge=row.edge)
+    return row["epoch"], Head(size=row["size"], root=row["root"], edge=row["edge"])
 
 
 def find_leaf(database: Source, kind: str, subject: str) -> int | None:
@@ -93,12 +95,12 @@ def find_entry(database: Source, kind: str, subject: str) -> tuple[int, bytes] |
     Raises MalformedError: LEAF_SUBJECT when the subject is not 64 lower-case hex digits.
     """
     with database.reading() as connection:
-        row = connection.execute(_NAMED, {"kind": kind, "subject": encode_subject(subject)}).first()
-    return None if row is None else (row.leaf_index, bytes(row.entry))
+        row = read_first(connection, _NAMED, {"kind": kind, "subject": encode_subject(subject)})
+    return None if row is None else (row["leaf_index"], row["entry"])
 
 
 def read_leaf(connection: Connection, kind: str, subject: bytes) -> int | None:
-    index: int | None = connection.execute(_LEAF, {"kind": kind, "subject": subject}).scalar()
+    index: int | None = read_value(connection, _LEAF, {"kind": kind, "subject": subject})
     return index
 
 
@@ -234,7 +236,7 @@ def _require_tile(connection: Connection, tile: Tile) -> None:
 
 def _read_tile(connection: Connection, tile: Tile) -> bytes:
     if tile.width == TILE_WIDTH:
-        hashes: bytes | None = connection.execute(_TILE, {"level": tile.level, "n": tile.index}).scalar()
+        hashes: bytes | None = read_value(connection, _TILE, {"level": tile.level, "n": tile.index})
         if hashes is None:
             raise CorruptError("LOG_TILE", f"the full tile of level {tile.level} index {tile.index} is missing")
         return hashes
@@ -242,14 +244,15 @@ def _read_tile(connection: Connection, tile: Tile) -> bytes:
     end = start + tile.width
     if tile.level == 0:
         return b"".join(map(merkle.hash_leaf, _read_entries(connection, start, end)))
-    roots = connection.execute(_TILE_ROOTS, {"level": tile.level - 1, "start": start, "end": end}).scalars().all()
+    names = {"level": tile.level - 1, "start": start, "end": end}
+    roots = [row["root"] for row in read_rows(connection, _TILE_ROOTS, names)]
     if len(roots) != tile.width:
         raise CorruptError("LOG_TILE", f"expected {tile.width} tiles of level {tile.level - 1}, got {len(roots)}")
     return b"".join(roots)
 
 
 def _read_entries(connection: Connection, start: int, end: int) -> list[bytes]:
-    entries = list(connection.execute(_ENTRIES, {"start": start, "end": end}).scalars())
+    entries = [row["entry"] for row in read_rows(connection, _ENTRIES, {"start": start, "end": end})]
     if len(entries) != end - start:
         raise CorruptError("LOG_ENTRY", f"expected entries {start} to {end - 1}, got {len(entries)} of them")
     return entries
@@ -270,8 +273,8 @@ def _decode_edge(head: Head) -> CompactRange:
 
 
 def _read_checkpoints(connection: Connection, after: int, limit: int) -> list[CheckpointRow]:
-    rows = connection.execute(_AFTER, {"after": after, "most": limit})
-    return [CheckpointRow(size=row.size, root=row.root, time=from_millis(row.time_millis)) for row in rows]
+    rows = read_rows(connection, _AFTER, {"after": after, "most": limit})
+    return [CheckpointRow(size=row["size"], root=row["root"], time=from_millis(row["time_millis"])) for row in rows]
 
 
 def _every_entry(connection: Connection, size: int) -> Iterator[bytes]:

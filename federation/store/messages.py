@@ -32,9 +32,10 @@ from federation.store.columns import (
     unseal,
     unseal_apart,
 )
-from federation.store.database import NewRow, Source, StoredRow
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.log_reader import encode_subject
+from federation.store.prepared import NewRow, StoredRow, change_rows, read_first, read_rows, read_value
 from federation.store.tables import LOG_LEAF, MESSAGE, MESSAGE_BODY, OUTBOX
 
 Direction: TypeAlias = Literal["sent", "received"]
@@ -139,7 +140,7 @@ def find_by_leaf(source: Source, direction: Direction, leaf_index: int) -> Store
 def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredMessage | None:
     """The message whose statement has that digest (hex), found through its leaf; None without one (LEAF_SUBJECT)."""
     with source.reading() as connection:
-        rows = connection.execute(_BY_SUBJECT, {"subject": encode_subject(digest)}).mappings().all()
+        rows = read_rows(connection, _BY_SUBJECT, {"subject": encode_subject(digest)})
     found = (row for row in rows if row["direction"] == direction and row["digest"] == digest)
     row = next(found, None)
     return None if row is None else _from_row(row, source.keys)
@@ -176,8 +177,8 @@ def missing_numbers(source: Source, direction: Direction, *, pair: Pair, limit: 
     missing: list[int] = []
     with source.reading() as connection:
         names = {"direction": direction, "of_pair": str(pair), "most": limit}
-        for row in connection.execute(_GAPS, names):
-            missing += range(row.before + 1, min(row.seq, row.before + 1 + limit - len(missing)))
+        for row in read_rows(connection, _GAPS, names):
+            missing += range(row["before"] + 1, min(row["seq"], row["before"] + 1 + limit - len(missing)))
             if len(missing) >= limit:
                 break
     return missing
@@ -230,14 +231,14 @@ def erase_body(transaction: GroupTransaction, message_id: MessageId) -> bool:
     if key_id is None:
         return False
     with transaction.reading() as connection:
-        connection.execute(_ERASE, {"of_message": message_id})
+        change_rows(connection, _ERASE, [{"of_message": message_id}])
     transaction.note_erased(key_id)
     return True
 
 
 def _find_key_id(source: Source, message_id: MessageId) -> int | None:
     with source.reading_rows(MESSAGE_BODY, lambda key: key[0] == message_id) as connection:
-        key_id: int | None = connection.execute(_KEY_ID, {"of_message": message_id}).scalar()
+        key_id: int | None = read_value(connection, _KEY_ID, {"of_message": message_id})
     return key_id
 
 
@@ -258,7 +259,7 @@ def open_body(key: bytes, message_id: str, content: bytes) -> Handed:
 
 def _find(source: Source, statement: Select[Any], names: NewRow) -> StoredMessage | None:
     with source.reading() as connection:
-        row = connection.execute(statement, names).mappings().first()
+        row = read_first(connection, statement, names)
     return None if row is None else _from_row(row, source.keys)
 
 
@@ -467,12 +468,12 @@ def load_unheard(
 def _load_queued(source: Source, names: NewRow, *, limit: int, max_bytes: int) -> list[PendingMessage]:
     with source.reading() as connection:
         last = total = 0
-        for row in connection.execute(_PENDING, {**names, "most": limit}):
-            total += row.size_bytes
+        for row in read_rows(connection, _PENDING, {**names, "most": limit}):
+            total += row["size_bytes"]
             if last and total > max_bytes:
                 break
-            last = row.seq
-        rows = connection.execute(_CONTENT, {**names, "last": last}).mappings().all() if last else []
+            last = row["seq"]
+        rows = read_rows(connection, _CONTENT, {**names, "last": last}) if last else []
     is_unheard = names["in_state"] == "unheard"
     ids = [row["key_id"] for row in rows if row["content"] is not None]
     keys = source.body_keys.find(ids) if ids else {}
@@ -537,8 +538,8 @@ def count_expired(source: Source) -> Mapping[NodeName, int]:
 def oldest_pending(source: Source) -> Mapping[NodeName, datetime]:
     """Returns when the longest waiting message of each peer was written; a peer without any is left out."""
     with source.reading() as connection:
-        rows = connection.execute(_OLDEST)
-        return {NodeName(peer): from_millis(created) for peer, created in rows}
+        rows = read_rows(connection, _OLDEST)
+        return {NodeName(row["peer"]): from_millis(row["created_millis"]) for row in rows}
 
 
 def each_missed(source: Source) -> Iterator[MessageId]:
@@ -546,11 +547,11 @@ def each_missed(source: Source) -> Iterator[MessageId]:
     peer, seq = "", 0
     while True:
         with source.reading() as connection:
-            rows = connection.execute(_MISSED, {"at_peer": peer, "after": seq, "most": _AT_ONCE}).all()
-        yield from (MessageId(row.message_id) for row in rows)
+            rows = read_rows(connection, _MISSED, {"at_peer": peer, "after": seq, "most": _AT_ONCE})
+        yield from (MessageId(row["message_id"]) for row in rows)
         if len(rows) < _AT_ONCE:
             return
-        peer, seq = rows[-1].peer, rows[-1].seq
+        peer, seq = rows[-1]["peer"], rows[-1]["seq"]
 
 
 def _pending_from_row(row: StoredRow, source: Source, keys: Mapping[int, bytes], *, is_unheard: bool) -> PendingMessage:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
-from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ARRAY, JSON, Connection, Select, String, any_, bindparam, delete, func, or_, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError, UnavailableError
 from federation.protocol.ids import NodeName
@@ -29,8 +29,9 @@ from federation.store.columns import (
     to_millis,
     unseal,
 )
-from federation.store.database import NewRow, RowKey, Source, StoredRow
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
+from federation.store.prepared import NewRow, RowKey, StoredRow, change_rows, read_first, read_rows, read_value
 from federation.store.tables import RECORD, RECORD_VERSION
 
 A = TypeVar("A")
@@ -41,7 +42,7 @@ _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"
 _BEFORE_ALL = -1
 _AT_ONCE = 200
-_CHUNK = 500  # ids in one look-up: below the fewest parameters that any SQLite allows
+_CHUNK = 500  # ids in one look-up
 
 _VERSIONS = select(
     RECORD.c.id,
@@ -52,8 +53,10 @@ _VERSIONS = select(
     RECORD.c.replica,
     RECORD.c.kind,
 ).where(RECORD.c.replica == bindparam("is_replica"), RECORD.c.kind == bindparam("of_kind"))
-_VERSIONS_IN = _VERSIONS.where(RECORD.c.id.in_(bindparam("ids", expanding=True)))
-# PostgreSQL: one array, which its prepared plan looks up in the index; a list of parameters it would filter by.
+# The ids go as one value, so that the statement has one text, and a plan that looks each up in the index.
+_VERSIONS_IN = _VERSIONS.where(
+    RECORD.c.id.in_(select(func.json_each(bindparam("ids", type_=JSON)).table_valued("value").c.value))
+)
 _VERSIONS_ANY = _VERSIONS.where(RECORD.c.id == any_(bindparam("ids", type_=ARRAY(String))))
 _BY_SUBJECT = (
     select(RECORD)
@@ -84,7 +87,7 @@ _DUE = (
     .order_by(RECORD.c.due_date, RECORD.c.id)
     .limit(bindparam("most"))
 )
-_COUNT_DUE = select(func.count()).where(
+_COUNT_DUE = select(func.count().label("count")).where(
     RECORD.c.replica == bindparam("is_replica"),
     RECORD.c.kind == bindparam("of_kind"),
     RECORD.c.division == bindparam("of_division"),
@@ -333,7 +336,7 @@ def _load_page(
     """A page of rows; where a column of one cannot even be loaded, and it is to be passed over, their names alone."""
     try:
         with reading() as connection:
-            return connection.execute(statement, names).mappings().all()
+            return read_rows(connection, statement, names)
     except UnavailableError:
         raise
     except Exception:
@@ -359,14 +362,14 @@ def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit:
         "after": days.after, "most": limit,
     }  # fmt: skip
     with source.reading() as connection:
-        rows = connection.execute(_DUE, names).mappings().all()
+        rows = read_rows(connection, _DUE, names)
     return [_from_row(row, source.keys, replica=replica) for row in rows]
 
 
 def count_due(source: Source, kind: str, before: date, *, division: str = "", replica: bool) -> int:
     names = {"is_replica": replica, "of_kind": kind, "of_division": division, "before": before}
     with source.reading() as connection:
-        return int(connection.execute(_COUNT_DUE, names).scalar_one())
+        return int(read_value(connection, _COUNT_DUE, names))
 
 
 def each_due_by(
@@ -389,7 +392,7 @@ def each_due_by(
 def list_versions(source: Source, kind: str, record_id: str) -> list[Record]:
     """Every version of a record of our own, oldest first; empty for replicas and unknown ids (SEALED_VALUE)."""
     with source.reading_rows(RECORD_VERSION, lambda key: key[:2] == (kind, record_id)) as connection:
-        rows = connection.execute(_HISTORY, {"of_kind": kind, "of_id": record_id}).mappings().all()
+        rows = read_rows(connection, _HISTORY, {"of_kind": kind, "of_id": record_id})
     return [_from_row(row, source.keys, replica=False) for row in rows]
 
 
@@ -397,14 +400,14 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
     """Deletes a record with its history, or a replica; says whether there was one."""
     names = {"of_kind": kind, "of_id": record_id}
     with transaction.reading() as connection:
-        row = connection.execute(_MARK, {**names, "is_replica": replica}).mappings().first()
+        row = read_first(connection, _MARK, {**names, "is_replica": replica})
         if row is None:
             return False
-        connection.execute(_ERASE, {**names, "is_replica": replica})
+        change_rows(connection, _ERASE, [{**names, "is_replica": replica}])
         rows = [row]
         if not replica:
-            rows += connection.execute(_MARKS_OF_HISTORY, names).mappings()
-            connection.execute(_ERASE_HISTORY, names)
+            rows += read_rows(connection, _MARKS_OF_HISTORY, names)
+            change_rows(connection, _ERASE_HISTORY, [names])
     note_rows(transaction, added=[], removed=_marks_of(rows))
     transaction.note_erased()
     return True
@@ -413,15 +416,16 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
 def erase_records_of(transaction: GroupTransaction, message_id: str) -> int:
     """Deletes every record that the message left and nothing newer has replaced, history included; returns how many."""
     with transaction.reading() as connection:
-        versions = connection.execute(_MARKS_OF_VERSIONS, {"of_message": message_id}).mappings().all()
+        names = {"of_message": message_id}
+        versions = read_rows(connection, _MARKS_OF_VERSIONS, names)
         if versions:
-            connection.execute(_ERASE_VERSIONS_OF, {"of_message": message_id})
+            change_rows(connection, _ERASE_VERSIONS_OF, [names])
             note_rows(transaction, added=[], removed=_marks_of(versions))
             transaction.note_erased()
-        names = connection.execute(_CAME_OF, {"of_message": message_id}).all()
-    for replica, kind, record_id in names:
-        erase_record(transaction, kind, record_id, replica=replica)
-    return len(names)
+        left = read_rows(connection, _CAME_OF, names)
+    for row in left:
+        erase_record(transaction, row["kind"], row["id"], replica=row["replica"])
+    return len(left)
 
 
 def next_serial(transaction: GroupTransaction, name: str) -> int:
@@ -442,7 +446,7 @@ def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_N
     for (replica, kind), wanted in ids.items():
         for start in range(0, len(wanted), _CHUNK):
             names = {"is_replica": replica, "of_kind": kind, "ids": wanted[start : start + _CHUNK]}
-            for row in connection.execute(statement, names).mappings():
+            for row in read_rows(connection, statement, names):
                 stored[replica, kind, row["id"]] = _Known(row["version"], row["message_id"], mark_of(row))
     return stored
 

@@ -37,8 +37,9 @@ from federation.store.columns import (
     weigh,
     weigh_counter,
 )
-from federation.store.database import Database, StoredRow
+from federation.store.database import Database
 from federation.store.log_reader import read_head
+from federation.store.prepared import StoredRow
 from federation.store.tables import COUNTER, LOG_FORK, RECORD, RECORD_VERSION, WITNESS_HEAD
 
 _PAGE: Final = 500

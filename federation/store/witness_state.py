@@ -22,9 +22,10 @@ from sqlalchemy.exc import IntegrityError
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.tlog.witness import WitnessState
 from federation.store.columns import DataKeys, from_millis, mark_witness_row, to_millis
-from federation.store.database import Database, Source, StoredRow, read_row
+from federation.store.database import Database, Source
 from federation.store.exchange_log import note_apart
 from federation.store.log_reader import read_head
+from federation.store.prepared import StoredRow, change_rows, read_row, read_rows
 from federation.store.row_check import check_witnessed
 from federation.store.tables import LOG_FORK, WITNESS_HEAD
 
@@ -103,7 +104,7 @@ def advance_witness_state(
         if last is not None:
             old = {"old_size": last.size, "old_root": last.root, "old_time": to_millis(last.cosign_time)}
             new = {f"new_{name.removesuffix('_millis')}": value for name, value in row.items()}
-            moved = connection.execute(_SWAP, {"of_origin": origin, **old, **new}).rowcount == 1
+            moved = change_rows(connection, _SWAP, [{"of_origin": origin, **old, **new}]) == 1
         else:
             try:
                 connection.execute(insert(WITNESS_HEAD), row)
@@ -141,11 +142,11 @@ def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes,
 
 def list_forks(source: Source, origin: str) -> list[Fork]:
     with source.reading() as connection:
-        rows = connection.execute(_OF_ORIGIN, {"of_origin": origin})
-        return [
-            Fork(size=row.size, notes=(row.first_note, row.second_note), time=from_millis(row.time_millis))
-            for row in rows
-        ]
+        rows = read_rows(connection, _OF_ORIGIN, {"of_origin": origin})
+    return [
+        Fork(size=row["size"], notes=(row["first_note"], row["second_note"]), time=from_millis(row["time_millis"]))
+        for row in rows
+    ]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import federation
 PACKAGE = Path(federation.__file__).parent
 _PREFIX = f"{PACKAGE}/"
 _GENERATED = f"{PACKAGE}/v1/"
+_BESIDE = ("<module>", "__repr__")  # what is imported, and what the loop prints of a task that took long
 
 
 class Trace:
@@ -48,7 +49,7 @@ class Trace:
             yield found
         finally:
             self._on = False
-            found.update(name.removeprefix(_PREFIX) for name, function in self._seen if function != "<module>")
+            found.update(name.removeprefix(_PREFIX) for name, function in self._seen if function not in _BESIDE)
 
     def _call(self, frame: FrameType, event: str, _argument: object) -> None:
         if self._on and event == "call":

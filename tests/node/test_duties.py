@@ -36,16 +36,20 @@ class Steps:
 @contextmanager
 def counted(node: Node) -> Iterator[Steps]:
     steps = Steps()
-    engines = {node.database._reader, node.database._writer}
+    kept = (node.database._reader, node.database._writer)
+    engines = [each.engine for each in kept]
 
     def watch(connection, *_) -> None:
         connection.set_progress_handler(steps, 1)
 
-    for engine in engines:
-        event.listen(engine, "checkout", watch)
+    for each in kept:
+        each.give_back()
+        event.listen(each.engine, "checkout", watch)
     try:
         yield steps
     finally:
+        for each in kept:
+            each.give_back()
         for engine in engines:
             event.remove(engine, "checkout", watch)
             with engine.connect() as connection:
