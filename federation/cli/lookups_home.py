@@ -147,7 +147,7 @@ def _line(key: OfficerKey) -> str:
 @planted.command("add")
 def add_planted(names: NamesArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Plant records; from then on who searches for one, or hits one, is flagged."""
-    from federation.node.planted import plant
+    from federation.node.oversight.flags import plant
 
     show_value("planted", str(_write_each(home, names, plant)), form)
 
@@ -155,7 +155,7 @@ def add_planted(names: NamesArgument, home: NodeHome, form: FormOption = Form.TE
 @planted.command("remove")
 def remove_planted_records(names: NamesArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Make planted records records like any others."""
-    from federation.node.planted import remove_planted
+    from federation.node.oversight.flags import remove_planted
 
     show_value("removed", str(_write_each(home, names, remove_planted)), form)
 
@@ -164,7 +164,7 @@ def remove_planted_records(names: NamesArgument, home: NodeHome, form: FormOptio
 def list_planted_records(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """List (清单) what is planted at the node."""
     from federation.node.home_store import open_home_store
-    from federation.node.planted import list_planted
+    from federation.node.oversight.flags import list_planted
 
     with open_home_store(home) as database:
         names = sorted(list_planted(database))

@@ -14,7 +14,7 @@ from federation.node.home.config import load_settings
 from federation.node.home.files import ADMINISTRATORS, make_private_folder, write_public
 from federation.node.home.keyring import load_identity, load_keyring
 from federation.node.officer_keys import Occurrence, enrol_administrator, list_administrators
-from federation.node.planted import plant, was_planted
+from federation.node.oversight.flags import plant, was_planted
 from federation.protocol.errors import BridgeheadError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.trust import find_agency

@@ -17,7 +17,7 @@ import structlog
 
 from federation.cli.node import configure_log
 from federation.node.home_store import write_home_store
-from federation.node.planted import plant
+from federation.node.oversight.flags import plant
 from tests.cli.command_line import HALL, run
 from tests.ports import free_ports
 from tests.scenarios.provinces import NODES, make_federation

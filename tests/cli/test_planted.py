@@ -8,7 +8,7 @@ import pytest
 
 from federation.node.home_store import open_home_store
 from federation.node.officer_keys import list_administrators
-from federation.node.planted import is_planted
+from federation.node.oversight.flags import is_planted
 from federation.protocol.ids import parse_agency_id
 from tests.cli.command_line import run
 from tests.scenarios.provinces import make_federation

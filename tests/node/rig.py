@@ -33,8 +33,8 @@ from federation.node.node import Node, Trust
 from federation.node.officer_keys import Occurrence
 from federation.node.officer_keys import register_key as register_own_key
 from federation.node.officers import OFFICER_KEY
+from federation.node.oversight.flags import plant
 from federation.node.permits_sharing import SYNC
-from federation.node.planted import plant
 from federation.node.serve import Parts, build_node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import parse_envelope, sign_envelope

@@ -15,7 +15,7 @@ from federation.node.home_store import find_home_files, open_home_store, write_h
 from federation.node.node import Trust
 from federation.node.officer_keys import Occurrence, list_administrators, withdraw_key
 from federation.node.officers import find_officer_key
-from federation.node.planted import is_planted, plant, remove_planted
+from federation.node.oversight.flags import is_planted, plant, remove_planted
 from federation.node.serve import running_node
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace

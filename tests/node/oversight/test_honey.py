@@ -11,7 +11,7 @@ from federation.domain.oversight import FlagKind
 from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import flags
-from federation.node.planted import is_planted, list_planted, remove_planted
+from federation.node.oversight.flags import is_planted, list_planted, remove_planted
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
