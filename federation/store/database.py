@@ -48,7 +48,7 @@ from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
 from federation.store.columns import KEY_FILE, BodyKeys, DataKeys
-from federation.store.prepared import KeptConnections, RowKey, StoredRow, change_rows, read_row, read_rows
+from federation.store.prepared import SpareConnections, RowKey, StoredRow, change_rows, read_row, read_rows
 from federation.store.tables import COUNTER, DEAD_BODY_KEY, MESSAGE_BODY
 
 RECENT_NODES = 1024
@@ -202,8 +202,8 @@ class Connections:
 
     def __init__(self, writer: Engine, reader: Engine) -> None:
         """Takes two engines; the same one twice when all connections are one (SQLite in memory)."""
-        self._writer = KeptConnections(writer, most=0 if reader is writer else 1)
-        self._reader = self._writer if reader is writer else KeptConnections(reader, most=_SPARE_READERS)
+        self._writer = SpareConnections(writer, most=0 if reader is writer else 1)
+        self._reader = self._writer if reader is writer else SpareConnections(reader, most=_SPARE_READERS)
         self._lock = threading.RLock()
         self._open: Connection | None = None
 

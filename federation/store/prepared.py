@@ -158,8 +158,8 @@ def _select_by_key(table: Table) -> Select[Any]:
     return select(table).where(*(column == bindparam(f"key{position}") for position, column in columns))
 
 
-class KeptConnections:
-    """Connections of SQLite that go from use to use: the way through the pool takes longer than most reads.
+class SpareConnections:
+    """Spare connections of SQLite, which go from use to use: the way through the pool takes longer than most reads.
 
     A server's go back to their pool each time, which looks whether they still live.
     """

@@ -95,6 +95,7 @@ def exactly(rows: Any) -> list[list[tuple[str, type, Any]]]:
 
 @pytest.mark.parametrize(("name", "statement"), [*statements((Select,))])
 def test_rows_that_are_read_are_those_of_sqlalchemy(filled: Database, name: str, statement: Select[Any]) -> None:
+    """Every select of the floor: the same rows in the same order, each value of the same type."""
     names = given_for(name, statement)
 
     with filled.reading() as connection:
@@ -108,6 +109,7 @@ def test_rows_that_are_read_are_those_of_sqlalchemy(filled: Database, name: str,
 
 @pytest.mark.parametrize(("name", "statement"), [*statements((Update, Delete, Insert))])
 def test_rows_that_are_changed_are_those_of_sqlalchemy(filled: Database, name: str, statement: Any) -> None:
+    """Every change of the floor leaves the same bytes in every table, and says as many rows."""
     names = given_for(name, statement)
     found = []
 
@@ -127,6 +129,7 @@ def test_rows_that_are_changed_are_those_of_sqlalchemy(filled: Database, name: s
 
 @pytest.mark.parametrize("table", METADATA.sorted_tables, ids=str)
 def test_inserted_rows_and_rows_by_key_are_those_of_sqlalchemy(filled: Database, table: Table) -> None:
+    """Each table, with NULL, bytes that are no text, truths and days."""
     new = [values_of(table, at) for at in range(11, 17)]
     found = []
 
@@ -149,6 +152,7 @@ def test_inserted_rows_and_rows_by_key_are_those_of_sqlalchemy(filled: Database,
 
 
 def test_key_that_no_row_has_gives_none(filled: Database) -> None:
+    """Absence is None, no error."""
     with filled.reading() as connection:
         assert read_row(connection, MESSAGE, ("sent", "none")) is None
         assert (
@@ -164,11 +168,13 @@ def test_key_that_no_row_has_gives_none(filled: Database) -> None:
     ],
 )
 def test_statement_without_one_text_or_names_is_refused(filled: Database, statement: Select[Any]) -> None:
+    """Nothing else would run it as it was meant."""
     with filled.reading() as connection, pytest.raises(TypeError, match="expected a statement"):
         read_rows(connection, statement, {"names": ["a"]})
 
 
 def test_connection_that_failed_is_not_kept(filled: Database) -> None:
+    """The next reader gets one that nothing happened to, and never one in use."""
     kept = filled._reader
     with filled.reading() as connection:
         first = connection
@@ -185,6 +191,7 @@ def test_connection_that_failed_is_not_kept(filled: Database) -> None:
 
 
 def test_closed_database_keeps_no_connection(filled: Database) -> None:
+    """Nor one that was in use meanwhile."""
     with filled.reading() as connection:
         filled.close()
 
