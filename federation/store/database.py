@@ -48,7 +48,7 @@ from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
 from federation.store.columns import KEY_FILE, BodyKeys, DataKeys
-from federation.store.prepared import SpareConnections, RowKey, StoredRow, change_rows, read_row, read_rows
+from federation.store.prepared import RowKey, SpareConnections, StoredRow, change_rows, read_row, read_rows
 from federation.store.tables import COUNTER, DEAD_BODY_KEY, MESSAGE_BODY
 
 RECENT_NODES = 1024
