@@ -78,7 +78,7 @@ OF_VERSION: Final = "v"
 OF_WITNESS: Final = "w"
 _ONE: Final = 1 << 32  # a tally counts rows above, and below sums their places in the block
 _MODULUS: Final = 1 << 60  # a counter has 63 bits
-_UNSUMMED: Final = ("rows", TALLIES, "body-key-file")  # what sums, and what names a file that has its own number
+UNSUMMED: Final = ("rows", TALLIES, "body-key-file")  # what sums, and what names a file that has its own number
 _VERSION_PLAIN: Final = itemgetter(
     "kind", "id", "owner", "version", "status", "division", "household_division", "due_date", "sealed", "message_id",
     "leaf_index",
@@ -255,7 +255,7 @@ def note_rows(transaction: GroupTransaction, *, added: Sequence[Mark], removed: 
 
 def is_summed(name: str) -> bool:
     """Returns True for a counter that quotas, flags and numbers stand on, so that `COUNTED` sums it."""
-    return not name.startswith(_UNSUMMED)
+    return not name.startswith(UNSUMMED)
 
 
 def weigh_counter(keys: DataKeys, name: str, value: object) -> int:

@@ -7,6 +7,8 @@ from sqlalchemy import select
 
 from federation.protocol.form import replace
 from federation.protocol.tlog.witness import WitnessState
+from federation.store import row_check
+from federation.store.columns import weigh_counter
 from federation.store.database import Database
 from federation.store.migrate import downgrade, upgrade
 from federation.store.records import erase_record, find_record, list_versions, put_records
@@ -31,6 +33,11 @@ def filled(database: Database) -> Database:
 def findings(database: Database) -> list[RowFinding]:
     with one_state(database) as connection:
         return list(check_records(connection, database.keys))
+
+
+def sample(database: Database) -> list[RowFinding]:
+    with one_state(database) as connection:
+        return check_sample(connection, database.keys)
 
 
 def write(database: Database, statement: str) -> None:
@@ -113,6 +120,30 @@ def test_check_records_tells_of_a_counter_that_was_set_back_or_is_gone(filled: D
 
     write(filled, f"{change} name = 'answered/1'")
     assert [(finding.what, finding.kind) for finding in findings(filled)] == [("changed", "counters")]
+
+
+def test_start_weighs_a_bounded_number_of_counters(filled: Database, monkeypatch) -> None:
+    """However many a history has left; sums are added by the database, and one that was changed is found there, too."""
+    weighed: list[str] = []
+
+    def weigh(keys, name: str, value: object) -> int:
+        weighed.append(name)
+        return weigh_counter(keys, name, value)
+
+    run(filled, lambda tx: [tx.count_up(f"quota/{number}") for number in range(50)])
+    monkeypatch.setattr(row_check, "weigh_counter", weigh)
+    monkeypatch.setattr(row_check, "MOST_COUNTERS", 10)
+    write(filled, "UPDATE counter SET value = 0 WHERE name = 'quota/7'")
+
+    assert sample(filled) == []
+    assert len(weighed) == 11
+    assert findings(filled) == [RowFinding("changed", "counters", leaf_index=1)]
+
+    write(
+        filled,
+        "UPDATE counter SET value = value + 1 WHERE name = (SELECT min(name) FROM counter WHERE name > 'rows/' AND name < 'rows0')",
+    )
+    assert sample(filled) == [RowFinding("changed", "sums", leaf_index=1)]
 
 
 def test_sums_that_were_set_back_stay_found_whatever_is_written_after(filled: Database) -> None:
