@@ -40,7 +40,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
+from federation.protocol.errors import CorruptError, MalformedError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:  # who only shows keys loads no SQL
     from sqlalchemy import Connection, Table
@@ -280,6 +280,9 @@ POOL: Final = 128
 KEY_FILE: Final = "body-key-file"
 """The counter by which a database knows the number of the file that holds its keys; 0 before the first body."""
 
+BLOBS: Final = "blobs"
+"""The folder, beside the keys, of what is too large for a row; a file is named by the key that it is sealed under."""
+
 _KEY_COLUMN: Final = "body_key.sealed_key"
 _NUMBER_BITS: Final = 32
 _KEY_PAGE: Final = 5_000
@@ -368,11 +371,24 @@ class BodyKeys:
             return self._insert(connection, made)
 
     def destroy(self, ids: Sequence[int]) -> bool:
-        """Destroys keys for good; True once no copy is left in the file or in its log of recent writes."""
+        """Destroys keys for good, then the files that are sealed under them (STORE_FULL).
+
+        True once no copy of a key is left in the file or in its log of recent writes.
+        """
         if ids:
             with self._connections.writing() as connection:
                 connection.exec_driver_sql("DELETE FROM body_key WHERE id = ?", [(key_id,) for key_id in ids])
-        return self._connections.empty_log()
+        is_off = self._connections.empty_log()
+        if self.file is not None:
+            for key_id in ids:
+                _unlink(self.sealed_file(key_id))
+        return is_off
+
+    def sealed_file(self, key_id: int) -> Path:
+        """The place of a blob that is sealed under that key. Raises UnavailableError: BLOBS_NOWHERE in memory."""
+        if self.file is None:
+            raise UnavailableError("BLOBS_NOWHERE", "a store in memory keeps no blobs")
+        return self.file.parent / BLOBS / str(key_id)
 
     def destroy_leftovers(self, database: Database) -> int:
         """Destroys what no body names and no living process made: once a process, if it was the first to start.
@@ -456,6 +472,13 @@ class BodyKeys:
             with self._connections.reading() as connection:
                 self._left_until = _last_key(connection)
         fcntl.flock(self._folder, fcntl.LOCK_SH)
+
+
+def _unlink(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise UnavailableError("STORE_FULL", f"the file {file.name} of a blob can not be removed") from error
 
 
 def _last_key(connection: Connection) -> int:

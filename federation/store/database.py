@@ -49,7 +49,7 @@ from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
 from federation.store.columns import KEY_FILE, BodyKeys, DataKeys
 from federation.store.prepared import RowKey, SpareConnections, StoredRow, change_rows, read_row, read_rows
-from federation.store.tables import COUNTER, DEAD_BODY_KEY, MESSAGE_BODY
+from federation.store.tables import BLOB, COUNTER, DEAD_BODY_KEY, MESSAGE_BODY
 
 RECENT_NODES = 1024
 """Nodes kept of each level: every receipt of the last 1,024 leaves is proved without a read."""
@@ -288,8 +288,8 @@ class Database(Connections):
             return read_row(connection, table, key)
 
     def named_keys(self, low: int, high: int) -> set[int]:
-        """The ids, of those in a range, of keys that a body names or that one named whose key is to be destroyed."""
-        naming = (MESSAGE_BODY.c.key_id, DEAD_BODY_KEY.c.key_id)
+        """The ids, of those in a range, of keys that a body or blob names, or named before it was erased."""
+        naming = (MESSAGE_BODY.c.key_id, BLOB.c.key_id, DEAD_BODY_KEY.c.key_id)
         with self.reading() as connection:
             statement = union_all(*(select(key_id).where(key_id.between(low, high)) for key_id in naming))
             return set(connection.execute(statement).scalars())
@@ -309,7 +309,7 @@ class Database(Connections):
         is_off = self._destroy_dead_keys()
         if self.is_postgresql:
             with _translated(), self._reader.borrowed() as connection:
-                connection.exec_driver_sql("VACUUM message_body, record, record_version")
+                connection.exec_driver_sql("VACUUM message_body, blob, record, record_version")
         else:
             is_off = self.empty_log() and is_off
         with self._lock:

@@ -117,8 +117,25 @@ class MessageBodyRow(StoreRow, table=True):
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class BlobRow(StoreRow, table=True):
+    """A blob, too large for a row: its chunks lie in a file, sealed like `content` under a key that lies elsewhere.
+
+    `owner` is what it dies with, a message or an entry, empty before; `charged` is whose room it takes.
+    """
+
+    __tablename__ = "blob"
+    __table_args__ = (Index(None, "key_id", unique=True), Index(None, "owner", "begun_millis"))
+    id: str = Field(sa_column=Column(TEXT, primary_key=True))
+    owner: str = Field(sa_column=Column(TEXT, nullable=False))
+    charged: str = Field(sa_column=Column(TEXT, nullable=False))
+    key_id: int = Field(sa_column=Column(BIG, nullable=False))
+    size_bytes: int = Field(sa_column=Column(BIG, nullable=False))
+    begun_millis: int = Field(sa_column=Column(BIG, nullable=False))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class DeadBodyKeyRow(StoreRow, table=True):
-    """The key of a body that was erased, until a scrub has destroyed it."""
+    """The key of a body or a blob that was erased, until a scrub has destroyed it."""
 
     __tablename__ = "dead_body_key"
     key_id: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
@@ -217,6 +234,7 @@ LOG_CHECKPOINT = METADATA.tables["log_checkpoint"]
 COUNTER = METADATA.tables["counter"]
 MESSAGE = METADATA.tables["message"]
 MESSAGE_BODY = METADATA.tables["message_body"]
+BLOB = METADATA.tables["blob"]
 DEAD_BODY_KEY = METADATA.tables["dead_body_key"]
 OUTBOX = METADATA.tables["outbox"]
 RECORD = METADATA.tables["record"]

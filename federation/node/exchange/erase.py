@@ -19,6 +19,7 @@ from federation.protocol.envelope import parse_envelope
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.statement import Statement, decode_statement
+from federation.store.blobs import erase_blobs_of
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction, find_entry
 from federation.store.messages import (
@@ -83,6 +84,7 @@ def destroy_message(
     else:
         _withdraw(node, transaction, message, statement)
     erase_body(transaction, message.id)
+    erase_blobs_of(transaction, message.id)
     leaf = _leaf_of(node, message, statement, LeafKind.ERASURE, reason=grounds.value)
     entry = encode_leaf(leaf)
     return Destroyed(entry=entry, index=transaction.append_leaf(leaf.kind.value, leaf.subject, entry))
