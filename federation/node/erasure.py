@@ -55,7 +55,7 @@ from federation.protocol.errors import (
     RuleError,
 )
 from federation.protocol.form import Item, replace
-from federation.protocol.ids import AgencyId, MessageId, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
@@ -70,6 +70,7 @@ from federation.wire.agency.erasure import (
 from federation.wire.rpc import Ruling
 
 ORDER_KIND: Final = "erasure.order"
+_NOT_OURS: Final = OrderFacts(by_sender=True, under_floor=False, own_office=False, hands_over=True)
 
 
 class _Ordered(Item, frozen=True, kw_only=True):
@@ -83,9 +84,10 @@ class _Ordered(Item, frozen=True, kw_only=True):
 async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAnswer:
     """Destroys what a message of this province handed over, and orders its recipient to do the same.
 
-    A repeat gets the first ruling, and the order's line as it stands now. Refuses ERASURE_WORDS, MESSAGE_UNKNOWN,
-    ERASURE_DONE when it was erased before or handed over nothing, ERASURE_SECOND without a second person beyond so many
-    orders of the office a day, SAME_PERSON, OFFICER_KEY, REQUEST_ID_REUSED, AGREEMENT_EXPIRED.
+    A message that is not there gets the logged no of one that is not the office's. A repeat gets the first ruling, and
+    the order's line as it stands now. Refuses ERASURE_WORDS, ERASURE_DONE when it was erased before or handed over
+    nothing, ERASURE_SECOND without a second person beyond so many orders of the office a day, SAME_PERSON, OFFICER_KEY,
+    REQUEST_ID_REUSED, AGREEMENT_EXPIRED; MESSAGE_UNKNOWN under policies that do not ask whose it is.
     """
     node = errand.node
     words = verify_words(question.words)
@@ -93,13 +95,14 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     known = errand.remembered(asked, _Ordered)
     if known is not None:
         return _repeated_answer(node, known.answer)
-    message = _find_either(node, question.message_id)
-    other = message.pair.recipient if message.direction == "sent" else message.pair.sender
-    facts = _facts_of(node, errand.in_force, message, office=errand.caller, by_sender=message.direction == "sent")
+    message = _find_own(node, question.message_id, errand.caller)
+    other, facts = (node.name, _NOT_OURS) if message is None else _facts_here(errand, message)
     request = order_request(errand.agency, other, occasion=errand.occasion, facts=facts)
     ruling = await errand.ask(request)
     if not ruling.allowed:
         return ErasureAnswer(decision=ruling)
+    if message is None:
+        raise NotFoundError("MESSAGE_UNKNOWN", f"this office handed over no message {question.message_id}")
     verify_in_force(errand.in_force.agreement, node.now())
     ready = prepare(node, _draft_of(errand, message, words, request, decision=ruling))
     done = await or_logged(errand, _order_once(errand, asked, question, message, ready, ruling))
@@ -162,6 +165,13 @@ def _verify_second(errand: Errand, question: ErasureQuestion) -> bool:
     return True
 
 
+def _facts_here(errand: Errand, message: StoredMessage) -> tuple[NodeName, OrderFacts]:
+    """The province on the other side, and what policy is told of a message of this office."""
+    is_sent = message.direction == "sent"
+    facts = _facts_of(errand.node, errand.in_force, message, office=errand.caller, by_sender=is_sent)
+    return message.pair.recipient if is_sent else message.pair.sender, facts
+
+
 def _facts_of(
     node: Node, in_force: InForce, message: StoredMessage, *, office: AgencyId, by_sender: bool
 ) -> OrderFacts:
@@ -209,11 +219,10 @@ def _repeated_answer(node: Node, done: _Ordered) -> ErasureAnswer:
     return ErasureAnswer(decision=done.ruling, line=line_of(order, now=node.now()))
 
 
-def _find_either(node: Node, message_id: MessageId) -> StoredMessage:
+def _find_own(node: Node, message_id: MessageId, office: AgencyId) -> StoredMessage | None:
+    """The message with that id that the office may order erased as far as it is the office's; else None."""
     message = find_message(node.database, "sent", message_id) or find_message(node.database, "received", message_id)
-    if message is None:
-        raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was sent or received here")
-    return message
+    return message if message is not None and may_order(node, message, office) else None
 
 
 def _draft_of(

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from federation.domain.officers import KeyStanding
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import rule_decision
-from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import parse_public_key, verify_signature
 from federation.protocol.statement import Sender
@@ -29,6 +29,7 @@ from federation.wire.rpc import ruling_of
 OFFICER_KEY, KEY_USE = "officer-key", "officer-key-use"
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 T = TypeVar("T")
+No = TypeVar("No", bound=RuleError | NotFoundError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +86,15 @@ async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
     try:
         return await step
     except (RuleError, UntrustedError) as error:
-        refused = rule_decision(RuleError(error.reason, error.message))
-        ruling = ruling_of(refused, agreement_version=errand.in_force.agreement.version)
-        await errand.refuse(ruling, asked=())
+        await logged(errand, RuleError(error.reason, error.message))
         raise
+
+
+async def logged(errand: Errand, no: No) -> No:
+    """Logs a no by rule, and returns it to be raised or told."""
+    ruling = ruling_of(rule_decision(no), agreement_version=errand.in_force.agreement.version)
+    await errand.refuse(ruling, asked=())
+    return no
 
 
 def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | None:

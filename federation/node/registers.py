@@ -34,6 +34,7 @@ from federation.domain.registers import (
 )
 from federation.domain.uscc import verify_uscc
 from federation.node.exchange.errand import Errand, on
+from federation.node.officers import logged
 from federation.node.permits_sharing import find_own_permit
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
 from federation.protocol.form import Count, Item, Positive, encode
@@ -46,6 +47,7 @@ from federation.wire.agency import registers as wire
 from federation.wire.agency.registers import RegisteredRow, RegisterReading, StoredRecord, StoredVersion
 from federation.wire.rpc import Ruling
 
+ELSEWHERE: Final = "REGISTERED_ELSEWHERE"
 _LET_GO: Final = frozenset({"transferred", "deregistered"})
 """How a record stands that another county may take over."""
 _WORKING: Final = frozenset({PermitStatus.VALID, PermitStatus.ENDORSEMENT_OPEN})
@@ -165,9 +167,7 @@ def put_registered(
     if known is not None:
         keeper = register.division(known.facts)
         if keeper != division and register.status(known.facts) not in _LET_GO:
-            raise RuleError(
-                "REGISTERED_ELSEWHERE", f"{keeper} keeps this {register.kind}; it must be transferred there first"
-            )
+            raise RuleError(ELSEWHERE, f"another county keeps this {register.kind}; it is transferred there first")
     made = Registered(
         id=known.id if known is not None else _take_id(transaction, register.kind, division),
         version=known.version + 1 if known is not None else 1,
@@ -212,6 +212,8 @@ async def _register(
     if accepted:
         done = await errand.once(asked, StoredRows, write, after=known)
         answer.update((row.position, StoredVersion(id=row.id, version=row.version)) for row in done.rows)
+        if taken := [row for row in answer.values() if isinstance(row, RuleError) and row.reason == ELSEWHERE]:
+            await logged(errand, taken[0])  # nobody tries plates unseen
     if len(answer) < len(rows):
         raise ConflictError("VERSION_CONFLICT", "the same request was answered at this moment; send it again")
     return tuple(answer[position] for position in range(len(rows)))

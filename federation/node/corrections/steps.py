@@ -65,11 +65,11 @@ from federation.node.exchange.judge import (
 from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key
-from federation.node.officers import or_logged
+from federation.node.officers import logged, or_logged
 from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, Positive, decode, encode, replace
-from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
+from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.store.database import Source
@@ -328,12 +328,11 @@ async def _take_step(
     errand: Errand, name: str, step: CorrectionStep, following: Callable[[Correction], _Change]
 ) -> CorrectionOutcome:
     node = errand.node
-    correction = _load_correction(node, step.correction_id, caller=errand.caller)
-    county = urn_division(correction.request.urn)
-    question = decide_request(errand.agency, node.name, occasion=errand.occasion, county=county)
-    ruling = await errand.ask(question)
+    correction, question, ruling = await _open_own(errand, step.correction_id)
     if not ruling.allowed:
         return CorrectionOutcome(decision=ruling)
+    if correction is None:
+        raise await logged(errand, _no_correction(errand, step.correction_id))
     days = step.days if isinstance(step, CorrectionExtension) else 0
     asked = errand.asked(f"correction.{name}", f"{step.correction_id} {days} {step.words}")
     if errand.remembered(asked, StepTaken) is None:
@@ -351,15 +350,32 @@ async def _take_step(
     return CorrectionOutcome(decision=ruling, correction=line)
 
 
-def _load_correction(node: Node, correction_id: str, *, caller: AgencyId) -> Correction:
-    """A correction of our own; refuses CORRECTION_UNKNOWN, and to who filed it with another province, _NOT_OURS."""
+async def _open_own(errand: Errand, correction_id: str) -> tuple[Correction | None, PolicyRequest, Ruling]:
+    """The correction, if policy lets this office decide it; else None, and its word on those of the office's county.
+
+    So a no does not tell whether there is a correction of another county. It is logged.
+    """
+    node = errand.node
+    decide = partial(decide_request, errand.agency, node.name, occasion=errand.occasion)
     found = CORRECTIONS.find(node.database, correction_id)
     if found is not None:
-        return found
-    filed = FILED.find(node.database, correction_id)
-    if filed is not None and filed.agency == caller:
-        raise RuleError("CORRECTION_NOT_OURS", f"{filed.owner} owns the record and decides; a copy is never edited")
-    raise NotFoundError("CORRECTION_UNKNOWN", f"this node has no correction {correction_id!r:.60}")
+        question = decide(county=urn_division(found.request.urn))
+        if (ruling := errand.rule(question)).allowed:
+            return found, question, ruling
+    question = decide(county=errand.caller.county)
+    return None, question, await errand.ask(question)
+
+
+def _no_correction(errand: Errand, correction_id: str) -> RuleError | NotFoundError:
+    """The same no for one that is not there and for another county's; whoever filed it is told whose it is."""
+    source = errand.node.database
+    filed, own = FILED.find(source, correction_id), CORRECTIONS.find(source, correction_id)
+    owner = str(filed.owner) if filed is not None and filed.agency == errand.caller else ""
+    if own is not None and own.filed_by == errand.caller:
+        owner = urn_division(own.request.urn)
+    if owner:
+        return RuleError("CORRECTION_NOT_OURS", f"{owner} owns the record and decides; a copy is never edited")
+    return NotFoundError("CORRECTION_UNKNOWN", f"this office has no correction {correction_id!r:.60} to decide")
 
 
 def _step_drafts(errand: Errand, change: _Change, question: PolicyRequest, ruling: Ruling) -> list[Draft]:

@@ -26,7 +26,7 @@ from federation.domain.intake import (
     release_bytes,
     verify_waiting,
 )
-from federation.domain.lookups_case import DossierFacts, answer_request
+from federation.domain.lookups_case import LOOKUP_FUNCTION, DossierFacts, LookupPurpose, answer_request
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import NO_ROWS, Received, Rows, open_received, put_rows, wake
 from federation.node.exchange.replies import intake_office, reply_draft, statement_of
@@ -174,14 +174,19 @@ async def refuse(errand: Errand, question: RefuseQuestion) -> IntakeRelease:
 
 
 async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) -> _Desk | IntakeRelease:
-    """The request with policy's word on who may answer it; an answer when there is nothing more to do."""
+    """The request with policy's word on who may answer it; an answer when there is nothing more to do.
+
+    Another office gets the same logged no whether the request is there or not: it is asked of the desk alone.
+    """
     node = errand.node
+    is_intake = intake_office(errand.in_force, node.name) == errand.caller
+    if not is_intake and not (ruling := await errand.ask(_question(errand, None, intake=False))).allowed:
+        return IntakeRelease(decision=ruling, request_id=request_id)
     stored = ENTRIES.find(node.database, request_id)
     if stored is None:
         raise NotFoundError("INTAKE_UNKNOWN", f"no request {request_id!r:.50} waits or waited at this desk")
     entry = stored.entry
-    is_intake = intake_office(errand.in_force, node.name) == errand.caller
-    if is_intake and not _is_repeat(errand, entry, ended):
+    if not _is_repeat(errand, entry, ended):
         verify_waiting(entry, node.now())
     question = _question(errand, entry, intake=is_intake)
     ruling = await errand.ask(question)
@@ -197,9 +202,13 @@ async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) ->
     return _Desk(errand=errand, stored=stored, received=received, asked=question, ruling=ruling)
 
 
-def _question(errand: Errand, entry: IntakeEntry, *, intake: bool) -> PolicyRequest:
-    occasion = replace(errand.occasion, purpose=entry.purpose, function=entry.function)
-    in_time = entry.status is not IntakeStatus.EXPIRED and (bool(entry.act_id) or errand.node.now() <= entry.due)
+def _question(errand: Errand, entry: IntakeEntry | None, *, intake: bool) -> PolicyRequest:
+    """Asks about a request; None: about any at this desk, for the first purpose of look-ups and in time."""
+    in_time = True
+    occasion = replace(errand.occasion, purpose=LookupPurpose.CRIMINAL_INVESTIGATION.value, function=LOOKUP_FUNCTION)
+    if entry is not None:
+        in_time = entry.status is not IntakeStatus.EXPIRED and (bool(entry.act_id) or errand.node.now() <= entry.due)
+        occasion = replace(occasion, purpose=entry.purpose, function=entry.function)
     dossier = DossierFacts(province=errand.node.name)
     return answer_request(errand.agency, dossier, occasion=occasion, intake=intake, in_time=in_time)
 

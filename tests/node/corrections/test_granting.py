@@ -14,7 +14,7 @@ from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import grant
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits_sharing import find_own_permit, list_holders
-from federation.protocol.errors import RuleError
+from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm, parse_agency_id
 from federation.store.messages import list_messages
@@ -160,14 +160,17 @@ async def test_grant_on_a_permit_that_changed_or_ended_meanwhile(tmp_path: Path,
 
 
 async def test_grant_by_another_county_or_under_another_purpose_is_refused(tmp_path: Path, monkeypatch) -> None:
-    """Policy asks who decides: nothing is written, the refusal is logged."""
+    """It is not there for another county, and policy asks who decides: nothing is written, each no is logged."""
     async with registered(tmp_path, monkeypatch) as case:
         filed = (await case.file()).correction
         step = CorrectionStep(correction_id=filed.correction_id)
         kaihua = parse_agency_id("zhejiang/330824/service-hall")
-        for caller, given in ((kaihua, correcting()), (HALL, act("permit.administration", "F02"))):
-            outcome = await grant(begin_errand(case.rig[ZHEJIANG], caller, given), step)
-            assert (outcome.correction, outcome.decision.allowed) == (None, False)
+        size = case.rig[ZHEJIANG].sequencer.head.size
+        with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
+            await grant(begin_errand(case.rig[ZHEJIANG], kaihua, correcting()), step)
+        outcome = await grant(begin_errand(case.rig[ZHEJIANG], HALL, act("permit.administration", "F02")), step)
+        assert (outcome.correction, outcome.decision.allowed) == (None, False)
+        assert case.rig[ZHEJIANG].sequencer.head.size == size + 2
         assert find_own_permit(case.rig[ZHEJIANG].database, case.urn).version == 1
 
 

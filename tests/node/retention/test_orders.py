@@ -31,7 +31,7 @@ from federation.node.permits_sharing import PERMIT, SYNC
 from federation.node.readings import read_lookup
 from federation.node.retention import destroy_ended
 from federation.protocol.body import Body
-from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.errors import ConflictError, MalformedError, RuleError, UntrustedError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_agency_id
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
@@ -277,7 +277,7 @@ async def test_office_sees_what_was_sent_to_a_province_that_was_expelled(shared)
 
 
 async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Path) -> None:
-    """Not ours, unknown, already erased, a record of provision, an office that may not: each says what it is."""
+    """Not ours, already erased, a record of provision: each says what it is; unknown is as what is another office's."""
     async with released(tmp_path) as found:
         rig, release = found.rig, found.sent(ZHEJIANG, "lookup.release")[0]
         case = found.sent(JIANGXI, "lookup.case")[0]
@@ -288,8 +288,8 @@ async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Pa
         assert floor.decision.policies == ("deny-erasure-no-record", "deny-erasure-under-floor")
         elsewhere = await order(rig, release.id, caller=parse_agency_id("zhejiang/330822/police"), function="F03")
         assert not elsewhere.decision.allowed
-        with pytest.raises(NotFoundError, match="MESSAGE_UNKNOWN"):
-            await order(rig, "00000000-0000-7000-8000-000000000000")
+        unknown = await order(rig, "00000000-0000-7000-8000-000000000000")
+        assert unknown.decision.policies == ("deny-erasure-other-office",)
         with pytest.raises(MalformedError, match="ERASURE_WORDS"):
             await order(rig, release.id, words="x\n")
         office = intake_office(rig[ZHEJIANG].trust.in_force, ZHEJIANG)
