@@ -100,9 +100,10 @@ def test_order_at_real_nodes_is_receipted_and_its_leaf_is_found(nodes):
 
 
 def test_order_that_may_not_be_is_refused_with_exit_1(nodes):
-    """Unknown is an error that says so; an id and the words have a form."""
+    """What is not there is refused as what is another office's; an id and the words have a form."""
     unknown = "00000000-0000-7000-8000-000000000000"
-    assert "MESSAGE_UNKNOWN" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", code=1).err
+    refused = nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", code=1).out
+    assert "deny-erasure-other-office" in refused
     assert "FIELD_RULE" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "", code=1).err
     assert "MESSAGE_ID" in nodes.ask(PUCHENG, "erasure", "order", "x", "--words", "x", code=1).err
     alone = nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", "--second", "officer-9", code=2)
