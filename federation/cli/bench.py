@@ -119,6 +119,18 @@ def idle(
         show_figures(run_loop(measure_idle(Path(folder), minutes=minutes)), output)
 
 
+@app.command()
+def case(
+    policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Measure how long it takes to order and fold a joint case of 10, 100, 1,000 and 10,000 entries."""
+    from federation.cli.bench_case import SIZES, measure_folds
+    from federation.node.home.draft import read_policies
+
+    show_figures(measure_folds(read_policies(policies), SIZES), output)
+
+
 @app.command(hidden=True)
 def echo(home: Annotated[Path, typer.Option("--home")]) -> None:
     """Serve bare echoes for the calibration."""

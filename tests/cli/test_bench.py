@@ -18,10 +18,13 @@ from federation.cli.bench import (
     show_measurements,
 )
 from federation.cli.bench_at_rest import DUTIES, cpu_seconds
+from federation.cli.bench_case import fold_each, fold_set, make_entries, measure_folds
 from federation.cli.bench_runs import RECEIVER, search_measurement
 from federation.cli.bench_store import fill_store, load_federation, open_parts
 from federation.cli.options import Form
+from federation.domain.procedure import read_rules
 from federation.node.exchange.send import AWAITED, ENDS
+from federation.node.home.draft import read_policies
 from federation.node.lookups.records import HANDLES
 from federation.node.serve import utc_now
 from federation.store.log_reader import check_log
@@ -105,13 +108,27 @@ async def test_store_of_the_bench_lives_and_has_nothing_due(tmp_path: Path) -> N
     async with open_parts(load_federation(folder)) as both:
         for parts in both:
             database, later = parts.node.database, utc_now().replace(year=9000)
+            unread = parts.node.bad_rows.of("test")
             assert parts.node.sequencer.head.size >= 90
             check_log(database)
             assert not count_pending(database)
             for duty in DUTIES.values():
                 await duty(parts.node)
             if parts.node.name == RECEIVER:
-                assert len(list(HANDLES.each_due_by(database, later))) == 30
+                assert len(list(HANDLES.each_due_by(database, later, unread))) == 30
             else:
-                assert len(list(ENDS.each_due_by(database, later, division=AWAITED))) == 30
-            assert len(list(ENDS.each_due_by(database, later))) == 30
+                assert len(list(ENDS.each_due_by(database, later, unread, division=AWAITED))) == 30
+            assert len(list(ENDS.each_due_by(database, later, unread))) == 30
+
+
+def test_bench_of_a_case_folds_a_case_that_all_of_its_entries_made():
+    """What is measured is a fold in which every entry has effect, and one by one it ends where the whole set does."""
+    policies = read_policies(Path(__file__).parents[2] / "policies")
+    rules, entries = read_rules(policies, "dispute-mediation"), make_entries(40)
+    case = fold_set(rules, entries[::-1])
+
+    assert (case.at, len(case.members), case.without_effect) == (40, 3, ())
+    assert fold_each(rules, entries) == case
+    figures = measure_folds(policies, [10])
+    assert {figure.of for figure in figures} == {"case of 10 entries"}
+    assert all(figure.value > 0 and figure.unit == "ms" for figure in figures)
