@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
@@ -179,7 +180,7 @@ class InForce:
     @property
     def clocks(self) -> ClockTable:
         """The clock table that the agreement carries. Raises NotFoundError: CLOCK_FILE when it carries none."""
-        return parse_clocks(_find_file(self.agreement, CLOCKS_FILE, "CLOCK_FILE"))
+        return _clocks_of(_find_file(self.agreement, CLOCKS_FILE, "CLOCK_FILE"))
 
     def start_clock(self, clock_id: str, start: datetime) -> Deadline:
         """The deadline of a clock that starts then. Refuses CALENDAR_YEAR_MISSING, CLOCK_UNKNOWN, CLOCK_FILE."""
@@ -188,6 +189,12 @@ class InForce:
     def time_of(self, clock_id: str, start: datetime) -> timedelta:
         """The time that a clock gives which starts then. Refuses as `start_clock`."""
         return self.start_clock(clock_id, start).due - start
+
+
+@lru_cache(4)
+def _clocks_of(content: str) -> ClockTable:
+    """The table of a file, which every look-up asks, and only a new agreement changes."""
+    return parse_clocks(content)
 
 
 def _find_file(agreement: Agreement, path: str, reason: str) -> str:

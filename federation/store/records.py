@@ -42,6 +42,7 @@ _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"
 _BEFORE_ALL = -1
 _AT_ONCE = 200
+_EVERY = 2**62
 _CHUNK = 500  # ids in one look-up
 
 _VERSIONS = select(
@@ -62,6 +63,7 @@ _BY_SUBJECT = (
     select(RECORD)
     .where(RECORD.c.kind == bindparam("of_kind"), RECORD.c.subject_index == bindparam("of_subject"))
     .order_by(RECORD.c.replica, RECORD.c.id)
+    .limit(bindparam("most"))
 )
 _IN_RANGE = (
     select(RECORD)
@@ -262,7 +264,8 @@ def find_by_subject(
     What cannot be read is told to `unread`, where it is given, and passed over.
     """
     index = blind_index(source.keys, _SUBJECT_COLUMN, subject)
-    rows = _load_page(source.reading, _BY_SUBJECT.limit(limit), {"of_kind": kind, "of_subject": index}, unread)
+    names = {"of_kind": kind, "of_subject": index, "most": _EVERY if limit is None else limit}
+    rows = _load_page(source.reading, _BY_SUBJECT, names, unread)
     return [record for record in _each_record(rows, source, unread=unread) if record.subject == subject]
 
 

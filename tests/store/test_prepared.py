@@ -14,8 +14,9 @@ from sqlalchemy.exc import OperationalError
 from federation.store import database as database_module
 from federation.store import exchange_log, log_reader, messages, records, witness_state
 from federation.store.database import Database
-from federation.store.prepared import change_rows, insert_rows, read_first, read_row, read_rows, read_value
+from federation.store.prepared import _prepare, change_rows, insert_rows, read_first, read_row, read_rows, read_value
 from federation.store.tables import COUNTER, LOG_HEAD, MESSAGE, METADATA
+from tests.store.samples import JIANGXI, OUT
 
 ANY = b"\x00\xff\x80 \xe6\xa1\xa5"
 GIVEN: dict[str, Any] = {
@@ -197,3 +198,22 @@ def test_closed_database_keeps_no_connection(filled: Database) -> None:
 
     assert connection.closed
     assert filled._reader._spare == filled._writer._spare == []
+
+
+def test_statement_is_prepared_once_whatever_it_is_asked(filled: Database) -> None:
+    """One that is made anew for each call would be written anew, too, and push out the others."""
+
+    def ask(at: int) -> None:
+        records.find_by_subject(filled, "permit", f"subject {at}", limit=at or None)
+        records.list_range(filled, "permit", records.ids_under(str(at)), limit=at, replica=False)
+        records.list_versions(filled, "permit", f"id {at}")
+        messages.load_pending(filled, JIANGXI, after_seq=at + 99, limit=at, max_bytes=at)
+        messages.pair_state(filled, "sent", OUT)
+        log_reader.load_checkpoints(filled, at, at)
+
+    ask(0)
+    before = _prepare.cache_info().misses
+    for at in range(1, 4):
+        ask(at)
+
+    assert _prepare.cache_info().misses == before
