@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -97,12 +97,13 @@ class Act:
     by_node: bool = False
     of_party: bool = False
     when_closed: bool = False
+    known: Mapping[str, Field] = field(default_factory=dict, repr=False)
+    """Its fields and those of every act, by name."""
 
     def fault(self, fields: Mapping[str, FieldValue], items: tuple[str, ...]) -> str | None:
         """The first field or class of items that the act does not take, or lacks; None when all is as it should be."""
-        known = {field.name: field for field in (*COMMON, *self.fields)}
-        wrong = [name for name, value in fields.items() if name not in known or not known[name].takes(value)]
-        missing = [field.name for field in self.fields if field.required and field.name not in fields]
+        wrong = [name for name, value in fields.items() if name not in self.known or not self.known[name].takes(value)]
+        missing = [each.name for each in self.fields if each.required and each.name not in fields]
         if self.of_party and "on_behalf" not in fields:
             missing.append("on_behalf")
         return next(iter((*sorted(wrong), *missing, *sorted(set(items) - self.items))), None)
@@ -125,11 +126,13 @@ def act(name: str, words: str, fields: str = "", **also: str | bool | None) -> A
     """One row of the table: `受理|accept` in both languages; `also` is what `Act` says, names in one text."""
     zh, _, en = words.partition("|")
     once, more = also.pop("once", None), {key: bool(value) for key, value in also.items() if isinstance(value, bool)}
+    own = tuple(read_fields(fields))
     return Act(
         name=name,
         zh=zh,
         en=en,
-        fields=tuple(read_fields(fields)),
+        fields=own,
+        known={each.name: each for each in (*COMMON, *own)},
         once=tuple(once.split()) if isinstance(once, str) else None,
         items=frozenset(str(also.get("items", "")).split()),
         freed_by=frozenset(str(also.get("freed_by", "")).split()),
@@ -230,7 +233,8 @@ _MEDIATION: Final = (
     act("add_obligation", "列明义务|enter an obligation",
         "agreement:digest! obligation:word! party:word! what:payment|act! due:day sum:fen",
         once="agreement obligation"),
-    act("sign", "签署协议|sign the agreement", "agreement:digest! as:party|mediator|body!", items="document"),
+    act("sign", "签署协议|sign the agreement", "agreement:digest! as:party|mediator|body! seal:digest",
+        once="agreement as on_behalf seal", items="document"),
     act("note_oral", "记录口头协议|record an oral agreement", "agreement:digest! parties:word[]!", items="session"),
 )  # fmt: skip
 

@@ -78,8 +78,8 @@ def _mediator_accepted(case: Case) -> bool:
 
 def _recusal_clear(case: Case) -> bool:
     """No tie of anybody who acts now is undecided or upheld: see `Case.ties`."""
-    acting = case.acting
-    return not any(tie.stands and tie.who in acting for tie in case.ties)
+    standing = {tie.who for tie in case.ties if tie.stands}
+    return not standing or standing.isdisjoint(case.acting)
 
 
 def _facts_filed(case: Case) -> bool:

@@ -10,20 +10,23 @@ Sources: the procedure and the clocks of the agreement that the case pins; DESIG
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.acts import ACTS, EVERYWHERE
+from federation.domain.acts import ACTS, EVERYWHERE, FieldValue
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
-from federation.domain.joint_state import TASK_ACTS, Case, Done, office_of, officer_of
-from federation.domain.procedure import TIERS, Rules, Stage
+from federation.domain.joint_state import TASK_ACTS, Case, Done, judged_ties, office_of, officer_of
+from federation.domain.procedure import TIERS, Rules
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
 
 LEAD: Final = "lead"
 OWNER: Final = "owner"
 PARTY: Final = "party"
+MAX_TIES: Final = 100
+"""The most ties of a case: each of them is looked at before every entry."""
+TIE_ACTS: Final = frozenset({"add_party", "declare_tie", "accept_tie", "request_recusal", "decide_recusal"})
 
 
 def fold(rules: Rules, order: Iterable[Entry]) -> Case:
@@ -61,9 +64,9 @@ def advance(case: Case, entry: Entry) -> Case | NoEffect:
         or _not_here(case, entry.head)  # 2
         or _not_formed(case, entry.head)  # 3
         or _not_theirs(case, entry)  # 4
-        or _recused(case, entry.head)  # 5
-        or _repeated(case, entry.head)  # 6
-        or _unmet(case, case.procedure.gates.get(entry.head.act, ()))  # 7
+        or recused(case, entry.head.act, officer_of(entry.head))  # 5
+        or repeated(case, entry.head.act, entry.head.fields)  # 6
+        or unmet(case, case.procedure.gates.get(entry.head.act, ()))  # 7
         or _ruled_out(case, entry)  # 8
         or _taken(case, entry)  # 9
     )
@@ -89,7 +92,7 @@ def _not_formed(case: Case, head: Head) -> NoEffect | None:
     if wrong is not None:
         return NoEffect(reason="ACT_FORM", missing=(wrong,))
     about = head.fields.get("about")
-    if about is not None and not any(found.entry.name == about for every in case.done.values() for found in every):
+    if about is not None and about not in case.named:
         return NoEffect(reason="CITES_NOTHING")
     return None
 
@@ -103,51 +106,51 @@ def _not_theirs(case: Case, entry: Entry) -> NoEffect | None:
         return NoEffect(reason="OFFICER_MISSING")
     if act.name == "open":
         return None
-    if head.agency not in case.members:
-        may_answer = act.name in ("join", "decline") and head.agency in case.invited
-        return None if may_answer else NoEffect(reason="NOT_A_MEMBER")
-    roles = case.roles(head.agency)
     if "on_behalf" in head.fields:
         party = _find_party(case, head.fields["on_behalf"])
         if party is None or (party.fields["side"] == "A") != (head.agency.node == case.home):
             return NoEffect(reason="PARTY_UNKNOWN" if party is None else "PARTY_OF_OTHER_SIDE")
-        roles |= {PARTY}
-    return (
-        None if roles & _who(case.procedure.stages[case.stage], act.name, roles) else NoEffect(reason="ROLE_NOT_HERE")
-    )
+    return not_for(case, head.agency, act.name, for_party="on_behalf" in head.fields)
 
 
-def _who(stage: Stage, act: str, anybody: frozenset[str]) -> frozenset[str]:
-    """The roles that may do an act in a stage."""
-    if act in ("move", "close"):
-        return frozenset((*stage.by.get(act, stage.who), LEAD, OWNER))
-    if act in stage.acts:
-        return frozenset(stage.by.get(act, stage.who))
-    return anybody
+def not_for(case: Case, agency: AgencyId, act: str, *, for_party: bool) -> NoEffect | None:
+    """None when an agency may do an act in this stage by its roles, else the reason."""
+    if agency not in case.members:
+        may_answer = act in ("join", "decline") and agency in case.invited
+        return None if may_answer else NoEffect(reason="NOT_A_MEMBER")
+    roles, stage = case.roles(agency), case.procedure.stages[case.stage]
+    if act in ("move", "close"):  # no party moves a case
+        may = roles & {*stage.by.get(act, stage.who), LEAD, OWNER}
+    elif act in stage.acts:
+        may = (roles | ({PARTY} if for_party else set())) & {*stage.by.get(act, stage.who)}
+    else:
+        may = roles
+    return None if may else NoEffect(reason="ROLE_NOT_HERE")
 
 
-def _recused(case: Case, head: Head) -> NoEffect | None:
-    ties = case.ties
-    if any(tie.barred and tie.who == officer_of(head) for tie in ties):
+def recused(case: Case, act: str, officer: str) -> NoEffect | None:
+    """None when no tie keeps an officer (`agency#officer`) from an act, else the reason."""
+    if any(tie.barred and tie.who == officer for tie in case.ties):
         return NoEffect(reason="OFFICER_RECUSED")
-    if head.act not in EVERYWHERE and any(tie.suspends for tie in ties):
+    if act not in EVERYWHERE and any(tie.suspends for tie in case.ties):
         return NoEffect(reason="RECUSAL_UNDECIDED")
     return None
 
 
-def _repeated(case: Case, head: Head) -> NoEffect | None:
-    act = ACTS[head.act]
-    if act.once is None:
-        return None
-    freed = max((found.at for found in case.newest(*act.freed_by)), default=-1)
-    same = [head.fields.get(name) for name in act.once]
-    for found in reversed(case.done.get(act.name, ())):
-        if found.at > freed and [found.head.fields.get(name) for name in act.once] == same:
-            return NoEffect(reason="DONE_ALREADY")
-    return None
+def repeated(case: Case, name: str, fields: Mapping[str, FieldValue]) -> NoEffect | None:
+    """None when an act with these fields may be done, else that it was done, and may be only once."""
+    before = case.only.get(_same(name, fields))
+    freed = max((found.at for found in case.newest(*ACTS[name].freed_by)), default=-1)
+    return NoEffect(reason="DONE_ALREADY") if before is not None and before.at > freed else None
 
 
-def _unmet(case: Case, names: Iterable[str]) -> NoEffect | None:
+def _same(name: str, fields: Mapping[str, FieldValue]) -> tuple[object, ...]:
+    """The act and the fields that make another one of it the same."""
+    return (name, *(fields.get(each) for each in ACTS[name].once or ()))
+
+
+def unmet(case: Case, names: Iterable[str]) -> NoEffect | None:
+    """None when all of these conditions hold, else those that do not."""
     missing = case.missing(names)
     return NoEffect(reason="CONDITION_MISSING", missing=missing) if missing else None
 
@@ -166,7 +169,7 @@ def _cannot_open(case: Case, entry: Entry) -> NoEffect | None:
     if role is None or role.side == "B" or head.agency.kind not in role.kinds:
         return NoEffect(reason="ROLE_NOT_THEIRS")
     opened = _taken(case, entry)
-    return _unmet(opened, stage.enter)
+    return unmet(opened, stage.enter)
 
 
 def cannot_move(case: Case, to: str, *, reason: bool) -> NoEffect | None:
@@ -176,8 +179,8 @@ def cannot_move(case: Case, to: str, *, reason: bool) -> NoEffect | None:
         return NoEffect(reason="NOT_NEXT")
     enter = case.procedure.stages[to].enter
     if case.procedure.is_return(case.stage, to):
-        return _unmet(case, enter) or (None if reason else NoEffect(reason="REASON_MISSING"))
-    return _unmet(case, dict.fromkeys((*stage.leave, *enter))) or _held(case)
+        return unmet(case, enter) or (None if reason else NoEffect(reason="REASON_MISSING"))
+    return unmet(case, dict.fromkeys((*stage.leave, *enter))) or _held(case)
 
 
 def cannot_close(case: Case, outcome: str, *, reason: bool) -> NoEffect | None:
@@ -187,8 +190,8 @@ def cannot_close(case: Case, outcome: str, *, reason: bool) -> NoEffect | None:
         return NoEffect(reason="OUTCOME_NOT_HERE")
     last = case.procedure.stage[-1]
     needs = (*last.leave, *end.needs) if end.stage == last.id else end.needs
-    unmet = _unmet(case, dict.fromkeys(needs)) or (_held(case) if end.stage == last.id else None)
-    return unmet or (None if needs or reason else NoEffect(reason="REASON_MISSING"))
+    held = unmet(case, dict.fromkeys(needs)) or (_held(case) if end.stage == last.id else None)
+    return held or (None if needs or reason else NoEffect(reason="REASON_MISSING"))
 
 
 def _held(case: Case) -> NoEffect | None:
@@ -236,13 +239,19 @@ def _cannot_propose(case: Case, entry: Entry) -> NoEffect | None:
     return None if offices <= case.members.keys() else NoEffect(reason="NOT_A_MEMBER")
 
 
+def _cannot_tie(case: Case, entry: Entry) -> NoEffect | None:
+    if office_of(str(entry.head.fields["who"])) not in case.members:
+        return NoEffect(reason="NOT_A_MEMBER")
+    return NoEffect(reason="TIES_FULL") if len(case.ties) >= MAX_TIES else None
+
+
 def _cannot_decide(case: Case, entry: Entry) -> NoEffect | None:
     """The head of the officer's office, or the lead, decides on a tie; nobody on their own."""
-    head, about = entry.head, entry.head.fields["about"]
-    tied = (*case.done.get("declare_tie", ()), *case.done.get("request_recusal", ()))
-    who = next((str(found.head.fields["who"]) for found in tied if found.entry.name == about), None)
-    if who is None:
+    head = entry.head
+    asked = case.named[str(head.fields["about"])].head
+    if asked.act not in ("declare_tie", "request_recusal"):
         return NoEffect(reason="CITES_NOTHING")
+    who = str(asked.fields["who"])
     may = head.agency in (case.lead, office_of(who)) and who != officer_of(head)
     return None if may else NoEffect(reason="NOT_THEIRS_TO_DECIDE")
 
@@ -262,15 +271,19 @@ def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
     head, name = entry.head, entry.head.fields.get("task")
     if name is None:
         return None
-    task = case.tasks.get(str(name))
-    if task is None:
+    made = case.only.get(("record_item", name))
+    if made is None:
         return NoEffect(reason="TASK_UNKNOWN")
+    is_owner = str(head.agency) == made.head.fields["owner"]
     if head.act not in ("verify", "return_task", "carry_over", "drop_task", "reopen"):
-        return None if str(head.agency) == task.owner else NoEffect(reason="NOT_THEIR_TASK")
-    reported = task.done.get("report_result")
-    if head.act == "verify" and (reported is None or reported.head.officer == head.officer):
-        return NoEffect(reason="NOT_REPORTED" if reported is None else "VERIFIES_OWN_WORK")
-    return NoEffect(reason="VERIFIES_OWN_WORK") if head.act == "verify" and str(head.agency) == task.owner else None
+        return None if is_owner else NoEffect(reason="NOT_THEIR_TASK")
+    if head.act != "verify":
+        return None
+    reports = (found.head for found in reversed(case.done.get("report_result", ())))
+    reported = next((report for report in reports if report.fields["task"] == name), None)
+    if reported is None:
+        return NoEffect(reason="NOT_REPORTED")
+    return NoEffect(reason="VERIFIES_OWN_WORK") if is_owner or reported.officer == head.officer else None
 
 
 def _cannot_go(case: Case, entry: Entry) -> NoEffect | None:
@@ -293,6 +306,8 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         "hand_over": _cannot_name,
         "name_owner": _cannot_name,
         "propose_mediators": _cannot_propose,
+        "declare_tie": _cannot_tie,
+        "request_recusal": _cannot_tie,
         "decide_recusal": _cannot_decide,
         "raise": _cannot_change_tier,
         "lower": _cannot_change_tier,
@@ -305,9 +320,17 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
 
 def _taken(case: Case, entry: Entry) -> Case:
     """The case with an entry that has effect."""
-    act = entry.head.act
-    done = {**case.done, act: (*case.done.get(act, ()), Done(case.at, entry))}
-    after = _changed(replace(case, at=case.at + 1, done=MappingProxyType(done)), entry)
+    act, done = entry.head.act, Done(case.at, entry)
+    taken = replace(
+        case,
+        at=case.at + 1,
+        done={**case.done, act: (*case.done.get(act, ()), done)},
+        named={**case.named, entry.name: done},
+        only=case.only if ACTS[act].once is None else {**case.only, _same(act, entry.head.fields): done},
+    )
+    after = _changed(taken, entry)
+    if act in TIE_ACTS or after.members is not case.members:
+        after = replace(after, ties=judged_ties(after))
     return run_clocks(after, entry, entered=after.stage if after.entered == case.at else "")
 
 

@@ -9,9 +9,10 @@ Source: the rows of `policies/clocks.toml`; the deadlines and events of each pro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from federation.domain.clock import (
     CHINA_TIME,
@@ -27,18 +28,20 @@ from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.procedure import CLOSED, Event, Rules, Timed
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import replace
 from federation.protocol.ids import format_time, parse_time
 
 if TYPE_CHECKING:
     from federation.domain.joint_state import Case
 
 
+THINGS: Final = ("obligation", "claim", "task")
+"""The fields that name a thing which may have a clock of its own."""
 CLOCK_ACTS: Final = ("extend", "suspend", "resume", "overdue", "escalate", "floor_over")
 """The acts that say something of a clock."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """One running of a clock. `key` is its name, with `:value` where each of several things has its own.
 
     `deadline` is None where no calendar covers it. `rested` is how long it stood still, `resting` since when it does.
@@ -78,7 +81,8 @@ class Clock:
 def run_clocks(case: Case, entry: Entry, *, entered: str) -> Case:
     """The case with the clocks that an entry starts and stops; `entered` is the stage that it entered, if any."""
     head, clocks, holding = entry.head, dict(case.clocks), set(case.holding)
-    for event in case.procedure.events_of(head.act):
+    events = case.procedure.events_of(head.act)
+    for event in events:
         says = all(head.fields.get(name) in words for name, words in event.says.items())
         happens = (head.act in event.acts and says) or entered in event.stages
         if event.when:
@@ -92,7 +96,7 @@ def run_clocks(case: Case, entry: Entry, *, entered: str) -> Case:
                 _start(clocks, timed, case, head, moment)
     if head.act == "close":
         _stop(clocks, CLOSED, head, head.at)
-    return replace(case, clocks=clocks, holding=frozenset(holding))
+    return replace(case, clocks=clocks, holding=frozenset(holding)) if events or head.act == "close" else case
 
 
 def mark_clock(clocks: Mapping[str, Clock], head: Head, rules: Rules) -> Clock | NoEffect:
@@ -158,15 +162,12 @@ def _start(clocks: dict[str, Clock], timed: Timed, case: Case, head: Head, momen
 
 def _stop(clocks: dict[str, Clock], event: str, head: Head, moment: datetime) -> None:
     """Stops what stops on an event: of the clocks that each thing has, that of the thing which the entry names."""
+    things = {head.fields[name] for name in THINGS if name in head.fields}
     for key, clock in clocks.items():
-        _, colon, thing = key.partition(":")
-        named = not colon or thing in head.fields.values() or not _names_things(head)
-        if clock.runs and (event == CLOSED or (clock.rule.stops_on == event and named)):
-            clocks[key] = replace(clock, stopped=moment)
-
-
-def _names_things(head: Head) -> bool:
-    return any(name in head.fields for name in ("obligation", "claim", "task"))
+        if clock.stopped is None and event in (clock.rule.stops_on, CLOSED):
+            _, colon, thing = key.partition(":")
+            if event == CLOSED or not colon or not things or thing in things:
+                clocks[key] = replace(clock, stopped=moment)
 
 
 def _moment(event: Event, head: Head) -> datetime:

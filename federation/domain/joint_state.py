@@ -7,9 +7,11 @@ read from them. Source: DESIGN section 5.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
+
+import msgspec
 
 from federation.domain.acts import ACTS
 from federation.domain.conditions import CONDITIONS
@@ -71,15 +73,14 @@ class Task:
         return "open" if newest is None or newest.head.act == "reopen" else newest.head.act
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A case as its entries so far have made it; `stage` is empty before it was opened.
 
-    `record` names the record, `code` is the one that people are given (一案一码). `moment` is when the entry that is
-    being judged happened.
-    `at` counts the entries with effect, `entered` is the place of the one that entered the stage. `home` is the node
-    where it was opened: side A. `members` holds each agency's roles, `invited` those that nobody has accepted yet.
-    `holding` names the events that are conditions and hold now. `done` are the entries with effect, by act.
+    `record` names the record, `code` is the one that people are given (一案一码). `home` is the node where it was
+    opened: side A. `moment` is when the entry that is being judged happened; `at` counts the entries with effect,
+    `entered` is the place of the one that entered the stage. `members` holds each agency's roles, `invited` those that
+    nobody has accepted yet. `done` are the entries with effect by act, `named` by name, `only` those that may be done
+    only once by what makes them the same. `holding` names the events that are conditions and hold now.
     """
 
     rules: Rules
@@ -92,10 +93,13 @@ class Case:
     tier: str = ""
     at: int = 0
     entered: int = -1
-    members: Mapping[AgencyId, frozenset[str]] = field(default_factory=dict)
-    invited: Mapping[AgencyId, frozenset[str]] = field(default_factory=dict)
-    done: Mapping[str, tuple[Done, ...]] = field(default_factory=dict)
-    clocks: Mapping[str, Clock] = field(default_factory=dict)
+    members: Mapping[AgencyId, frozenset[str]] = msgspec.field(default_factory=dict)
+    invited: Mapping[AgencyId, frozenset[str]] = msgspec.field(default_factory=dict)
+    done: Mapping[str, tuple[Done, ...]] = msgspec.field(default_factory=dict)
+    named: Mapping[str, Done] = msgspec.field(default_factory=dict)
+    only: Mapping[tuple[object, ...], Done] = msgspec.field(default_factory=dict)
+    ties: tuple[Tie, ...] = ()
+    clocks: Mapping[str, Clock] = msgspec.field(default_factory=dict)
     holding: frozenset[str] = frozenset()
     outcome: str | None = None
     without_effect: tuple[tuple[Entry, NoEffect], ...] = ()
@@ -144,11 +148,11 @@ class Case:
     @property
     def tasks(self) -> Mapping[str, Task]:
         """The tasks of a meeting or a list, by their tags, each with the newest that was done about it."""
-        made = {str(found.head.fields["task"]): found.head for found in self.done.get("record_item", ())}
         said = (found for act in TASK_ACTS for found in self.done.get(act, ()))
-        newest: dict[str, dict[str, Done]] = {}
+        newest: dict[object, dict[str, Done]] = {}
         for found in sorted(said):
-            newest.setdefault(str(found.head.fields.get("task")), {})[found.head.act] = found
+            newest.setdefault(found.head.fields.get("task"), {})[found.head.act] = found
+        made = {str(found.head.fields["task"]): found.head for found in self.done.get("record_item", ())}
         return {name: Task(name=name, made=head, done=newest.get(name, {})) for name, head in made.items()}
 
     @property
@@ -174,12 +178,6 @@ class Case:
         here = (officer_of(found.head) for every in self.done.values() for found in every if found.at > self.entered)
         return frozenset((*here, *(who for each in named if isinstance(each, tuple) for who in each)))
 
-    @property
-    def ties(self) -> tuple[Tie, ...]:
-        """Ties declared or alleged, with what was decided, by the regime of the officer's role."""
-        found = sorted((*self.done.get("declare_tie", ()), *self.done.get("request_recusal", ())))
-        return tuple(_tie(self, each) for each in found)
-
     def newest(self, *acts: str) -> Iterator[Done]:
         """The newest entry of each of these acts."""
         return (self.done[act][-1] for act in acts if self.done.get(act))
@@ -202,22 +200,23 @@ class Case:
         return tuple(name for name in names if not CONDITIONS[name].holds(self))
 
 
-def _tie(case: Case, found: Done) -> Tie:
-    who, name = str(found.head.fields["who"]), found.entry.name
-    roles = case.roles(office_of(who))
-    regimes = {case.procedure.roles[role].recusal for role in roles if role in case.procedure.roles}
-    decided = next((each.head.fields["result"] for each in case.done.get("decide_recusal", ())
-                    if each.head.fields["about"] == name), None)  # fmt: skip
-    accepted = {each.head.fields["on_behalf"] for each in case.done.get("accept_tie", ())
-                if each.head.fields["about"] == name}  # fmt: skip
-    waived = regimes <= {"disclosed"} and bool(regimes) and bool(case.parties) and case.parties.keys() <= accepted
-    open_yet = decided is None and not waived
-    return Tie(
-        who=who,
-        stands=open_yet or decided == "barred",
-        barred=decided == "barred",
-        suspends=open_yet and "suspends" in regimes,
-    )
+def judged_ties(case: Case) -> tuple[Tie, ...]:
+    """Ties declared or alleged, with what was decided, by the regime of the officer's role."""
+    decided = {each.head.fields["about"]: each.head.fields["result"] for each in case.done.get("decide_recusal", ())}
+    accepted: dict[object, set[object]] = {}
+    for each in case.done.get("accept_tie", ()):
+        accepted.setdefault(each.head.fields["about"], set()).add(each.head.fields["on_behalf"])
+    parties = case.parties.keys()
+    found = []
+    for each in sorted((*case.done.get("declare_tie", ()), *case.done.get("request_recusal", ()))):
+        who, name = str(each.head.fields["who"]), each.entry.name
+        roles = case.roles(office_of(who)) & case.procedure.roles.keys()
+        regimes = {case.procedure.roles[role].recusal for role in roles}
+        waived = regimes == {"disclosed"} and bool(parties) and parties <= accepted.get(name, set())
+        is_open = name not in decided and not waived
+        barred = decided.get(name) == "barred"
+        found.append(Tie(who=who, stands=is_open or barred, barred=barred, suspends=is_open and "suspends" in regimes))
+    return tuple(found)
 
 
 def officer_of(head: Head) -> str:

@@ -5,7 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from federation.domain.joint import Entry, Head
-from federation.domain.joint_case import Case, step
+from federation.domain.joint_case import step
+from federation.domain.joint_state import Case
 from federation.domain.procedure import Rules, read_rules
 from federation.protocol.ids import parse_agency_id
 

@@ -1,0 +1,141 @@
+"""Offers: the acts that may be done in a joint case now, what is missing for the rest, and every reason in words.
+
+Rules kept: an offer is judged by the same functions as an entry (`joint_case`), with the fields left open: what is
+offered may still fail by what is written into it, what is not offered would be without effect.
+Source: DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from federation.domain.acts import ACTS, EVERYWHERE
+from federation.domain.joint import NoEffect
+from federation.domain.joint_case import (
+    cannot_close,
+    cannot_move,
+    not_for,
+    recused,
+    repeated,
+    unmet,
+)
+from federation.domain.joint_state import Case
+from federation.domain.procedure import END
+from federation.protocol.form import replace
+from federation.protocol.ids import AgencyId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An act, for `move` and `close` with the stage or the end; `refused` is None when it may be done now."""
+
+    act: str
+    to: str = ""
+    refused: NoEffect | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.refused is None
+
+
+def offered(case: Case, agency: AgencyId, officer: str, *, now: datetime) -> tuple[Offer, ...]:
+    """Everything that the present stage knows, in its order: the stage's own acts, where the case may go, the rest."""
+    case = replace(case, moment=now)
+    if not case.stage:
+        return ()
+    stage = case.procedure.stages[case.stage]
+    own = [act for act in stage.acts if act not in EVERYWHERE]
+    rest = [act for act in ACTS if act in EVERYWHERE and act not in ("move", "close") and not ACTS[act].by_node]
+    found = [Offer(act=act, refused=_refused(case, agency, officer, act)) for act in own]
+    for act, to, refused in _ways(case):
+        found.append(Offer(act=act, to=to, refused=_refused(case, agency, officer, act) or refused))
+    return (*found, *(Offer(act=act, refused=_refused(case, agency, officer, act)) for act in rest))
+
+
+def _ways(case: Case) -> Iterator[tuple[str, str, NoEffect | None]]:
+    for to in case.procedure.stages[case.stage].next:
+        if to != END:
+            yield "move", to, cannot_move(case, to, reason=True)
+    for end in case.procedure.ends_of(case.stage):
+        yield "close", end.id, cannot_close(case, end.id, reason=True)
+
+
+def _refused(case: Case, agency: AgencyId, officer: str, act: str) -> NoEffect | None:
+    if case.closed and not ACTS[act].when_closed:
+        return NoEffect(reason="CASE_CLOSED")
+    side = "A" if agency.node == case.home else "B"
+    has_party = any(head.fields["side"] == side for head in case.parties.values())
+    if ACTS[act].of_party and not has_party:
+        return NoEffect(reason="PARTY_UNKNOWN")
+    if act in ("remove", "hand_over") and agency != case.lead:
+        return NoEffect(reason="LEAD_ONLY")
+    if act in ("join", "decline") and agency not in case.invited:
+        return NoEffect(reason="NOT_INVITED")
+    return (
+        not_for(case, agency, act, for_party=has_party)
+        or recused(case, act, f"{agency}#{officer}")
+        or (repeated(case, act, {}) if ACTS[act].once == () else None)
+        or unmet(case, case.procedure.gates.get(act, ()))
+    )
+
+
+REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "NOT_OPENED": ("尚未开案", "the case has not been opened"),
+        "OPENED_ALREADY": ("已开案", "the case was opened before"),
+        "CASE_CLOSED": ("案件已办结", "the case is closed"),
+        "ACT_UNKNOWN": ("没有这一办理动作", "there is no such act"),
+        "ACT_NOT_HERE": ("本环节不办理此事项", "it is no act of this stage"),
+        "ACT_FORM": ("内容不符合要求", "a field is missing, or is not of its form"),
+        "CITES_NOTHING": ("引用的记录不存在或者未生效", "what it cites is not there, or had no effect"),
+        "LEAD_NODE_ONLY": ("只能由牵头方节点自动记录", "only the node of the lead agency writes it"),
+        "OFFICER_MISSING": ("须由经办人办理", "it wants an officer"),
+        "NOT_A_MEMBER": ("该单位未参与本案", "the agency takes no part in the case"),
+        "NOT_INVITED": ("未受邀请", "the agency was not invited"),
+        "PARTY_UNKNOWN": ("没有这一当事人", "there is no such party"),
+        "PARTY_OF_OTHER_SIDE": ("应由当事人一方的单位代为办理", "an agency of the party's own side acts for it"),
+        "ROLE_NOT_HERE": ("该单位的角色在本环节不办理此事项", "the agency's role does not do it in this stage"),
+        "ROLE_NOT_THEIRS": ("该类单位不能担任此角色", "agencies of this kind do not take that role"),
+        "ROLE_OF_OTHER_SIDE": ("该角色属于另一方", "that role is one of the other side"),
+        "NOT_THEIRS_TO_INVITE": ("应由牵头单位或者同省单位邀请", "the lead invites, or a member of the same province"),
+        "TIES_FULL": ("申明或者申请过多", "too many ties were declared or alleged"),
+        "OFFICER_RECUSED": ("经办人已决定回避", "the officer was recused"),
+        "RECUSAL_UNDECIDED": ("回避申请尚未决定，暂停办理", "work rests until a tie is decided"),
+        "NOT_THEIRS_TO_DECIDE": (
+            "应由本单位负责人或者牵头单位决定，本人不得决定",
+            "the head of the office decides, nobody on their own",
+        ),
+        "DONE_ALREADY": ("已办理，此后的同类记录不生效", "it was done before; only the first counts"),
+        "CONDITION_MISSING": ("条件尚未具备", "conditions are missing"),
+        "NOT_NEXT": ("不能从本环节转入该环节", "that stage does not follow this one"),
+        "NO_ENTRY_STAGE": ("不能从该环节开案", "no case is opened in that stage"),
+        "REASON_MISSING": ("须说明理由", "it wants a reason"),
+        "FLOOR_RUNS": ("法定最短期间未满", "a least time that law gives is not over"),
+        "OUTCOME_NOT_HERE": ("本环节没有这一办理结果", "the case cannot end so from this stage"),
+        "LEAD_ONLY": ("只能由牵头单位办理", "only the lead agency does it"),
+        "LEAD_STAYS": ("牵头单位须先移交牵头", "the lead hands the lead over first"),
+        "TIER_NOT_SO": ("层级不变", "that is no higher or lower tier"),
+        "TASK_UNKNOWN": ("没有这一任务", "there is no such task"),
+        "NOT_THEIR_TASK": ("不是该单位的任务", "it is another agency's task"),
+        "NOT_REPORTED": ("尚未反馈办理结果", "no result was reported"),
+        "VERIFIES_OWN_WORK": ("承办人和承办单位不得自行核查", "who did it does not verify it"),
+        "CLOCK_NOT_RUNNING": ("该期限未在计算", "that clock does not run"),
+        "CLOCK_NOT_OVER": ("期限未满，或者日期不符", "the time is not over, or another one is meant"),
+        "CLOCK_DOES_NOT_REST": ("该事由不中止计时", "that is no reason for which this clock rests"),
+        "CLOCK_NOT_RESTING": ("计时未中止", "the clock does not rest"),
+        "EXTENSION_NOT_ALLOWED": ("该期限不得延长", "that time cannot be extended"),
+        "EXTENSION_USED": ("该期限已延长过", "that time was extended before"),
+        "EXTENSION_TOO_LONG": ("延长超过上限", "that is longer than an extension may be"),
+        "EXTENSION_TOO_LATE": ("期限届满后不得延长", "an extension is asked for before the time is over"),
+        "CLOCK_RULE_OTHER": ("期限规则不符", "another rule of the clock table is meant"),
+        "height": ("记录的层次不实", "its place among the entries is false"),
+        "old_parents": ("引用了旧记录", "it stands on older entries than its node held"),
+        "forked": ("同一节点同一编号有两份记录", "its node wrote two entries of one number"),
+        "behind": ("同一节点的前一记录不计", "an entry of its node before it does not count"),
+    }
+)
+"""Every reason for which an entry is without effect, in Chinese and English."""
