@@ -58,6 +58,19 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "place": "division:county village:line side:side point:point",
     "tie": "tag:tag kind:word disclosed:day accepted_by:line",
     "account": "bank:word last4:last4",
+    "letter": "number:line date:day kind:word case_kind:word basis:line",
+    "person": "name:line sex:word birth_date:day number:number address:line phone:phone",
+    "outline": "text:text",
+    "record": "pages:count signatures:line root:digest",
+    "recording": "length:count root:digest",
+    "evidence": "kind:word holder:line list:text method:line integrity:digest",
+    "lead": "offence:word place:line time:line facts:text",
+    "applicant": "name:line number:number phone:phone",
+    "vehicle": "plate:line vin:line brand:line keeper:line",
+    "licence": "number:number class:line valid_until:day",
+    "inspection": "passed:yes day:day root:digest",
+    "agenda": "title:line text:text",
+    "resolution": "text:text owner:line partners:line due:day tag:word",
     "note": "text:text",
     "informer": "text:text",
     "health": "text:text",
@@ -68,7 +81,7 @@ CLASSES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 """The classes of items, the fields of each, and the form of each field."""
 AT_HOME: Final = frozenset({"note", "informer", "health"})
 """The classes that leave the author's province for nobody, whatever a procedure says."""
-SHOWS_CHILD: Final = frozenset({"party", "contact"})
+SHOWS_CHILD: Final = frozenset({"party", "contact", "person", "applicant"})
 """The classes that tell who a person is: of a child under 14 they wait for the guardian's consent (PIPL article 31)."""
 
 

@@ -149,6 +149,9 @@ def _court_competent(case: Case) -> bool:
     The court that invited the body; else of a party's domicile, the place of the thing, or the seat of a body that
     mediates. Of several asked, the one that filed first by its own papers.
     """
+    route = _route(case)
+    if route in _OWN_PLACES:
+        return _route_competent(case, route)
     asked = {str(found.head.fields["court"]) for found in case.done.get("apply_confirmation", ())}
     named = case.last("name_court")
     if not asked and named is not None:
@@ -157,6 +160,35 @@ def _court_competent(case: Case) -> bool:
         first = case.first_filed
         asked = {first[0]} if first is not None and first[0] in asked else set()
     return len(asked) == 1 and parse_agency_id(asked.pop()).county in _competent_counties(case)
+
+
+_OWN_PLACES: Final = frozenset({"payment_order", "arbitration", "small_claim"})
+"""The routes of a wage claim with a place of their own."""
+
+
+def _route(case: Case) -> str:
+    """The route that was chosen, or opened, last."""
+    taken = max(case.newest("choose_route", "open_route"), default=None)
+    return "" if taken is None else str(taken.head.fields["route"])
+
+
+def _route_competent(case: Case, route: str) -> bool:
+    """民诉 24, 民诉解释 23, 仲裁法（劳） 21: a payment order, the debtor's home alone; else that, or the place of work.
+
+    Where arbitration is asked in both, the place of work has it.
+    """
+    asked = [
+        found.head.fields["court"] for found in sorted(case.newest("name_court", "apply_order", "apply_arbitration"))
+    ]
+    both = {found.head.fields["court"] for found in case.done.get("apply_arbitration", ())}
+    if not asked:
+        return False
+    debtor = {head.fields.get("county") for head in case.parties.values() if head.fields["role"] == "respondent"}
+    work = {
+        str(found.head.fields["division"])[:6] for found in case.newest("register") if "division" in found.head.fields
+    }
+    places = debtor if route == "payment_order" else work if len(both) > 1 and work else debtor | work
+    return parse_agency_id(str(asked[-1])).county in places
 
 
 def _competent_counties(case: Case) -> set[str]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from federation.domain.facts import Fact, after, by_another, done, each_task, here, not_after, says
+from federation.domain.facts import Fact, after, by_another, done, each_task, here, never_says, not_after, says
 from federation.protocol.ids import parse_agency_id
 
 if TYPE_CHECKING:
@@ -114,6 +114,22 @@ _PLACES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Where each type of business is done, and where else for small cars and motorcycles (登规 10-54, 驾规 63-69)."""
 
 
+_NEW_PAPER: Final = frozenset({"papers", "plates", "correct", "renew", "licence_change", "moved", "reissue"})
+"""The types at which an old paper is taken back, or found to be lost (驾规 68)."""
+
+
+def _takes(*types: str) -> Fact:
+    return says("take_papers", "type", *types)
+
+
+def _parties_joint(case: Case) -> bool:
+    """登规 26, 32: mortgage and pledge bar nothing, but who holds one applies, too; true where there is none."""
+    checked = case.last("answer_precheck")
+    blocks = () if checked is None else checked.head.fields.get("blocks", ())
+    held = isinstance(blocks, tuple) and {"mortgaged", "pledged"} & set(blocks)
+    return not held or bool(case.done.get("join_application"))
+
+
 def _place_competent(case: Case) -> bool:
     """The table of types says that the place where the papers were taken in may do it."""
     taken = case.last("take_papers")
@@ -189,6 +205,9 @@ ROWS: Final = (
     ("dispute_raised", "已提出管辖争议", "a side named what it disputes", "刑程22", done("raise_dispute")),
     ("dispute_settled", "争议已协商一致", "both sides accepted one text", "刑程356",
         Fact(_dispute_settled, (frozenset({"propose_settlement"}), frozenset({"accept_settlement"})))),
+    ("dispute_ended", "争议已解决", "settled between the two, or decided above", "刑程22、356",
+        Fact(_dispute_settled, (frozenset({"propose_settlement"}), frozenset({"accept_settlement"})))
+            | done("file_superior_decision")),
     ("superior_decided", "上级已决定", "the superior's decision is on file", "刑程22、356",
         done("file_superior_decision")),
     # letters and desks
@@ -210,6 +229,11 @@ ROWS: Final = (
         Fact(_integrity_matches, (frozenset({"file_evidence"}), frozenset({"file_evidence", "check_integrity"})))),
     ("result_filed", "结果已反馈", "the result is there", "刑程353", done("file_result") | each_task("report_result",
         *_ENDED)),
+    ("letter_near", "一般地区的协作函", "a letter that is due in the ordinary time", "刑程353",
+        done("receive_letter") & never_says("fill_letter", "remote_area", "yes")),
+    ("letter_remote", "边远地区的协作函", "a letter to a very remote area", "刑程353",
+        done("receive_letter") & says("fill_letter", "remote_area", "yes")),
+    ("result_partial", "部分办结", "done in part", "[P]", says("file_result", "result", "partly")),
     ("result_confirmed", "请求方已确认", "the asker accepted it", "[P]", after("file_result",
         "confirm_result") | after("report_impossible", "confirm_result")),
     ("use_recorded", "用途已记录", "what it was used for is noted", "[P]", done("record_use")),
@@ -227,11 +251,20 @@ ROWS: Final = (
     ("reporter_told", "已告知报案人", "who reported it was told", "刑程175、184", done("tell_reporter")),
     ("clear_fresh", "预核查在二十四小时内", "a clear check, at most 24 hours old", "[P]",
         Fact(_clear_fresh, (frozenset({"answer_precheck"}),))),
+    ("applicant_must_act", "待申请人补正或者处理", "papers are missing, or something blocks it", "登规3、18；驾规3",
+        Fact(_papers_missing, (frozenset({"tell_missing"}),)) | says("answer_precheck", "result", "blocked")),
     ("blocked", "预核查未通过", "something blocks it", "登规18、25、29", says("answer_precheck", "result", "blocked")),
     ("parties_joint", "抵押权人等共同申请", "the mortgagee or pledgee applies, too", "登规26、32",
-        done("join_application")),
+        Fact(_parties_joint)),
     ("inspection_done", "已查验合格", "inspected and passed", "登规14", says("file_inspection", "passed", "yes")),
     ("inspection_waived", "免予查验", "no inspection is needed", "登规14", done("waive_inspection")),
+    ("inspection_settled", "已查验合格或者免予查验", "inspected and passed, or none is needed", "登规14",
+        says("file_inspection", "passed", "yes") | done("waive_inspection")),
+    *((f"accepted_{kind}", f"已受理（{kind}）", f"accepted: {kind.replace('_', ' ')}", "登规；驾规",
+       _takes(kind) & done("accept") & not_after("accept", "refuse")) for kind in _PLACES),
+    ("accepted_licence", "已受理驾驶证业务", "business of a licence was accepted", "驾规68、69",
+        _takes("renew", "licence_change", "moved", "reissue", "cancel") & done("accept")
+            & not_after("accept", "refuse")),
     ("request_refused", "不予办理", "refused, with the reason", "登规；驾规", done("refuse") & not_after("refuse",
         "accept")),
     ("home_issued", "登记地已核发", "the home office issued it", "登规；驾规",
@@ -242,6 +275,8 @@ ROWS: Final = (
     ("applied_in", "已申请转入", "applied at the new place", "登规18、27", done("apply_in")),
     ("handed_over", "已发放", "the applicant has the paper", "登规；驾规", done("hand_out")),
     ("old_taken", "旧证已收回", "the old paper was taken back", "驾规68", done("take_old")),
+    ("old_settled", "旧证已收回或者无旧证", "the old paper was taken back, or there is none", "驾规68",
+        done("take_old") | Fact(lambda case: not _takes(*_NEW_PAPER).holds(case))),
     ("term_over", "本环节期限已满", "the time of the stage is over", "[P]",
         Fact(lambda case: any(clock.late and clock.name in case.timed_here for clock in case.clocks.values()),
              (frozenset({"overdue"}),))),
@@ -260,6 +295,8 @@ ROWS: Final = (
              (frozenset({"record_item"}),))),
     ("verified_by_another", "已由他人核查", "checked by another officer of another agency", "[P]",
         each_task(*_ENDED) | by_another("verify_claim", "add_claim")),
+    ("every_item_verified", "事项全部核查销号", "every task was verified", "[P]", each_task("verify")),
+    ("item_carried", "有事项结转", "a task is carried over", "[P]", done("carry_over")),
     ("every_item_ended", "事项全部办结", "no task is open", "[P]", each_task(*_ENDED)),
 )  # fmt: skip
 """Name, Chinese, English, rule and fact of each."""

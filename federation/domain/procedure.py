@@ -15,6 +15,7 @@ from typing import Annotated, Final
 
 from federation.domain.acts import EVERYWHERE
 from federation.domain.calendar import CALENDAR_FILE, Calendar, parse_calendar
+from federation.domain.case_items import AT_HOME, CLASSES
 from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
 from federation.domain.conditions import CONDITIONS
 from federation.domain.permits_policy import FunctionCode
@@ -31,28 +32,10 @@ CLOSED: Final = "case.closed"
 TIERS: Final = "VTCJ"
 """Village, town, county, across provinces: from the lowest on."""
 
-NEVER_CROSS: Final = frozenset({"note", "informer", "health"})
+NEVER_CROSS: Final = AT_HOME
 """Classes of which nobody but the author's office is ever given anything."""
 CLASS_FIELDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {
-        name: frozenset(fields.split())
-        for name, fields in {
-            "party": "side role name id_kind number county last4 minor",
-            "contact": "phone address e_service e_service_day",
-            "claim": "kind amount period basis paid left state verified_by",
-            "fact": "text source agreed day",
-            "document": "manifest",
-            "session": "day place roles minutes recording",
-            "agreement": "form obligations signatures seal effective",
-            "decision": "kind number article result served_on remedy remedy_until",
-            "place": "division village side point",
-            "tie": "person kind disclosed_on accepted_by",
-            "account": "bank last4",
-            "note": "text",
-            "informer": "text",
-            "health": "text",
-        }.items()
-    }
+    {name: frozenset(fields) for name, fields in CLASSES.items()}
 )
 """The classes of items and their fields, as procedures name them."""
 

@@ -1,0 +1,141 @@
+"""联席会议: nine resolutions of four sides, an office that checks itself, and two texts of one meeting."""
+
+from datetime import datetime
+
+import pytest
+
+from federation.domain.joint_case import fold
+from federation.protocol.ids import format_time
+from tests.domain.case_builder import CaseBuilder, digest, rules_of
+
+RULES = rules_of("joint-meeting")
+DESKS = {
+    "chair": "zhejiang/330824/governance",
+    "yushan": "jiangxi/361123/governance",
+    "pucheng": "fujian/350722/governance",
+    "xiuning": "anhui/341022/governance",
+    "office": "zhejiang/330824/office",
+}
+SIDES = ("chair", "yushan", "pucheng", "xiuning")
+TEXT = digest("minutes")
+
+
+@pytest.fixture
+def meeting():
+    """Called twelve working days ahead; every side takes part."""
+    case = CaseBuilder(RULES, DESKS)
+    case.does("chair", "open", procedure="joint-meeting", agreement=1, role="chair", division="330824")
+    case.does("chair", "call", day="2026-12-16", form="place")
+    for desk, role in (("yushan", "member"), ("pucheng", "member"), ("xiuning", "member"), ("office", "verifier")):
+        case.does("chair", "invite", agency=str(case.desks[desk]), role=role)
+        case.does(desk, "join")
+    return case
+
+
+def hold(case, owners):
+    """Agenda, meeting, one resolution for each owner."""
+    case.does("chair", "move", to="agenda")
+    case.does("yushan", "propose_item", item="patrol", items=("agenda",))
+    case.does("chair", "move", to="held")
+    case.does("chair", "record_presence", present=tuple(str(case.desks[side]) for side in SIDES))
+    for number, owner in enumerate(owners, start=1):
+        task = {"task": f"t{number}", "owner": str(case.desks[owner]), "due": "2027-01-15", "tag": "joint_build"}
+        case.does("chair", "record_item", items=("resolution",), **task)
+    case.does("chair", "move", to="minutes")
+    case.does("chair", "issue_minutes", minutes=TEXT)
+
+
+def sign(case, *sides):
+    for side in sides:
+        case.does(side, "sign_minutes", minutes=TEXT)
+
+
+def test_straight_nine_resolutions_of_four_sides_are_all_verified(meeting):
+    """Signed by all, taken by their owners, checked by another agency, closed."""
+    owners = [SIDES[number % 4] for number in range(9)]
+    hold(meeting, owners)
+    sign(meeting, *SIDES)
+    meeting.does("chair", "move", to="working")
+    assert len(meeting.case.tasks) == 9
+    assert meeting.case.clocks["task.due:t1"].runs
+    for number, owner in enumerate(owners, start=1):
+        meeting.does(owner, "accept_task", task=f"t{number}")
+        meeting.does(owner, "report_result", task=f"t{number}", manifest=digest(number))
+    assert not meeting.case.clocks["task.due:t1"].runs
+    meeting.does("chair", "move", to="verification")
+    for number in range(1, 10):
+        meeting.does("office", "verify", task=f"t{number}", officer="v-1")
+    meeting.does("chair", "move", to="closed")
+    meeting.does("chair", "close", outcome="done")
+
+
+def test_meeting_called_late_is_late_from_the_first_moment(meeting):
+    """Ten working days before the meeting; the members heard of it in time here."""
+    clock = meeting.case.clocks["meeting.call"]
+    assert str(clock.deadline.last_day) == "2026-12-02"
+    assert clock.stopped is not None
+    assert meeting.case.clocks["meeting.papers"].runs
+
+
+def test_wrong_the_owner_checks_nothing_of_its_own_and_who_declines_is_not_bound(meeting):
+    """Reporting is not verifying; Anhui declines and is shown so; what is open stays open."""
+    hold(meeting, ("yushan", "xiuning"))
+    meeting.cannot("chair", "move", "CONDITION_MISSING", "minutes_signed_by_all", to="working")
+    sign(meeting, *SIDES)
+    meeting.does("chair", "move", to="working")
+    meeting.cannot("yushan", "accept_task", "NOT_THEIR_TASK", task="t2")
+    meeting.does("xiuning", "decline_task", task="t2", why="不属本县")
+    meeting.does("yushan", "accept_task", task="t1")
+    meeting.does("yushan", "report_result", task="t1", manifest=digest("r"))
+    meeting.does("chair", "move", to="verification")
+    meeting.cannot("yushan", "verify", "ROLE_NOT_HERE", task="t1", officer="v-1")
+    meeting.cannot("office", "verify", "VERIFIES_OWN_WORK", task="t1", officer="o-1")
+    meeting.does("office", "verify", task="t1", officer="v-1")
+    meeting.does("chair", "move", to="closed")
+    meeting.cannot("chair", "close", "CONDITION_MISSING", "every_item_verified", outcome="done")
+    meeting.does("chair", "close", outcome="closed_part")
+    assert meeting.case.tasks["t2"].state == "decline_task"
+
+
+def test_overdue_is_written_once_however_often_it_is_said(meeting):
+    """The lead's node says it; a repeat is without effect and changes nothing."""
+    hold(meeting, ("yushan",))
+    sign(meeting, *SIDES)
+    meeting.does("chair", "move", to="working")
+    clock = meeting.case.clocks["task.due:t1"]
+    due = format_time(clock.due)
+    meeting.cannot(None, "overdue", "CLOCK_NOT_OVER", clock="task.due:t1", due=due)
+    meeting.now = datetime.fromisoformat(due)
+    meeting.does(None, "overdue", clock="task.due:t1", due=due)
+    meeting.cannot(None, "overdue", "DONE_ALREADY", clock="task.due:t1", due=due)
+
+
+def test_meeting_without_a_side_or_with_an_open_objection_does_not_go_on(meeting):
+    """Every side that is bound is present; an objection is settled first."""
+    meeting.does("chair", "move", to="agenda")
+    meeting.does("yushan", "propose_item", item="patrol")
+    objected = meeting.does("xiuning", "object_item", item="patrol", why="材料未送达")
+    meeting.cannot("chair", "move", "CONDITION_MISSING", "agenda_settled", to="held")
+    meeting.does("chair", "settle_item", about=objected.name)
+    meeting.does("chair", "move", to="held")
+    meeting.does("chair", "record_presence", present=tuple(str(meeting.desks[side]) for side in SIDES[:3]))
+    meeting.cannot("chair", "move", "CONDITION_MISSING", "quorum_met", to="minutes")
+
+
+def test_apart_two_texts_are_signed_and_the_chair_issues_one_again(meeting):
+    """Two digests are no minutes, in whichever order they come; one text signed by all is."""
+    hold(meeting, ("yushan",))
+    sign(meeting, "chair", "pucheng", "xiuning")
+    other = meeting.make("yushan", "sign_minutes", minutes=digest("another text"))
+    assert fold(RULES, (*meeting.entries, other)).missing(("minutes_signed_by_all",))
+    meeting.add(other)
+    meeting.does("chair", "issue_minutes", minutes=digest("third text"))
+    meeting.cannot("chair", "move", "CONDITION_MISSING", "minutes_signed_by_all", to="working")
+    for side in SIDES:
+        meeting.does(side, "sign_minutes", minutes=digest("third text"))
+    meeting.does("chair", "move", to="working")
+
+
+def test_no_class_of_it_is_about_persons():
+    """Agenda, resolutions and papers alone."""
+    assert RULES.procedure.classes.keys() == {"agenda", "resolution", "document"}

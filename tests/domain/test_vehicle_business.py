@@ -1,0 +1,149 @@
+"""车驾管通办: every type of the table, a block and a wait, and a check that has grown old behind a broken link."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.domain.case_builder import CaseBuilder, rules_of
+
+RULES = rules_of("vehicle-business")
+DESKS = {
+    "hall": "zhejiang/330822/service-hall",
+    "office": "zhejiang/330822/police",
+    "home": "jiangxi/361123/police",
+}
+PAPERS = ("application", "identity")
+LIMITS = {
+    "registration": ("vehicle.registration", "home", 2),
+    "change": ("vehicle.change", "home", 1),
+    "transfer": ("vehicle.transfer", "home", 1),
+    "inspection": ("vehicle.inspection", "stands_here", 1),
+    "papers": ("vehicle.papers", "home", 1),
+    "plates": ("vehicle.plates", "home", 15),
+    "correct": ("vehicle.correct", "home", 5),
+    "move": ("vehicle.move.out", "home", 3),
+    "renew": ("licence.issue", "other", 1),
+    "licence_change": ("licence.issue", "other", 1),
+    "moved": ("licence.issue", "new_place", 1),
+    "reissue": ("licence.issue", "other", 1),
+    "cancel": ("licence.issue", "home", 1),
+}
+"""The clock of each type, a place that may do it, and its working days."""
+
+
+def begin(kind, at, papers=PAPERS, **said):
+    case = CaseBuilder(RULES, DESKS)
+    case.does("hall", "open", procedure="vehicle-business", agreement=1, role="counter", division="330822")
+    for desk, role in (("office", "office"), ("home", "home")):
+        case.does("hall", "invite", agency=str(case.desks[desk]), role=role)
+        case.does(desk, "join")
+    case.does("hall", "take_papers", type=kind, papers=papers, at_=at, items=("applicant",), **said)
+    return case
+
+
+def check(case, result="clear", **said):
+    asked = case.does("hall", "ask_precheck", question="may_do")
+    case.does("home", "answer_precheck", about=asked.name, result=result, **said)
+
+
+def accept(case):
+    check(case)
+    case.does("hall", "move", to="accepted")
+    case.does("hall", "accept")
+    case.does("office", "waive_inspection", why="免检")
+
+
+@pytest.mark.parametrize("kind", sorted(LIMITS))
+def test_each_type_has_its_clock_and_no_other(kind):
+    """The row of the type starts at acceptance, beside the target of three days."""
+    clock, at, days = LIMITS[kind]
+    case = begin(kind, at)
+    case.does("hall", "move", to="prechecked")
+    accept(case)
+    started = {
+        name for name in case.case.clocks if name.startswith(("vehicle.", "licence.")) and name != "vehicle.precheck"
+    }
+    assert started == {clock}
+    rule = case.case.clocks[clock].rule
+    assert (rule.kind, rule.amount) == ("working_days", days)
+    assert case.case.clocks["item.mean"].rule.amount == 3
+
+
+def test_straight_a_licence_is_renewed_at_the_other_sides_counter_on_one_day():
+    """Clear, accepted, old licence taken, issued; the home office was asked and knows."""
+    case = begin("renew", "other", applicant="peer", permit="yes")
+    case.does("hall", "move", to="prechecked")
+    accept(case)
+    case.does("hall", "move", to="issued")
+    case.does("office", "issue", paper_kind="licence", number="a" * 64)
+    case.does("hall", "hand_out", paper_kind="licence")
+    case.cannot("hall", "close", "CONDITION_MISSING", "old_settled", outcome="issued")
+    case.does("hall", "take_old", paper_kind="licence")
+    case.does("hall", "close", outcome="issued")
+    assert not case.case.clocks["licence.issue"].runs
+
+
+def test_wrong_an_open_violation_waits_for_the_applicant_and_no_clock_has_begun():
+    """Blocked before acceptance: nothing runs against the office; cleared, it is accepted."""
+    case = begin("transfer", "new_place", small="yes")
+    case.does("hall", "move", to="prechecked")
+    check(case, "blocked", blocks=("open_violation",))
+    case.cannot("hall", "move", "CONDITION_MISSING", "clear_fresh", to="accepted")
+    case.does("hall", "move", to="waiting_applicant", reason="违法未处理")
+    assert "vehicle.transfer" not in case.case.clocks
+    case.does("hall", "add_papers", papers=("receipt",))
+    case.does("hall", "move", to="prechecked")
+    accept(case)
+    assert case.case.clocks["vehicle.transfer"].rule.amount == 1
+
+
+def test_wrong_missing_papers_are_told_and_a_large_car_is_forwarded_home():
+    """What is missing is named; what may not be done here is forwarded, and ends there."""
+    case = begin("transfer", "new_place", papers=("application",))
+    case.cannot("hall", "move", "CONDITION_MISSING", "papers_complete", "place_competent", to="prechecked")
+    case.does("hall", "tell_missing", missing=("identity",))
+    case.does("hall", "move", to="waiting_applicant")
+    case.does("hall", "add_papers", papers=("identity",))
+    case.cannot("hall", "move", "CONDITION_MISSING", "place_competent", to="prechecked")
+    case.does("hall", "move", to="forwarded")
+    check(case)
+    case.cannot("hall", "issue", "ROLE_NOT_HERE", paper_kind="register", number="a" * 64)
+    case.does("home", "issue", paper_kind="register", number="a" * 64)
+    case.does("hall", "close", outcome="forwarded")
+
+
+def test_mortgaged_car_is_transferred_when_the_mortgagee_applies_too():
+    """A mortgage bars nothing by itself (登规 26)."""
+    case = begin("transfer", "home")
+    case.does("hall", "move", to="prechecked")
+    check(case, blocks=("mortgaged",))
+    case.cannot("hall", "move", "CONDITION_MISSING", "parties_joint", to="accepted")
+    case.does("hall", "join_application", as_="mortgagee")
+    case.does("hall", "move", to="accepted")
+
+
+def test_moving_out_opens_thirty_days_and_lapses_without_an_application():
+    """Out within three working days, thirty days on the way; the lead's node says when they are over."""
+    case = begin("move", "home")
+    case.does("hall", "move", to="prechecked")
+    accept(case)
+    case.does("hall", "move", to="issued")
+    case.does("office", "issue", paper_kind="temporary_plate", number="a" * 64, temporary="yes")
+    case.does("office", "move_out", manifest="b" * 64)
+    case.does("hall", "move", to="moving", reason="转出")
+    window = case.case.clocks["vehicle.move.window"]
+    assert (window.deadline.last_day - window.started.date()).days == 30
+    case.cannot("hall", "close", "CONDITION_MISSING", "term_over", outcome="lapsed")
+
+
+def test_apart_a_clear_answer_older_than_a_day_is_asked_again_before_issuing():
+    """The link was down for 26 hours; home has marked the car sealed meanwhile: no issue, the statutory day runs on."""
+    case = begin("renew", "other")
+    case.does("hall", "move", to="prechecked")
+    accept(case)
+    case.does("hall", "move", to="issued")
+    case.now += timedelta(hours=26)
+    case.cannot("office", "issue", "CONDITION_MISSING", "clear_fresh", paper_kind="licence", number="a" * 64)
+    assert case.case.clocks["licence.issue"].runs
+    check(case, "blocked", blocks=("sealed_or_seized",))
+    case.cannot("office", "issue", "CONDITION_MISSING", "clear_fresh", paper_kind="licence", number="a" * 64)

@@ -1,0 +1,281 @@
+"""欠薪联处: six workers paid by an order on their agreement, an order asked in the wrong place, and a route that splits."""
+
+import pytest
+
+from federation.domain.joint_case import fold
+from federation.protocol.ids import format_time
+from tests.domain.case_builder import CaseBuilder, digest, rules_of
+
+RULES = rules_of("wage-claim")
+DESKS = {
+    "centre": "jiangxi/361123/governance",
+    "body": "jiangxi/361123/mediation-body",
+    "home_court": "jiangxi/361123/court",
+    "labour": "zhejiang/330822/labour",
+    "court": "zhejiang/330822/court",
+    "arbitration": "zhejiang/330822/arbitration",
+    "peer": "zhejiang/330822/governance",
+}
+RECORD = "jiangxi/01936000-0000-7000-8000-000000000003"
+FIRM = "firm"
+MEDIATOR = ("jiangxi/361123/mediation-body#m-1",)
+TEXT, ORDER = digest("agreement"), digest("order")
+SUM = 1_250_000
+
+
+def workers(number):
+    return [f"p{each}" for each in range(1, number + 1)]
+
+
+def claim(number=6, firm_county="330822", work="330822"):
+    """Workers of Yushan against a firm: registered, and verified by the labour bureau of the employer's county."""
+    case = CaseBuilder(RULES, DESKS, RECORD)
+    case.does("centre", "open", procedure="wage-claim", agreement=1, role="centre", division="361123", source="walk_in")
+    roles = {
+        "body": "body",
+        "labour": "labour_peer",
+        "court": "court",
+        "home_court": "court",
+        "peer": "peer",
+        "arbitration": "arbitration",
+    }
+    for desk, role in roles.items():
+        case.does("centre", "invite", agency=str(case.desks[desk]), role=role)
+        case.does(desk, "join")
+    case.does("centre", "register", tags=("joint_mediate",), kind="wage", division=work, line="B")
+    for tag in workers(number):
+        case.does("centre", "add_party", party=tag, side="A", role="applicant", county="361123", items=("party",))
+        case.does(
+            "centre",
+            "add_claim",
+            claim=f"c-{tag}",
+            party=tag,
+            kind="wage",
+            sum=SUM,
+            first_asked="2026-11-02",
+            items=("claim",),
+        )
+    case.does("centre", "add_party", party=FIRM, side="B", role="respondent", county=firm_county, items=("party",))
+    case.cannot("centre", "move", "CONDITION_MISSING", "duplicate_checked", to="ledger_check")
+    case.does("centre", "check_duplicates", hits=0)
+    case.does("centre", "move", to="ledger_check")
+    case.does("centre", "ask_ledger", agency=str(case.desks["labour"]))
+    return case
+
+
+def verify(case, number=6, days=3):
+    case.day(days)
+    for tag in workers(number):
+        case.does("labour", "verify_claim", claim=f"c-{tag}", sum=SUM)
+    case.does("labour", "name_payer", payer=FIRM, basis="contractor")
+    case.does("centre", "move", to="route")
+
+
+def choose(case, route, number=6, only=None):
+    case.does("centre", "advise_routes", routes=("mediation", "payment_order", "arbitration"))
+    for tag in only or workers(number):
+        case.does("centre", "choose_route", route=route, on_behalf=tag)
+
+
+def settle(case, number=6):
+    """Mediated, written, signed and sealed; each sum due on a day."""
+    everybody = (*workers(number), FIRM)
+    case.does("body", "propose_mediators", who=MEDIATOR)
+    case.does("body", "hear", parties=everybody, form="online", items=("session",))
+    case.does("body", "draft", agreement=TEXT, form="written", payments_only="yes", items=("agreement",))
+    for tag in workers(number):
+        case.does(
+            "body",
+            "add_obligation",
+            agreement=TEXT,
+            obligation=f"o-{tag}",
+            party=FIRM,
+            what="payment",
+            due="2026-12-10",
+            sum=SUM,
+        )
+        case.does("centre", "sign", agreement=TEXT, as_="party", on_behalf=tag)
+    case.does("peer", "sign", agreement=TEXT, as_="party", on_behalf=FIRM)
+    case.does("body", "sign", agreement=TEXT, as_="mediator", officer="m-1")
+    case.does("body", "sign", agreement=TEXT, as_="body")
+
+
+def pay(case, names):
+    for name in names:
+        case.does("court", "record_payment", obligation=name, sum=SUM, day="2027-01-04")
+        case.does("court", "record_performance", obligation=name, day="2027-01-04")
+
+
+def put_away(case, outcome):
+    case.does("centre", "record_visit", satisfied="yes", relapse="no")
+    case.does("centre", "archive", manifest=digest("file"), whole="yes")
+    case.does("centre", "set_retention", rule="case.wage", destroy_by="2030-01-31")
+    case.does("centre", "close", outcome=outcome)
+    assert case.case.outcome == outcome
+
+
+def state_routes(case, **said):
+    case.does(
+        "centre", "check_routes", **{"certain": "yes", "other_debt": "no", "preserved": "no", "servable": "yes", **said}
+    )
+
+
+def test_straight_six_workers_are_paid_by_an_order_on_their_agreement():
+    """Verified on day 3, agreed, unpaid on its day, ordered by the firm's court, paid on day 14 after service."""
+    case = claim()
+    assert case.case.clocks["wage.verify"].runs
+    verify(case)
+    choose(case, "mediation")
+    case.does("centre", "move", to="mediation")
+    assert case.case.clocks["labour.mediate"].rule.amount == 15
+    settle(case)
+    case.does("body", "move", to="performance")
+    assert not case.case.clocks["labour.mediate"].runs
+    case.day(20).does("labour", "report_breach", obligation="o-p1", day="2026-12-10")
+    case.does("centre", "open_route", route="payment_order", body=str(case.desks["court"]))
+    state_routes(case, employed="yes", in_time="yes")
+    case.does("centre", "name_court", court=str(case.desks["court"]))
+    case.does("centre", "move", to="payment_order", reason="到期未付")
+    case.does("centre", "apply_order", court=str(case.desks["court"]), on_behalf="p1")
+    case.day(2).does("court", "accept_order", number="(2126)浙0822民督1号", filed="2026-12-16")
+    case.does("court", "issue_order", agreement=ORDER, number="(2126)浙0822民督1号", sum=6 * SUM, issued="2026-12-18")
+    case.does(
+        "court",
+        "add_obligation",
+        agreement=ORDER,
+        obligation="all",
+        party=FIRM,
+        what="payment",
+        due="2027-01-05",
+        sum=SUM,
+    )
+    assert case.case.clocks["payorder.serve"].runs
+    case.does("court", "serve", what="order", day="2026-12-21")
+    assert not case.case.clocks["payorder.serve"].runs
+    assert str(case.case.clocks["payorder.pay_or_object"].deadline.last_day) == "2027-01-05"
+    case.day(14).does("court", "end_order", result="paid", day="2027-01-04")
+    case.does("court", "move", to="performance")
+    pay(case, ["all"])
+    case.does("centre", "move", to="archive")
+    put_away(case, "paid_full")
+
+
+def test_wrong_an_order_is_the_debtors_courts_alone():
+    """民诉解释 23: a firm of Yushan is ordered by Yushan's court, wherever the work was done or is asked."""
+    case = claim(1, firm_county="361123", work="330822")
+    verify(case, 1)
+    choose(case, "payment_order", 1)
+    state_routes(case)
+    case.does("centre", "name_court", court=str(case.desks["court"]))
+    case.cannot("centre", "move", "CONDITION_MISSING", "court_competent", to="payment_order")
+    case.does("centre", "name_court", court=str(case.desks["home_court"]))
+    case.does("centre", "move", to="payment_order")
+
+
+@pytest.mark.parametrize(("agreed", "route"), [(True, "small_claim"), (False, "arbitration")])
+def test_wrong_an_order_that_is_not_served_lapses_and_the_next_route_depends_on_the_agreement(agreed, route):
+    """With a wage agreement one sues on it; without one arbitration comes first (劳动解释一 13)."""
+    case = claim(1)
+    verify(case, 1)
+    choose(case, "payment_order", 1)
+    state_routes(case, civil="yes" if agreed else "no", small="yes", employed="yes", in_time="yes")
+    case.does("centre", "name_court", court=str(case.desks["court"]))
+    case.does("centre", "move", to="payment_order")
+    case.does("centre", "apply_order", court=str(case.desks["court"]), on_behalf="p1")
+    case.does("court", "accept_order", number="督2", filed="2026-11-27")
+    case.does("court", "issue_order", agreement=ORDER, number="督2", sum=SUM, issued="2026-11-30")
+    clock = case.case.clocks["payorder.serve"]
+    case.now = clock.due
+    case.does(None, "overdue", clock="payorder.serve", due=format_time(clock.due))
+    case.does("court", "end_order", result="lapsed", day="2026-12-31")
+    other = "arbitration" if agreed else "small_claim"
+    if not agreed:
+        case.cannot("centre", "move", "CONDITION_MISSING", "ordinary_civil_claim", to=other)
+    case.does("court", "move", to=route)
+
+
+def test_wrong_assets_are_not_asked_about_without_the_prefectures_approval():
+    """工资条例 40: the question does not leave before number and signer are on file."""
+    case = claim(1)
+    case.cannot("labour", "ask_assets", "CONDITION_MISSING", "prefecture_approval_on_file", what="bank")
+    case.does("labour", "file_approval", number="衢人社〔2126〕3号", signed_by="head", manifest=digest("approval"))
+    case.does("labour", "ask_assets", what="bank")
+
+
+def test_silence_of_the_employers_side_bars_no_route():
+    """When the three working days are over the route is open, verified or not."""
+    case = claim(1)
+    case.cannot("centre", "move", "CONDITION_MISSING", "verification_answered", to="route")
+    clock = case.case.clocks["wage.verify"]
+    case.now = clock.due
+    case.does(None, "overdue", clock="wage.verify", due=format_time(clock.due))
+    case.does("court", "name_payer", payer=FIRM, basis="contractor")
+    case.does("centre", "move", to="route")
+
+
+def test_apart_two_choose_arbitration_and_the_confirmation_is_not_for_them():
+    """Four of six apply together: without the two there is no common application, in whichever order they come."""
+    case = claim()
+    verify(case)
+    choose(case, "mediation")
+    case.does("centre", "move", to="mediation")
+    settle(case)
+    case.does("body", "name_court", court=str(case.desks["home_court"]))
+    case.does("centre", "move", to="confirmation")
+    for tag in (*workers(4), FIRM):
+        desk = "peer" if tag == FIRM else "centre"
+        case.does(desk, "apply_confirmation", court=str(case.desks["home_court"]), on_behalf=tag)
+    decided = case.make("home_court", "decide_confirmation", result="confirmed", number="确1")
+    note = case.make("peer", "note")
+    for order in ((decided, note), (note, decided)):
+        after = fold(RULES, (*case.entries, *order))
+        assert [(entry.name, why.reason, why.missing) for entry, why in after.without_effect][-1] == (
+            decided.name, "CONDITION_MISSING", ("both_applied",),
+        )  # fmt: skip
+
+
+def test_workers_who_choose_another_route_are_split_off():
+    """One route at a time: with two routes chosen nothing goes on until the others are a case of their own."""
+    case = claim(2)
+    verify(case, 2)
+    choose(case, "mediation", only=("p1",))
+    case.does("centre", "choose_route", route="arbitration", on_behalf="p2")
+    case.cannot("centre", "move", "CONDITION_MISSING", "route_chosen", to="mediation")
+    case.does("centre", "split", claims=("c-p2",), other="jiangxi/01936000-0000-7000-8000-000000000009")
+
+
+def test_arbitration_has_its_own_clocks_and_stands_at_the_place_of_work():
+    """Five days to accept, 45 to award; who awards is the commission where the work was done."""
+    case = claim(1)
+    verify(case, 1)
+    choose(case, "arbitration", 1)
+    state_routes(case, employed="yes", in_time="yes")
+    case.does("centre", "name_court", court=str(case.desks["home_court"]))
+    case.cannot("centre", "move", "CONDITION_MISSING", "court_competent", to="arbitration")
+    case.does("centre", "name_court", court=str(case.desks["arbitration"]))
+    case.does("centre", "move", to="arbitration")
+    case.does("centre", "apply_arbitration", court=str(case.desks["arbitration"]), on_behalf="p1")
+    case.does("arbitration", "accept_arbitration", number="劳仲1", filed="2026-12-01")
+    assert case.case.clocks["labour.arb.award"].rule.amount == 45
+    case.does("arbitration", "award", agreement=ORDER, number="劳仲1", sum=SUM)
+    case.does(
+        "arbitration",
+        "add_obligation",
+        agreement=ORDER,
+        obligation="all",
+        party=FIRM,
+        what="payment",
+        due="2027-01-20",
+        sum=SUM,
+    )
+    assert not case.case.clocks["labour.arb.award"].runs
+    case.does("centre", "move", to="performance")
+
+
+def test_accounts_and_the_pay_of_others_reach_no_centre():
+    """Of a claim a centre sees kind and sum; an account goes to courts and its owner alone."""
+    procedure = RULES.procedure
+    assert procedure.seen("claim", ["centre"], "A") == {"kind", "amount"}
+    assert procedure.seen("claim", ["peer"], "B") == {"kind", "amount"}
+    assert procedure.seen("account", ["labour_peer"], "B") == frozenset()
+    assert "last4" in procedure.seen("account", ["court"], "B")
