@@ -167,7 +167,7 @@ def test_clock_table_holds_what_the_programme_and_the_law_say(clocks):
     assert not clocks.official
     assert [rules[f"alert.{stage}"].amount for stage in ("accept", "contact", "arrive")] == [1, 3, 10]
     assert (rules["permit.issue"].amount, rules["permit.issue"].law_bound) == (15, 30)
-    assert (rules["police.check"].roll, rules["police.check"].starts_on) == (Roll.HOLIDAY, "letter.received")
+    assert (rules["police.check"].roll, rules["police.check"].starts_on) == (Roll.HOLIDAY, "letter.received.near")
     assert (rules["police.interrogate"].roll, rules["police.interrogate"].starts_on) == (Roll.NONE, "suspect.held")
     assert {rule.bound for name, rule in rules.items() if ".floor" in name or "notice" in name} >= {Bound.AT_LEAST}
     assert rules["petition.finish"].extension_most == 30
