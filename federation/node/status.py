@@ -42,6 +42,7 @@ def node_status(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosign
         warnings=(
             *_quorum_warnings(cosigning),
             *_warnings(node, freshness(agreement, now), delivery),
+            *unheard_warnings(node),
             *_clock_warnings(node, delivery),
             *disk_warnings(disk.free),
             *ending_warnings(endings, now),
@@ -140,6 +141,21 @@ def _clock_warnings(node: Node, delivery: Delivery) -> Iterator[str]:
             )
 
 
+def unheard_warnings(node: Node) -> Iterator[str]:
+    """A sentence for each province that must hear yet what ended on its way, a former member's too."""
+    for name, count in sorted(count_unheard(node.database).items()):
+        if node.trust.in_force.has(name):
+            yield (
+                f"发往 {name} 的消息有 {count} 条在途过期，对方恢复后以最新内容重发 messages to {name} that expired on "
+                f"the way, said anew once it answers: {count}"
+            )
+        else:
+            yield (
+                f"{name} 已除名，有 {count} 条消息未送达即终止，重新接纳后以最新内容重发 messages to {name}, which was "
+                f"expelled, that ended on the way, said anew once it is admitted again: {count}"
+            )
+
+
 def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
     found: list[str] = []
     agreement = node.trust.in_force.agreement
@@ -160,11 +176,6 @@ def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
         )
     if state is Freshness.EXPIRED:
         found.append("the agreement has expired: nothing new is sent or accepted until any node re-signs its freshness")
-    found.extend(
-        f"发往 {name} 的消息有 {count} 条在途过期，对方恢复后以最新内容重发 messages to {name} that expired on the "
-        f"way, said anew once it answers: {count}"
-        for name, count in sorted(count_unheard(node.database).items())
-    )
     for name, member in agreement.members.items():
         error = delivery.last_error(name)
         if error is not None:

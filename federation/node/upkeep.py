@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from federation.node.exchange.former import end_for_former
 from federation.node.exchange.peers import Peers
 from federation.node.home.agreement import install_agreement, load_home_agreement, refresh
 from federation.node.home.keyring import load_keyring
@@ -35,7 +36,7 @@ ADDRESSES_EACH = 4
 
 
 async def keep_agreement(node: Node, home: Path, peers: Peers) -> None:
-    """Looks at home every few seconds and at the peers now and then; who joins or leaves by it is reached at once."""
+    """Looks at home every few seconds and at the peers now and then; who joins or leaves by it is followed at once."""
     rounds = 0
     while True:
         await asyncio.sleep(node.settings.agreement_seconds)
@@ -45,9 +46,10 @@ async def keep_agreement(node: Node, home: Path, peers: Peers) -> None:
             await take_from_peers(node, home, peers.clients)
             await _or_logged(_refresh_ahead(node, home))
         await _or_logged(peers.follow())
+        await _or_logged(end_for_former(node))
 
 
-async def _or_logged(step: Awaitable[None], **facts: str) -> None:
+async def _or_logged(step: Awaitable[object], **facts: str) -> None:
     """Takes a step of a round; whatever it raises is logged and ends neither the round nor the duty."""
     try:
         await step

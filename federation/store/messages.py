@@ -12,7 +12,7 @@ Trusts: the callers' checks, also of receipts; nothing here judges a message. So
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -354,15 +354,18 @@ _CONTENT = (
     )
     .order_by(OUTBOX.c.seq)
 )
-_MISSED = (
-    select(OUTBOX.c.message_id, OUTBOX.c.peer, OUTBOX.c.seq)
+_IN_STATE = (
+    select(OUTBOX.c.message_id, OUTBOX.c.seq)
     .where(
-        OUTBOX.c.state == "missed",
-        OUTBOX.c.peer >= bindparam("at_peer"),
-        or_(OUTBOX.c.peer > bindparam("at_peer"), OUTBOX.c.seq > bindparam("after")),
+        OUTBOX.c.state == bindparam("in_state"),
+        OUTBOX.c.peer == bindparam("to_peer"),
+        OUTBOX.c.seq > bindparam("after"),
     )
-    .order_by(OUTBOX.c.peer, OUTBOX.c.seq)
+    .order_by(OUTBOX.c.seq)
     .limit(bindparam("most"))
+)
+_NEXT_PEER = select(func.min(OUTBOX.c.peer)).where(
+    OUTBOX.c.state == bindparam("in_state"), OUTBOX.c.peer > bindparam("after")
 )
 _COUNT = (
     select(OUTBOX.c.peer, func.count())
@@ -542,16 +545,21 @@ def oldest_pending(source: Source) -> Mapping[NodeName, datetime]:
         return {NodeName(row["peer"]): from_millis(row["created_millis"]) for row in rows}
 
 
-def each_missed(source: Source) -> Iterator[MessageId]:
-    """The messages that their peer answered it never had, in order, peer by peer, read as they are asked for."""
-    peer, seq = "", 0
+def each_queued(source: Source, state: OutboxState, *, to: Callable[[NodeName], bool]) -> Iterator[MessageId]:
+    """The messages in that state to those peers, in order, peer by peer; of the others nothing is read."""
+    peer = ""
     while True:
         with source.reading() as connection:
-            rows = read_rows(connection, _MISSED, {"at_peer": peer, "after": seq, "most": _AT_ONCE})
-        yield from (MessageId(row["message_id"]) for row in rows)
-        if len(rows) < _AT_ONCE:
+            peer = connection.execute(_NEXT_PEER, {"in_state": state, "after": peer}).scalar() or ""
+        if not peer:
             return
-        peer, seq = rows[-1]["peer"], rows[-1]["seq"]
+        after = 0 if to(NodeName(peer)) else None
+        while after is not None:
+            names = {"in_state": state, "to_peer": peer, "after": after, "most": _AT_ONCE}
+            with source.reading() as connection:
+                rows = read_rows(connection, _IN_STATE, names)
+            yield from (MessageId(row["message_id"]) for row in rows)
+            after = rows[-1]["seq"] if len(rows) == _AT_ONCE else None
 
 
 def _pending_from_row(row: StoredRow, source: Source, keys: Mapping[int, bytes], *, is_unheard: bool) -> PendingMessage:

@@ -35,8 +35,8 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_province_that_leaves_is_dropped_and_one_that_joins_gets_what_waits(tmp_path: Path) -> None:
-    """The client and its channel go with the member; what was queued meanwhile is brought once it is one again."""
+async def test_province_that_leaves_is_dropped_and_one_that_joins_is_reached(tmp_path: Path) -> None:
+    """The client and its channel go with the member, and what was queued ends; once it is one again, it is reached."""
     federation = make_federation(tmp_path, agreement_seconds=0.05)
     async with contextlib.AsyncExitStack() as stack:
         running, _ = [
@@ -51,8 +51,13 @@ async def test_province_that_leaves_is_dropped_and_one_that_joins_gets_what_wait
         assert dropped._channel._closed
         (message_id,) = (await send(running.node, [draft(recipient=ANHUI)], rows=lambda _tx: None)).value[1]
 
+        async with asyncio.timeout(30):
+            assert await running.delivery.wait_settled(message_id) == "expired"
+
         publish(federation, ALL, out=tmp_path / "with")
         await until(lambda: ANHUI in peers)
+        (message_id,) = (await send(running.node, [draft(recipient=ANHUI)], rows=lambda _tx: None)).value[1]
+        running.node.wake_delivery(ANHUI)
         async with asyncio.timeout(30):
             assert await running.delivery.wait_settled(message_id) == "settled"
         assert peers[ANHUI] is not dropped

@@ -176,7 +176,7 @@ class Delivery:
             lane.task = asyncio.create_task(self._run(name, peer, lane), name=f"deliver-{name}")
 
     async def leave(self, name: NodeName) -> None:
-        """Stops the lane to a province as `close` does; what is queued for it stays queued."""
+        """Stops the lane to a province as `close` does."""
         lane = self._lanes.pop(name, None)
         if lane is not None:
             await self._end([lane])

@@ -23,6 +23,7 @@ from federation.store.blobs import erase_blobs_of
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction, find_entry
 from federation.store.messages import (
+    OutboxState,
     StoredMessage,
     erase_body,
     expire_outbox,
@@ -82,7 +83,7 @@ def destroy_message(
     if message.direction == "received":
         _end_reply(node, transaction, statement)
     else:
-        _withdraw(node, transaction, message, statement)
+        end_queued(node, transaction, message, reason=WITHDRAWN, state="expired")
     erase_body(transaction, message.id)
     erase_blobs_of(transaction, message.id)
     leaf = _leaf_of(node, message, statement, LeafKind.ERASURE, reason=grounds.value)
@@ -105,16 +106,19 @@ def _leaf_of(node: Node, message: StoredMessage, statement: Statement, kind: Lea
     )
 
 
-def _withdraw(node: Node, transaction: GroupTransaction, message: StoredMessage, statement: Statement) -> None:
-    """Takes a message off the queue that can not be sent, or said anew, without its body."""
-    state = find_outbox_state(transaction, message.id)
-    if state in ("unheard", "missed"):
-        expire_outbox(transaction, message.id)
-    if state != "pending":
-        return
-    leaf = _leaf_of(node, message, statement, LeafKind.EXPIRED, reason=WITHDRAWN)
-    transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
-    expire_outbox(transaction, message.id)
+def end_queued(
+    node: Node, transaction: GroupTransaction, message: StoredMessage, *, reason: str, state: OutboxState
+) -> None:
+    """Takes a message off the queue before its time, with the leaf that says so unless there is one.
+
+    `state` is what becomes of it: `unheard` when it is said anew later, `expired` when it is not.
+    """
+    before = find_outbox_state(transaction, message.id)
+    if before == "pending":
+        leaf = _leaf_of(node, message, statement_of(message), LeafKind.EXPIRED, reason=reason)
+        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+    if before in ("pending", "unheard", "missed"):
+        expire_outbox(transaction, message.id, state=state)
 
 
 def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement) -> None:

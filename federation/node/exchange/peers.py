@@ -39,7 +39,7 @@ class Peers:
     async def follow(self) -> None:
         """Makes and drops clients, each with its lane, as the agreement in force names the members.
 
-        Calls at work to one that is dropped may end; what is queued for it stays queued.
+        Calls at work to one that is dropped may end; what is queued for it is `end_for_former`'s.
         """
         agreement = self._node.trust.in_force.agreement
         named = {name: member.peer_addr for name, member in agreement.members.items() if name != self._node.name}

@@ -140,7 +140,8 @@ def find_response(node: Node, digest: str) -> Response:
     leaf = decode_leaf(row.receipt_leaf) if row.receipt_leaf is not None else None
     if leaf is not None and leaf.verdict is Verdict.REFUSED:
         return Response(refused=leaf.policies, received=True)
-    return Response(expired=row.expires < node.now(), received=leaf is not None, due=row.expires)
+    is_over = row.expires < node.now() or (row.state == "expired" and leaf is None)
+    return Response(expired=is_over, received=leaf is not None, due=row.expires)
 
 
 async def replies(

@@ -33,7 +33,7 @@ from federation.store.exchange_log import GroupTransaction, find_entry
 from federation.store.messages import (
     StoredMessage,
     count_unheard,
-    each_missed,
+    each_queued,
     expire_outbox,
     find_handed,
     find_outbox_state,
@@ -110,11 +110,11 @@ def resent_alone(missed: Missed) -> Draft:
 
 
 async def resend_missed(node: Node, *, in_force: InForce) -> int:
-    """Says anew what the other side never had, and returns how many messages there were.
+    """Says anew what the other side never had, and returns how many messages there were; to members only.
 
     What has expired and was not asked about yet is asked by delivery, which is woken for it.
     """
-    count, missed = 0, each_missed(node.database)
+    count, missed = 0, each_queued(node.database, "missed", to=in_force.has)
     while found := await asyncio.to_thread(lambda: list(islice(missed, _BATCH))):
         jobs = [(f"sent {each}", partial(_resend_missed, node, in_force, each)) for each in found]
         recipients = [each for each in await commit_each(node, "resend", jobs) if each is not None]
@@ -138,9 +138,7 @@ def _resend_missed(
 
 
 def _resend(node: Node, in_force: InForce, transaction: GroupTransaction, message: StoredMessage, body: Handed) -> bool:
-    """Says one message anew; False when nothing of it is left to be said, or its recipient is no member any more."""
-    if not in_force.has(message.pair.recipient):
-        return False
+    """Says one message anew; False when nothing of it is left to be said."""
     resend = node.kinds[message.kind].resend
     if resend is None:
         raise CorruptError("OUTBOX_STATE", f"expected a kind that is said anew, got {message.kind}")

@@ -56,7 +56,7 @@ async def test_order_that_expired_is_said_again_and_keeps_its_day(tmp_path: Path
 
 
 async def test_what_a_province_missed_is_not_said_anew_once_it_was_expelled(tmp_path: Path) -> None:
-    """Nothing is sent to who is no member; the order stays in the list as it ended."""
+    """Nothing is sent to who is no member; it waits until that is back."""
     async with released(tmp_path) as found:
         await found.rig.drain()
         release, node = found.sent(ZHEJIANG, "lookup.release")[0], found.rig[ZHEJIANG]
@@ -70,7 +70,7 @@ async def test_what_a_province_missed_is_not_said_anew_once_it_was_expelled(tmp_
         await destroy_ended(node)
 
         (order,) = found.sent(ZHEJIANG, ORDER_KIND)
-        assert find_outbox_state(node.database, order.id) == "expired"
+        assert find_outbox_state(node.database, order.id) == "missed"
 
 
 async def test_receipt_that_expired_is_said_again(tmp_path: Path) -> None:
