@@ -314,7 +314,7 @@ _DESK: Final = (
     act("take_papers", "收件|take papers in",
         "type:registration|change|move|transfer|inspection|papers|plates|correct|renew|licence_change|moved|reissue|"
         "cancel! papers:word[]! small:yes|no at:home|new_place|stands_here|other! applicant:own|peer permit:yes|no "
-        "received:time",
+        "received:time repeat_of:record",
         items="document applicant vehicle licence"),
     act("tell_missing", "一次性告知补正|tell everything that is missing, at once", "missing:word[]!"),
     act("add_papers", "补正材料|hand in what was missing", "papers:word[]!", items="document"),

@@ -1,10 +1,11 @@
 """车驾管通办: every type of the table, a block and a wait, and a check that has grown old behind a broken link."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from tests.domain.case_builder import CaseBuilder, rules_of
+from federation.domain.vehicle_figures import REPORTED, count_vehicle_items
+from tests.domain.case_builder import RECORD, CaseBuilder, rules_of
 
 RULES = rules_of("vehicle-business")
 DESKS = {
@@ -31,8 +32,8 @@ LIMITS = {
 """The clock of each type, a place that may do it, and its working days."""
 
 
-def begin(kind, at, papers=PAPERS, **said):
-    case = CaseBuilder(RULES, DESKS)
+def begin(kind, at, papers=PAPERS, record=RECORD, **said):
+    case = CaseBuilder(RULES, DESKS, record)
     case.does("hall", "open", procedure="vehicle-business", agreement=1, role="counter", division="330822")
     for desk, role in (("office", "office"), ("home", "home")):
         case.does("hall", "invite", agency=str(case.desks[desk]), role=role)
@@ -147,3 +148,46 @@ def test_apart_a_clear_answer_older_than_a_day_is_asked_again_before_issuing():
     assert case.case.clocks["licence.issue"].runs
     check(case, "blocked", blocks=("sealed_or_seized",))
     case.cannot("office", "issue", "CONDITION_MISSING", "clear_fresh", paper_kind="licence", number="a" * 64)
+
+
+def renewed(number, **said):
+    """A licence renewed across the border, or withdrawn before it was."""
+    case = begin("renew", "other", record=f"zhejiang/01936000-0000-7000-8000-{number:012}", **said)
+    case.does("hall", "move", to="prechecked")
+    accept(case)
+    case.does("hall", "move", to="issued")
+    case.does("office", "issue", paper_kind="licence", number="a" * 64)
+    case.does("hall", "hand_out", paper_kind="licence")
+    case.does("hall", "take_old", paper_kind="licence")
+    case.does("hall", "close", outcome="issued")
+    return case
+
+
+def test_figure_counts_an_application_once_and_what_came_to_nothing_beside_it():
+    """Two applications and a repeat are two items; a withdrawal and the press's own number are never among them."""
+    first, second = renewed(1, applicant="peer"), renewed(2, applicant="own")
+    repeat = renewed(3, repeat_of=first.record)
+    given_up = begin("renew", "other", record="zhejiang/01936000-0000-7000-8000-000000000004")
+    given_up.does("hall", "close", outcome="withdrawn", reason="本人撤回")
+    running = begin("renew", "other", record="zhejiang/01936000-0000-7000-8000-000000000005")
+    cases = [each.case for each in (first, second, repeat, given_up, running)]
+
+    found = count_vehicle_items(cases, since=date(2026, 11, 1))
+
+    assert (found.items, found.repeats, found.withdrawn, found.refused) == (2, 1, 1, 0)
+    assert (found.types, found.applicants) == ({"renew": 2}, {"peer": 1, "own": 1})
+    assert found.directions == {("zhejiang", "jiangxi"): 2}
+    assert found.prechecks == 3
+    assert count_vehicle_items(reversed(cases), since=date(2026, 11, 1)) == found
+    assert count_vehicle_items(cases, since=date(2026, 12, 1)).items == 0
+    assert REPORTED == 164
+
+
+def test_figure_leaves_out_what_lies_within_one_province():
+    """Counter and home office of one province are no business across the border."""
+    case = CaseBuilder(RULES, {**DESKS, "home": "zhejiang/330824/police"})
+    case.does("hall", "open", procedure="vehicle-business", agreement=1, role="counter", division="330822")
+    case.does("hall", "invite", agency="zhejiang/330824/police", role="home")
+    case.does("home", "join")
+    case.does("hall", "close", outcome="withdrawn", reason="本人撤回")
+    assert count_vehicle_items([case.case], since=date(2026, 11, 1)).withdrawn == 0
