@@ -1,7 +1,8 @@
 """The figure of vehicle and licence business across the border (跨省车管办件量), counted from the cases themselves.
 
-Rules kept: an application counts once, out and in together; a repeat of it within 30 days counts no more; what was refused
-or withdrawn stands beside the figure, never in it. The press gives one number (164) without a definition: it stands apart.
+Rules kept: an application counts once, out and in together; a repeat of it within 30 days counts no more; what was
+refused or withdrawn stands beside the figure, never in it. The press gives one number (164) without a definition: it
+stands apart.
 Source: the outcomes of `policies/procedures/vehicle-business.toml`; the definition is a proposal of the federation.
 """
 
@@ -25,7 +26,7 @@ REPORTED: Final = 164
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleFigures:
-    """Items done where counter and home office lie in different provinces. `directions`: from the counter's to the home's."""
+    """Items done where counter and home office lie in two provinces. `directions`: from the counter's to the home's."""
 
     items: int
     types: Mapping[str, int]
@@ -39,7 +40,7 @@ class VehicleFigures:
 
 def count_vehicle_items(cases: Iterable[Case], *, since: date) -> VehicleFigures:
     """Counts the cases of vehicle business that were closed from a day on; of others nothing is counted."""
-    closed = {case.record: case for case in cases if _closed_on(case) is not None and _is_across(case)}
+    closed = {_record_of(case): case for case in cases if _closed_on(case) is not None and _is_across(case)}
     in_time = [case for case in closed.values() if (_closed_on(case) or date.min) >= since]
     done = [case for case in in_time if case.outcome in COUNTED]
     once = [case for case in done if not _is_repeat(case, closed)]
@@ -53,6 +54,11 @@ def count_vehicle_items(cases: Iterable[Case], *, since: date) -> VehicleFigures
         withdrawn=sum(case.outcome == "withdrawn" for case in in_time),
         prechecks=sum(len(case.done.get("answer_precheck", ())) for case in in_time),
     )
+
+
+def _record_of(case: Case) -> str:
+    opened = case.last("open")
+    return "" if opened is None else opened.head.record
 
 
 def _is_across(case: Case) -> bool:
