@@ -76,7 +76,7 @@ def _closed_on(case: Case) -> date | None:
 
 
 def _is_repeat(case: Case, closed: Mapping[str, Case]) -> bool:
-    """Whether it repeats an application that counts, for the same plate and type, within 30 days of its end."""
+    """True where it repeats an application that counts, for the same plate and type, within 30 days of its end."""
     earlier = closed.get(_said(case, "repeat_of"))
     if earlier is None or earlier is case or earlier.outcome not in COUNTED:
         return False
