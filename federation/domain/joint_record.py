@@ -168,10 +168,17 @@ class Record:
             raise RuleError("RECORD_NOT_OPENED", "expected the entry that opened the record to be here")
         return Place(n=n, parents=parents, height=max((heights[name] + 1 for name in parents), default=0))
 
-    def uncited(self, entry: Entry, held: Iterable[str]) -> frozenset[str]:
-        """Of the entries that its author held before, those that count and that an entry does not stand on."""
-        counted = {name for name in held if name in self._causal.entries and name not in self._order.barred}
-        return frozenset(counted - self._causal.ancestors(entry.head.parents, {}))
+    def line_of(self, node: NodeName) -> Iterator[tuple[Entry, frozenset[str]]]:
+        """A node's entries that count, in order, each with the names of what it is the first of them to stand on."""
+        entries, stood_on = self._causal.entries, set[str]()
+        for name in self._order.lines.get(node, ()):
+            new, ahead = set[str](), [*entries[name].head.parents]
+            while ahead:
+                if (each := ahead.pop()) not in stood_on:
+                    stood_on.add(each)
+                    new.add(each)
+                    ahead += entries[each].head.parents
+            yield entries[name], frozenset(new)
 
     def _keep(self, entry: Entry) -> list[str]:
         """Keeps an entry; returns the names of those whose ancestors are all here now, ancestors first."""

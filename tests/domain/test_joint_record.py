@@ -251,17 +251,20 @@ def test_entry_of_another_record_is_refused(record):
         record.add(replace(OPENING, name="ab" * 32, head=head))
 
 
-def test_author_that_held_more_than_it_cites_is_found(record):
-    """From what its log says that it had: the auditor's question. What does not count need not be cited."""
+def test_line_of_a_node_says_what_each_entry_is_the_first_to_stand_on(record):
+    """From it an auditor sees what an author knew; what does not count is in no line."""
     one, two = act(record, JIANGXI), act(record, FUJIAN)
-    fork = [write(ANHUI, place(1, OPENING), salt=salt) for salt in "ab"]
-    for entry in fork:
-        record.add(entry)
+    for salt in "ab":
+        record.add(write(ANHUI, place(1, OPENING), salt=salt))
     careless = write(ZHEJIANG, place(2, OPENING, one))
     record.add(careless)
-    held = names([OPENING, one, two, *fork])
-    assert record.uncited(careless, held) == {two.name}
-    assert record.uncited(act(record, JIANGXI), held) == frozenset()
+    last = act(record, ZHEJIANG)
+    assert [(entry, set(new)) for entry, new in record.line_of(ZHEJIANG)] == [
+        (OPENING, set()),
+        (careless, {OPENING.name, one.name}),
+        (last, {careless.name, two.name}),
+    ]
+    assert list(record.line_of(ANHUI)) == []
 
 
 def test_parents_are_bounded(record):
