@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,6 +192,9 @@ class Source(Protocol):
     def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> AbstractContextManager[Connection]:
         """A connection that sees every row of that table with such a primary key written so far through this source."""
 
+    def gathered_rows(self, table: Table, named: Callable[[RowKey], bool]) -> Sequence[StoredRow]:
+        """The rows of that table with such a primary key that only this source knows; its connections see the rest."""
+
     def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None: ...
 
     def find_counter(self, name: str) -> int: ...
@@ -282,6 +285,10 @@ class Database(Connections):
         """A connection that sees what is committed; raises what `reading` does."""
         del table, named
         return self.reading()
+
+    def gathered_rows(self, table: Table, named: Callable[[RowKey], bool]) -> Sequence[StoredRow]:
+        del table, named
+        return ()
 
     def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
         with self.reading() as connection:

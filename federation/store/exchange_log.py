@@ -250,6 +250,12 @@ class GroupTransaction:
             self._flush()
         yield self._connection
 
+    def gathered_rows(self, table: Table, named: Callable[[RowKey], bool]) -> Sequence[StoredRow]:
+        """The rows of that table with such a primary key that are not written yet; none once one of them is changed."""
+        if any(map(named, self._changed.get(table, ()))):
+            self._flush()
+        return [row for key, row in self._rows.get(table, {}).items() if named(key)]
+
     def write_end(self, epoch: int, now: datetime) -> Head:
         """Writes what is left: rows, counters, the record of what will be signed, and the head."""
         self._flush()

@@ -326,8 +326,13 @@ def _rows_in(
     def is_listed(key: RowKey) -> bool:
         return key[:2] == (replica, kind) and ids.after < str(key[2]) < ids.before
 
+    gathered = source.gathered_rows(RECORD, is_listed)
     statement = _RANGE_BACK if ids.newest_first else _RANGE
-    return _load_page(lambda: source.reading_rows(RECORD, is_listed), statement, names, unread)
+    stored = _load_page(lambda: source.reading_rows(RECORD, lambda _: False), statement, names, unread)
+    if not gathered:
+        return stored
+    # Text compares by code points, which is the byte order of the columns.
+    return sorted((*stored, *gathered), key=lambda row: str(row["id"]), reverse=ids.newest_first)[:limit]
 
 
 def _load_page(
