@@ -81,9 +81,16 @@ def handle_expires(case: LookupCase, now: datetime) -> datetime:
     return min(case.closes, truncate_to_millisecond(now) + HANDLE_TIME)
 
 
+def no_handle() -> RuleError:
+    """The no to a handle that was never given out, whose record is gone, or that another agency got."""
+    return RuleError("HANDLE_UNKNOWN", "this province gave out no such handle; search again")
+
+
 def verify_handle(handle: Handle, *, case_id: str, asker: AgencyId, officer: str, now: datetime) -> Handle:
-    """Returns a handle that this officer may use now in this case; refuses HANDLE_ASKER, _CASE, _EXPIRED."""
-    if handle.asker != asker or handle.officer != officer:
+    """Returns a handle that this officer may use now in this case; refuses HANDLE_UNKNOWN, _ASKER, _CASE, _EXPIRED."""
+    if handle.asker != asker:
+        raise no_handle()
+    if handle.officer != officer:
         raise RuleError("HANDLE_ASKER", "this handle was given to another officer; search under your own name")
     if handle.case_id != case_id:
         raise RuleError("HANDLE_CASE", f"this handle belongs to another case than {case_id}; search under this case")

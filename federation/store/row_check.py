@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     Table,
     and_,
     func,
@@ -152,11 +154,11 @@ def _count_witnessed(connection: Connection, keys: DataKeys, found: _Found) -> N
 
 
 def _differing_sums(connection: Connection, found: _Found, under: str = "") -> Iterator[RowFinding]:
-    sums, tallies = (_load_counters(connection, prefix, under) for prefix in (SUMS, TALLIES))
-    for block in sorted(found.keys() | sums.keys()):
-        weight, tally = found.get(block, (0, 0))
-        if weight != sums.get(block, 0):
-            yield _compare(block, tally, tallies.get(block, 0))
+    sums = _load_counters(connection, SUMS, under)
+    differing = [block for block in found.keys() | sums.keys() if found.get(block, (0, 0))[0] != sums.get(block, 0)]
+    tallies = _load_counters(connection, TALLIES, under) if differing else {}
+    for block in sorted(differing):
+        yield _compare(block, found.get(block, (0, 0))[1], tallies.get(block, 0))
 
 
 def check_total(connection: Connection, keys: DataKeys, *, most: int | None = None) -> Iterator[RowFinding]:
@@ -230,8 +232,13 @@ def _next_kind(connection: Connection, table: Table, which: ColumnElement[bool],
 
 def _load_counters(connection: Connection, prefix: str, under: str = "") -> dict[str, int]:
     """The counters under a prefix, without it; a value that is no number as one that no sum has."""
-    found = connection.execute(select(COUNTER).where(_begins(prefix + under)))
+    found = connection.execute(_counters_under(prefix + under))
     return {row.name.removeprefix(prefix): _value_of(row) for row in found}
+
+
+@cache
+def _counters_under(prefix: str) -> Select[Any]:
+    return select(COUNTER).where(_begins(prefix))
 
 
 def _value_of(row: Row[Any]) -> int:

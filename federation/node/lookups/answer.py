@@ -39,6 +39,7 @@ from federation.domain.lookups import (
     decode_search_item,
     format_handle,
     handle_expires,
+    no_handle,
     release_fields,
     urgency_of,
     verify_handle,
@@ -444,9 +445,9 @@ def _disclosed(
 def _verify_handle(
     received: Received[FetchItem], handle: Handle | None, found: FoundDossier | None
 ) -> tuple[Handle, FoundDossier]:
-    """A handle that lives, and its record; HANDLE_UNKNOWN whether it was never given out or its record is gone."""
+    """A handle that lives, and its record; HANDLE_UNKNOWN whether it was never given to them or its record is gone."""
     if handle is None or found is None:
-        raise RuleError("HANDLE_UNKNOWN", "this province gave out no such handle; search again")
+        raise no_handle()
     statement = received.statement
     verify_handle(
         handle,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from federation.domain.lookups import Handle, format_handle, handle_expires, parse_handle, verify_handle
+from federation.domain.lookups import Handle, format_handle, handle_expires, no_handle, parse_handle, verify_handle
 from federation.domain.lookups_case import close_case
 from federation.domain.registers import parse_dossier_urn
 from federation.protocol.errors import MalformedError, RuleError
@@ -36,21 +36,23 @@ def test_handle_works_for_its_asker_case_and_time(handle, case, now):
 @pytest.mark.parametrize(
     ("use", "reason"),
     [
-        ({"asker": parse_agency_id("fujian/350722/police")}, "HANDLE_ASKER"),
-        ({"asker": parse_agency_id("jiangxi/361123/court")}, "HANDLE_ASKER"),
+        ({"asker": parse_agency_id("fujian/350722/police")}, "HANDLE_UNKNOWN"),
+        ({"asker": parse_agency_id("jiangxi/361123/court")}, "HANDLE_UNKNOWN"),
         ({"officer": "officer-8"}, "HANDLE_ASKER"),
         ({"case_id": "YS-2026-0043"}, "HANDLE_CASE"),
         ({"hours": 24}, "HANDLE_EXPIRED"),
     ],
 )
 def test_handle_in_other_hands_is_refused(handle, case, now, use, reason):
-    """Another agency, officer or case, or too late: refused, and the message shows no handle."""
+    """Another officer or case, or too late: refused, without the handle; for another agency as if there were none."""
     given = {"case_id": case.case_id, "asker": POLICE, "officer": "officer-7", "hours": 0, **use}
     time = now + timedelta(hours=given.pop("hours"))
     with pytest.raises(RuleError) as caught:
         verify_handle(handle, **given, now=time)
     assert caught.value.reason == reason
     assert handle.handle not in str(caught.value)
+    if reason == "HANDLE_UNKNOWN":
+        assert str(no_handle()) == str(caught.value)
 
 
 def test_handle_lives_a_day_and_never_longer_than_its_case(case, now):
