@@ -48,15 +48,15 @@ _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType({
 
 _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "party": "tag:tag side:side role:word name:line id_kind:word number:number county:county last4:last4 minor:yes",
-    "contact": "tag:tag phone:phone address:line e_service:yes consent_day:day",
+    "contact": "tag:tag phone:phone address:line e_service:yes e_service_day:day",
     "claim": "tag:tag kind:word amount:fen period:line basis:line paid:fen left:fen state:word verified_by:line",
-    "fact": "text:text source:line agreed_by:word day:day",
-    "document": "name:line media_type:line size:count chunk_size:count root:digest",
+    "fact": "text:text source:line agreed:word day:day",
+    "document": "manifest:digest name:line media_type:line size:count chunk_size:count root:digest",
     "session": "day:day place:line online:yes roles:line minutes:text recording:digest",
-    "agreement": "form:word who:tag what:line amount:fen due:day signatures:line seal:digest effective:day",
-    "decision": "kind:word number:line article:line result:line served:day remedy:line remedy_last:day",
+    "agreement": "form:word obligations:text signatures:line seal:digest effective:day",
+    "decision": "kind:word number:line article:line result:line served_on:day remedy:line remedy_until:day",
     "place": "division:county village:line side:side point:point",
-    "tie": "tag:tag kind:word disclosed:day accepted_by:line",
+    "tie": "person:tag kind:word disclosed_on:day accepted_by:line",
     "account": "bank:word last4:last4",
     "letter": "number:line date:day kind:word case_kind:word basis:line",
     "person": "name:line sex:word birth_date:day number:number address:line phone:phone",
@@ -111,6 +111,17 @@ class Places:
     classes: tuple[str, ...]
     fields: tuple[str, ...]
     items: tuple[bytes, ...]
+
+
+def format_case_code(division: str, year: int, serial: int) -> str:
+    """The code of a case (一案一码): division, year, serial, and a check digit by ISO 7064 MOD 11,10 (CASE_CODE)."""
+    digits = f"{division[:6]}{year:04}{serial:06}"
+    if len(digits) != 16:
+        raise MalformedError("CASE_CODE", "expected a division of six digits, a year, and a serial below a million")
+    rest = 10
+    for digit in digits:
+        rest = ((rest + int(digit)) % 10 or 10) * 2 % 11
+    return f"{digits}{(11 - rest) % 10}"
 
 
 def split(items: Iterable[CaseItem], *, realm: Realm) -> Places:

@@ -342,7 +342,8 @@ def _changed(case: Case, entry: Entry) -> Case:
 def _opened(case: Case, head: Head) -> Case:
     stage = str(head.fields.get("stage", case.procedure.stage[0].id))
     members = {head.agency: frozenset((LEAD, str(head.fields["role"])))}
-    return _entered(replace(case, code=head.record, home=head.agency.node, lead=head.agency, members=members), stage)
+    code = str(head.fields.get("code", head.record))
+    return _entered(replace(case, code=code, home=head.agency.node, lead=head.agency, members=members), stage)
 
 
 def _invited(case: Case, head: Head) -> Case:

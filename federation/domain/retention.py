@@ -30,6 +30,7 @@ QUESTION: Final = "lookup.question"
 REPORT: Final = "subject.report"
 CORRECTION: Final = "subject.correction"
 ORDER: Final = "erasure.order"
+CIVIL: Final = "case.civil"
 
 _WHAT: Final = "retention.toml"
 

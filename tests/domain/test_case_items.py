@@ -13,7 +13,7 @@ from federation.protocol.ids import Realm
 NUMBER = format_citizen_number("361123", date(2190, 3, 7), sequence=1)
 LIVING = format_citizen_number("110105", date(1949, 12, 31), sequence=2)
 PARTY = CaseItem(kind="party", fields={"tag": "p1", "side": "A", "name": "林甲", "number": NUMBER, "last4": "0011"})
-FACT = CaseItem(kind="fact", fields={"text": "界路堆石,双方各执一词", "agreed_by": "both", "day": "2126-11-20"})
+FACT = CaseItem(kind="fact", fields={"text": "界路堆石,双方各执一词", "agreed": "both", "day": "2126-11-20"})
 
 
 def refused(call, *args, **kwargs):
@@ -27,7 +27,7 @@ def test_items_are_split_field_by_field_and_joined_again():
     places = split([PARTY, FACT], realm=Realm.DEMO)
 
     assert places.classes == ("party",) * 5 + ("fact",) * 3
-    assert places.fields == ("tag", "side", "name", "number", "last4", "text", "agreed_by", "day")
+    assert places.fields == ("tag", "side", "name", "number", "last4", "text", "agreed", "day")
     parts = {
         at: read_part(item, kind, realm=Realm.DEMO)
         for at, (kind, item) in enumerate(zip(places.classes, places.items, strict=True), start=1)
