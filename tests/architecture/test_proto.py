@@ -15,6 +15,7 @@ from protovalidate._gen.buf.validate import validate_pb  # private: what the whe
 from federation.v1 import (
     agreement_service_pb2,
     audit_service_pb2,
+    case_service_pb2,
     correction_service_pb2,
     erasure_service_pb2,
     exchange_service_pb2,
@@ -38,6 +39,7 @@ BUF = Path(sys.executable).parent / "buf"
 FILES = (
     agreement_service_pb2,
     audit_service_pb2,
+    case_service_pb2,
     correction_service_pb2,
     erasure_service_pb2,
     exchange_service_pb2,
@@ -93,8 +95,9 @@ def _request_messages() -> dict[str, Descriptor]:
 
 def _is_ruled(field: FieldDescriptor) -> bool:
     if field.GetOptions().HasExtension(validate_pb2.field):
-        return True
-    return field.full_name in UNRULED
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        return not rules.HasField("map") or (rules.map.HasField("keys") and rules.map.HasField("values"))
+    return field.full_name in UNRULED or field.containing_type.GetOptions().map_entry  # ruled where the map stands
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +195,8 @@ def test_every_repeated_request_field_is_bounded():
     for message in _request_messages().values():
         for field in message.fields:
             if field.is_repeated:
-                assert field.GetOptions().Extensions[validate_pb2.field].repeated.max_items > 0, field.full_name
+                rules = field.GetOptions().Extensions[validate_pb2.field]
+                assert rules.repeated.max_items or rules.map.max_pairs, field.full_name
 
 
 def test_no_generated_module_imports_from_outside_its_package():

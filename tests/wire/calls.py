@@ -16,6 +16,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, parse_agency_id
 from federation.wire.agency import (
     audit,
+    cases,
     corrections,
     erasure,
     intake,
@@ -31,7 +32,7 @@ from federation.wire.agency import (
 from federation.wire.gatekeeper import Binding
 from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, SUBMIT, TELL_TIME, RangeQuestion
 from federation.wire.rpc import Nothing, PageQuery, Rpc, Side
-from tests.wire import answers, erasure_answers, intake_answers, oversight_answers, register_samples
+from tests.wire import answers, case_answers, erasure_answers, intake_answers, oversight_answers, register_samples
 from tests.wire.answers import ACT, ALLOWED, APPLICATION, BARE_ITEM, CITIZEN_NUMBER, ITEM, REFUSED, URN
 
 ZHEJIANG = NodeName("zhejiang")
@@ -221,6 +222,19 @@ CALLS = (
     Call(leads.HAND_OVER_LEAD, POLICE, answers.LEAD, answers.LEAD_HANDED_OVER),
     Call(leads.ANSWER_LEAD, POLICE, LEAD_STEP, answers.LeadOutcome(decision=answers.REFUSED)),
     Call(leads.LIST_LEADS, POLICE, PAGE, answers.LEADS),
+    Call(cases.OPEN_CASE, POLICE, case_answers.OPENING, case_answers.OUTCOME),
+    Call(cases.ACT_IN_CASE, POLICE, case_answers.STEP, cases.CaseOutcome(decision=REFUSED)),
+    Call(cases.READ_CASE, POLICE, case_answers.CODE, case_answers.VIEW),
+    Call(
+        cases.LIST_ENTRIES,
+        POLICE,
+        cases.EntryQuery(case=case_answers.CODE, page_size=5, page_token="t"),
+        case_answers.PAGE,
+    ),
+    Call(cases.LIST_CASES, POLICE, PAGE, case_answers.CASES),
+    Call(cases.LIST_DUE_CASES, POLICE, cases.DueQuery(before=case_answers.TIME, page_size=5), case_answers.DUE),
+    Call(cases.TRACE_CASE, HALL, case_answers.CODE, case_answers.TRACE),
+    Call(cases.READ_PROCEDURE, HALL, "dispute-mediation", case_answers.LISTS),
     Call(erasure.ORDER_ERASURE, HALL, ERASURE, erasure_answers.ORDERED),
     Call(
         erasure.LIST_SENT,

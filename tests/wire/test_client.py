@@ -10,14 +10,14 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.wire import gatekeeper
-from federation.wire.agency import corrections, erasure, intake, leads, lookups, oversight
+from federation.wire.agency import cases, corrections, erasure, intake, leads, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
 from federation.wire.client import AgencyClient
 from federation.wire.peer import SUBMIT, PeerClient
 from federation.wire.rpc import ClientProfile, TlsFiles
 from federation.wire.table import RPCS
-from tests.wire import calls
+from tests.wire import calls, case_answers
 from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, LEAD, SUBMISSION, URN
 from tests.wire.calls import CALLS, POLICE, Call
 from tests.wire.erasure_answers import RESULT
@@ -69,6 +69,10 @@ BAD = (
     (leads.HAND_OVER_LEAD, replace(LEAD, papers=frozenset({"ab"})), "lead.papers"),
     (leads.ANSWER_LEAD, replace(calls.LEAD_STEP, lead_id="1"), "lead_id"),
     (leads.ANSWER_LEAD, replace(calls.LEAD_STEP, reason=""), "reason"),
+    (cases.OPEN_CASE, replace(case_answers.OPENING, procedure="Mediation"), "procedure"),
+    (cases.OPEN_CASE, replace(case_answers.OPENING, division="33"), "division"),
+    (cases.ACT_IN_CASE, replace(case_answers.STEP, name="Add Fact"), "name"),
+    (cases.TRACE_CASE, "3308", "code"),
     (leads.LIST_LEADS, replace(calls.PAGE, page_size=-1), "page_size"),
     (erasure.ORDER_ERASURE, replace(calls.ERASURE, words=""), "words"),
     (erasure.ORDER_ERASURE, replace(calls.ERASURE, words="x" * 501), "words"),

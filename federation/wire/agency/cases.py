@@ -1,0 +1,233 @@
+"""Joint cases of several provinces: opened, worked, read, and asked for by their code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from federation.domain.case_items import CaseItem
+from federation.domain.joint_policy import CaseLine
+from federation.protocol.ids import AgencyId, NodeName
+from federation.wire.rpc import WRITES, PageQuery, PageSize, Rpc, Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOpening:
+    procedure: str
+    role: str
+    division: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    items: tuple[CaseItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseStep:
+    """One act in a case, which is named by its code or its record; lists have commas between their values."""
+
+    case: str
+    name: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    items: tuple[CaseItem, ...] = ()
+
+
+class DeliveryState(StrEnum):
+    """The way of an entry to one province; `refused` by its policy, `undelivered` in its time."""
+
+    RECEIVED = "received"
+    REFUSED = "refused"
+    WAITING = "waiting"
+    UNDELIVERED = "undelivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseDelivery:
+    node: NodeName
+    state: DeliveryState
+    policies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryLine:
+    """One entry as an office may see it; `without_effect` is the reason why it changed nothing."""
+
+    name: str
+    author: NodeName
+    n: int
+    act: str
+    act_zh: str
+    act_en: str
+    agency: AgencyId
+    officer: str | None
+    at: datetime
+    arrived: datetime
+    fields: Mapping[str, str]
+    items: tuple[CaseItem, ...] = ()
+    without_effect: str = ""
+    missing: tuple[str, ...] = ()
+    deliveries: tuple[CaseDelivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOutcome:
+    decision: Ruling
+    line: CaseLine | None = None
+    entry: EntryLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseMember:
+    agency: AgencyId
+    roles: tuple[str, ...]
+    invited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseClock:
+    """A clock that runs; `floor`: a least time, which holds the stage until it is over."""
+
+    key: str
+    started: datetime
+    due: datetime | None
+    late: bool
+    floor: bool
+    on_breach: str
+    source: str
+    verified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseMissing:
+    name: str
+    zh: str
+    en: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOffer:
+    """An act that may be done now, or why not; `to` is the stage or the end of a `move` or a `close`."""
+
+    act: str
+    zh: str
+    en: str
+    possible: bool
+    reason: str = ""
+    missing: tuple[CaseMissing, ...] = ()
+    fields: tuple[str, ...] = ()
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseNotice:
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceLine:
+    time: datetime
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseStage:
+    """A stage of the procedure in order; `entered` and `left` are when the case last did so."""
+
+    id: str
+    zh: str
+    en: str
+    who: tuple[str, ...]
+    who_zh: str
+    who_en: str
+    tier: str
+    next: tuple[str, ...]
+    entered: datetime | None = None
+    left: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """A case as it stands at this node, and what its reader may do."""
+
+    decision: Ruling
+    line: CaseLine | None = None
+    members: tuple[CaseMember, ...] = ()
+    clocks: tuple[CaseClock, ...] = ()
+    offers: tuple[CaseOffer, ...] = ()
+    notices: tuple[CaseNotice, ...] = ()
+    trace: tuple[TraceLine, ...] = ()
+    stages: tuple[CaseStage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryQuery(PageQuery):
+    case: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPage:
+    decision: Ruling
+    lines: tuple[EntryLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CasePage:
+    decision: Ruling
+    lines: tuple[CaseLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueQuery:
+    before: datetime
+    page_size: PageSize = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuePage:
+    decision: Ruling
+    lines: tuple[CaseLine, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceAnswer:
+    decision: Ruling
+    lines: tuple[TraceLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcedureLine:
+    """One line of the list `duty`, `task`, `guarantee`, `stage` or `role`."""
+
+    list: str
+    who: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcedureLists:
+    names: tuple[str, ...]
+    title_zh: str = ""
+    title_en: str = ""
+    purpose: str = ""
+    function: str = ""
+    source: str = ""
+    official: bool = False
+    lines: tuple[ProcedureLine, ...] = ()
+
+
+OPEN_CASE: Final = Rpc("CaseService/OpenJointCase", CaseOpening, CaseOutcome, floor_seconds=WRITES)
+ACT_IN_CASE: Final = Rpc("CaseService/ActInCase", CaseStep, CaseOutcome, floor_seconds=WRITES)
+READ_CASE: Final = Rpc("CaseService/ReadCase", str, CaseView)
+LIST_ENTRIES: Final = Rpc("CaseService/ListEntries", EntryQuery, EntryPage)
+LIST_CASES: Final = Rpc("CaseService/ListCases", PageQuery, CasePage)
+LIST_DUE_CASES: Final = Rpc("CaseService/ListDueCases", DueQuery, DuePage)
+TRACE_CASE: Final = Rpc("CaseService/TraceCase", str, TraceAnswer)
+READ_PROCEDURE: Final = Rpc("CaseService/ReadProcedure", str, ProcedureLists)
