@@ -259,6 +259,8 @@ class Trust:
 
 if TYPE_CHECKING:
     from federation.node.exchange.judge import Kind
+    from federation.node.joint.records import Held
+    from federation.protocol.ids import RecordId
 
 CHINA = timezone(timedelta(hours=8), "CST")
 
@@ -400,6 +402,8 @@ class Node:
     refusals: Refusals
     bad_rows: BadRows = field(default_factory=BadRows)
     dead_duties: list[str] = field(default_factory=list)
+    folds: dict[RecordId, Held] = field(default_factory=dict)
+    """The joint cases that were folded, by record, the newest read last: what the store holds, and no more."""
 
     @property
     def signer(self) -> Signer:

@@ -34,6 +34,7 @@ from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home.setup import write_bundle
 from federation.node.home_store import find_home_files
 from federation.node.intake.clock import keep_clocks
+from federation.node.joint.entries import keep_cases
 from federation.node.log.boot import (
     AskCosigned,
     BootFinding,
@@ -371,6 +372,7 @@ async def _begin(parts: Parts, home: Path, running: Running, duties: list[asynci
         start_duty(node, keep_retention(node), name="retention"),
         start_duty(node, keep_refusal_digests(node), name="refusals"),
         start_duty(node, keep_clocks(node), name="intake"),
+        start_duty(node, keep_cases(node), name="cases"),
     ]
     running.opened.set()
 

@@ -56,6 +56,7 @@ from federation.wire.agency.permits import (
 )
 from federation.wire.agency.reports import ReportQuestion
 from federation.wire.rpc import PageQuery
+from tests.node.joint.desks import CONTACT, PARTY, PEER, PEER_BODY, STRANGER, TOWN, Desks, with_offices
 from tests.node.kept_decisions import list_decisions
 from tests.node.rig import (
     ALLOWED,
@@ -102,6 +103,7 @@ async def border_day(rig: Rig) -> None:
     await report_kinds(rig)
     await corrections(rig, urn)
     await leads(rig)
+    await joint_cases(rig)
     await rig.drain()
     await erasures(rig)
     await rig.drain()
@@ -261,6 +263,18 @@ async def leads(rig: Rig) -> None:
     assert not (await own_leads.hand_over(wrong, lead)).decision.allowed
     wrong = begin_errand(yushan, YUSHAN_POLICE, act("permit.check", "F03"))
     assert not (await own_leads.list_leads(wrong, PageQuery())).decision.allowed
+
+
+async def joint_cases(rig: Rig) -> None:
+    """case.entry, .disclosure: a case is opened and joined, another office is shown more; a stranger gets nothing."""
+    rig.put_in_force(with_offices(rig.agreement))
+    case = Desks(rig)
+    await case.open()
+    await case.does(TOWN, "add_party", PARTY, CONTACT, party="p1", side="A", role="applicant", county="330822")
+    await case.invites(PEER, "peer")
+    await case.invites(PEER_BODY, "mediator")
+    for wrong in (await case.view(STRANGER), await case.tries(STRANGER, "note")):
+        assert not wrong.decision.allowed
 
 
 async def erasures(rig: Rig) -> None:

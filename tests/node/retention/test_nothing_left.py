@@ -39,6 +39,7 @@ from federation.store.messages import (
     StoredMessage,
     find_body,
     find_by_digest,
+    find_handed,
     find_outbox,
     find_outbox_state,
 )
@@ -48,9 +49,12 @@ from federation.wire.agency.erasure import ErasureQuery, ErasureState
 from federation.wire.agency.leads import LeadStep
 from federation.wire.agency.permits import PermitRecognition
 from federation.wire.agency.reports import ReportQuestion
+from federation.wire.rpc import COUNTERS
 from tests.node.corrections.case import correcting, registered
 from tests.node.intake.border import XINZHOU
 from tests.node.intake.border import border as intake_border
+from tests.node.joint.desks import PARTY, PEER, TOWN
+from tests.node.joint.desks import desks as case_desks
 from tests.node.retention.released import PERSON, Border, released
 from tests.node.retention.test_orders import order, sent
 from tests.node.rig import (
@@ -71,6 +75,7 @@ from tests.node.rig import (
     without_rule,
 )
 
+PARTY_NAME = PARTY.fields["name"]
 AGREED = parse_retention((Path(__file__).parents[3] / "policies" / "retention.toml").read_text())
 NUMBER, NAME = PERSON.holder.citizen_number, PERSON.holder.name
 OWN = frozenset({("permit", False), ("recognition", False)})
@@ -81,7 +86,7 @@ UNDER_A_FLOOR = frozenset({("lookup-given", False), ("lookup-asked", True)})
 
 async def erase(rig: Rig, message: StoredMessage, caller: AgencyId) -> None:
     """The sender orders a record erased, and is told that it was held and is no more; all else dies at both by itself."""
-    if KINDS[message.kind].erasable_by is None:
+    if KINDS[message.kind].erasable_by is None or caller.kind not in COUNTERS:  # only counters order
         for name, direction in ((message.pair.sender, "sent"), (message.pair.recipient, "received")):
             await rig[name].sequencer.commit(partial(_destroy, rig[name], message.digest, direction))
             if rig[name].database.is_scrub_due:
@@ -281,6 +286,20 @@ FLOWS = [
 ]  # fmt: skip
 
 
+@asynccontextmanager
+async def joined(folder: Path) -> AsyncIterator[Rig]:
+    """A joint case of which the counterpart is shown a party's name and county."""
+    async with case_desks(folder) as case:
+        await case.open()
+        await case.invites(PEER, "peer")
+        await case.does(TOWN, "add_party", PARTY, party="p1", side="A", role="applicant", county="330822")
+        await case.settled()
+        yield case.rig
+
+
+FLOWS.append(Flow("case.entry", joined, TOWN, (PARTY_NAME,), kept=frozenset({("case-own", True)})))
+
+
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: f"{flow.kind}-{flow.drive.__name__}")
 async def test_erased_message_leaves_no_row_no_body_and_no_byte(tmp_path: Path, flow: Flow) -> None:
     """Of either store: what it held is in no record and no body, and the sealed bytes are off the disk."""
@@ -300,9 +319,12 @@ async def test_erased_message_leaves_no_row_no_body_and_no_byte(tmp_path: Path, 
 
 
 def test_every_kind_is_erased_above_or_kept_under_a_floor() -> None:
-    """Who adds a kind adds what it leaves, or the rule by which it stays; a notice holds nothing of a person."""
+    """Who adds a kind adds what it leaves, or the rule by which it stays.
+
+    A notice holds nothing of a person, and a disclosure is an entry again.
+    """
     under = {name for name, kind in KINDS.items() if has_floor(AGREED, kind.keep)}
-    assert {flow.kind for flow in FLOWS} | under == set(KINDS) - {"correction.notice"}
+    assert {flow.kind for flow in FLOWS} | under == set(KINDS) - {"correction.notice", "case.disclosure"}
 
 
 _BODIES = text(
@@ -334,7 +356,7 @@ def naming(database: Database, flow: Flow) -> dict[str, bytes]:
         if (kind, False) not in allowed and any(word in plain for word in words):
             found[f"{kind}/{record_id}/{version}"] = content
     for message_id, kind, content in bodies:
-        body = find_body(database, MessageId(message_id))
+        body = find_handed(database, MessageId(message_id))
         if kind not in flow.bodies and any(word in item for item in body.items for word in words):
             found[f"{kind}/{message_id}"] = content
     return found

@@ -1,0 +1,392 @@
+"""Entries of joint cases between provinces: one body for all members, each handed the places that it may see.
+
+Taking in: the head is whole and its author's, each open place is of the class that the head says, the office may act in
+the case as far as this node can tell; then the entry is kept, however late it came, and the fold says what it does.
+Handing on: `settle` gives every province that takes part each entry of ours, in the order in which we wrote them, with
+the places open that policy and the procedure give its offices; who joined later is given all of them then, and who may
+see more than before is handed the same entry again (`case.disclosure`). No node hands on what another one wrote.
+Source: DESIGN sections 3 and 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import structlog
+
+from federation.domain.case_items import SHOWS_CHILD, Part, read_part
+from federation.domain.joint import Entry, Head, read_entry
+from federation.domain.joint_policy import Standing, act_request, seat_of, see_request
+from federation.domain.joint_state import Case
+from federation.domain.retention import CIVIL
+from federation.node.exchange.erase import sent_by_it
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.resend import Missed
+from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
+from federation.node.joint.ends import close_items, items_end
+from federation.node.joint.lists import case_lines, next_look
+from federation.node.joint.records import (
+    CASES,
+    ENTRIES,
+    HANDED,
+    OWN,
+    RECORDS,
+    REFUSED,
+    RULES,
+    SENT,
+    HandedEntry,
+    Held,
+    OwnBody,
+    RefusedEntry,
+    SentEntry,
+    StoredEntry,
+    StoredRecord,
+    find_rules,
+    load_held,
+    next_arrival,
+    rule_files,
+)
+from federation.node.joint.writing import ENTRY_TYPE, put_written, write_due
+from federation.node.node import InForce, Node, agency_facts
+from federation.protocol.body import Body, OpenPlace, PartialBody, open_places
+from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError
+from federation.protocol.form import replace
+from federation.protocol.ids import AgencyId, NodeName, RecordId, parse_record_id, record_node, truncate_to_millisecond
+from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
+from federation.protocol.statement import Recipient, Sender
+from federation.protocol.trust import find_agency, verify_in_force
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record
+
+_TRIES: Final = 64
+"""So often a record that moved while it was looked at is looked at again; the duty does the rest."""
+_DUTY: Final = "cases"
+_log = structlog.get_logger()
+
+
+# ---- taking in -----------------------------------------------------------------------------------------------------
+
+
+def _judge_entry(received: Received[bytes]) -> Judgement:
+    """Takes in an entry, or more places of one, of a case in which its author may act; whatever waits is kept too.
+
+    Refuses as `read_entry` and `read_part`; ENTRY_SENDER, ENTRY_ITEMS; CASE_RULES while nobody here knows the rules.
+    """
+    node, statement, body = received.node, received.statement, received.body
+    if statement.body is None or not isinstance(body, PartialBody):
+        raise MalformedError("ENTRY_ITEMS", "expected an entry as some places of its body")
+    entry = read_entry(received.items[0], name=statement.body.commitment, author=statement.sender.node)
+    head, record = entry.head, parse_record_id(entry.head.record)
+    if (head.agency, head.officer, record) != (statement.sender.agency, statement.sender.officer, statement.case):
+        raise MalformedError("ENTRY_SENDER", "expected the office, officer and case of the statement in the head")
+    _verify_places(received, body, head)
+    held = load_held(node, record)
+    seat = seat_of(_case_before(node, held, entry), head, occasion=received.occasion)
+    if seat.standing is Standing.FORMER and not _knew_removal(held, entry):
+        seat = replace(seat, standing=Standing.MEMBER)  # written while it still was one, as far as it knew
+    asked = act_request(received.sender, seat, head.act, home=record_node(record), occasion=received.occasion)
+    now = truncate_to_millisecond(node.now())
+    kept = StoredEntry(
+        arrival=1, name=entry.name, author=entry.author, head=head, arrived=now, purpose=statement.purpose,
+        function=statement.function,
+    )  # fmt: skip
+    handed = HANDED.record(HandedEntry(name=entry.name, message_id=statement.id), owner=entry.author)
+    judged = received.judge(
+        asked,
+        rows=Rows(
+            records=(handed,),
+            updates=partial(_arrived, node, kept),
+            wakes=(case_key(record),),
+            then=partial(settle, record=record),
+        ),
+    )
+    refused = RefusedEntry(
+        record=record, author=entry.author, n=head.n, name=entry.name, act=head.act,
+        policies=judged.decision.policies, time=now,
+    )  # fmt: skip
+    return replace(judged, refused=Rows(records=(REFUSED.record(refused, owner=entry.author),)))
+
+
+def _verify_places(received: Received[bytes], body: PartialBody, head: Head) -> None:
+    if len(body.places) != 1 + len(head.items):
+        raise MalformedError("ENTRY_ITEMS", f"expected {len(head.items)} items as the head says, got others")
+    realm = received.in_force.agreement.realm
+    for kind, place in zip(head.items, body.places[1:], strict=True):
+        if isinstance(place, OpenPlace):
+            read_part(place.item, kind, realm=realm)
+
+
+def _case_before(node: Node, held: Held, entry: Entry) -> Case | None:
+    """The case before an entry; None when nobody can tell yet who takes part, since entries before it are not here.
+
+    Raises:
+        UnavailableError: CASE_RULES, for an opening under rules that this node has not.
+    """
+    if entry.head.height == 0:
+        rules = find_rules(node.trust.in_force, node.database, entry.head)
+        if rules is None:
+            raise UnavailableError("CASE_RULES", "the procedure, clocks or calendar that the case pins are not here")
+        return Case(rules=rules)
+    return None if any(parent not in held.kept for parent in entry.head.parents) else held.case
+
+
+def _knew_removal(held: Held, entry: Entry) -> bool:
+    """True when an entry stands on the one that took its office out of the case."""
+    case, agency = held.case, entry.head.agency
+    if case is None:
+        return False
+    left = [found.entry.name for found in case.done.get("leave", ()) if found.head.agency == agency]
+    removed = [found.entry.name for found in case.done.get("remove", ())
+               if found.head.fields.get("agency") == str(agency)]  # fmt: skip
+    out = [name for name in (*left, *removed) if name != entry.name]
+    return bool(out) and not held.record.uncited(entry, out)
+
+
+def _arrived(node: Node, kept: StoredEntry, source: Source) -> tuple[Record, ...]:
+    """The rows of an entry that was not here yet; none for one that is."""
+    if any(known.name == kept.name for known in ENTRIES.by_subject(source, kept.name)):
+        return ()
+    row = next_arrival(source, parse_record_id(kept.head.record))
+    placed = replace(kept, arrival=row.entries)
+    return (ENTRIES.record(placed, owner=kept.author), RECORDS.record(row, owner=node.name))
+
+
+def case_key(record: RecordId) -> str:
+    """Names in `node.waiters` whoever waits for a case to move."""
+    return f"case/{record}"
+
+
+# ---- handing on ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Owed:
+    """An entry of ours for one province, with the places that it may see; `again` when it had some of them before."""
+
+    kept: StoredEntry
+    to: NodeName
+    places: tuple[int, ...]
+    own: OwnBody
+    asked: tuple[PolicyRequest, ...]
+    decision: Decision
+    again: bool
+
+
+async def settle(node: Node, record: RecordId) -> None:
+    """Writes what time brings, hands on what is owed to others, and writes what our own offices see in their lists.
+
+    A duty does it again for each record whose row says so, so that a crash before it delays and loses nothing.
+    Refuses AGREEMENT_EXPIRED.
+    """
+    in_force = node.trust.in_force
+    verify_in_force(in_force.agreement, node.now())
+    for _ in range(_TRIES):
+        row = RECORDS.find(node.database, record)
+        held = load_held(node, record)
+        if row is None or row.entries != len(held.kept):
+            continue
+        brought = write_due(node, held)
+        owed = () if brought else tuple(_owed(node, in_force, held))
+        job = partial(put_written, node, held, entries=brought) if brought else partial(_hand_on, node, held, row, owed)
+        written = (await node.sequencer.commit(job)).value
+        if written and not brought:
+            break
+    else:
+        return
+    for name in {each.to for each in owed}:
+        node.wake_delivery(name)
+    node.waiters.tell(case_key(record))
+
+
+def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], transaction: GroupTransaction) -> bool:
+    """Writes messages and lists unless the record, or what was handed on of it, moved meanwhile."""
+    in_force = node.trust.in_force
+    now = RECORDS.find(transaction, held.id)
+    if now is None or now.step != row.step:
+        return False
+    if RULES.find(transaction, f"{in_force.agreement.version:08}") is None:
+        RULES.put(transaction, rule_files(in_force), owner=node.name)
+    ends = items_end(in_force, row)
+    if ends is not None and node.now() >= ends:
+        own = [kept.name for kept in held.kept.values() if kept.author == node.name]
+        for name in own:
+            close_items(node, transaction, name)
+    for each in owed:
+        ready = prepare(node, _draft(node, held, each))
+        record_message(node, transaction, ready, in_force=in_force)
+    settled = replace(row, step=row.step + 1, look=next_look(node, held))
+    case = held.case
+    if case is not None:
+        closed = case.last("close")
+        settled = replace(
+            settled,
+            procedure=case.procedure.name,
+            retention=case.procedure.retention,
+            closed=None if closed is None else closed.head.at,
+        )
+        ends = items_end(in_force, settled)
+        if ends is not None and node.now() < ends:
+            settled = replace(settled, look=ends)
+        for line in case_lines(node, held, step=settled.step):
+            CASES.put(transaction, line, owner=node.name)
+    RECORDS.put(transaction, settled, owner=node.name)
+    return True
+
+
+def _owed(node: Node, in_force: InForce, held: Held) -> Iterator[_Owed]:
+    """The entries of ours that each province which takes part has not been handed yet."""
+    case = held.case
+    if case is None:
+        return
+    own = sorted((kept for kept in held.kept.values() if kept.author == node.name), key=lambda kept: kept.head.n)
+    if not own:
+        return
+    given: dict[tuple[str, NodeName], set[int]] = {}
+    for sent in SENT.each(node.database, under=f"{held.id}/"):
+        given.setdefault((sent.name, sent.to), set()).update(sent.places)
+    for to in sorted(_others(node, in_force, case)):
+        for kept in own:
+            if (each := _owed_to(node, in_force, case, kept, to, given.get((kept.name, to)))) is not None:
+                yield each
+
+
+def _others(node: Node, in_force: InForce, case: Case) -> set[NodeName]:
+    """The other provinces of which an office takes part, is asked to, or was just taken out and is told so."""
+    named = {agency.node for agency in (*case.members, *case.invited)}
+    for found in case.done.get("remove", ()):
+        named.add(NodeName(str(found.head.fields["agency"]).partition("/")[0]))
+    return {name for name in named - {node.name} if in_force.has(name)}
+
+
+def _owed_to(
+    node: Node, in_force: InForce, case: Case, kept: StoredEntry, to: NodeName, given: set[int] | None
+) -> _Owed | None:
+    takes_part = any(agency.node == to for agency in (*case.members, *case.invited))
+    if not takes_part and (given is not None or kept.head.act != "remove"):
+        return None
+    if given is not None and len(given) == 1 + len(kept.head.items):
+        return None
+    own = OWN.find(node.database, kept.name)
+    if own is None or kept.seat is None:
+        return None
+    places, seen = _open_to(in_force, case, kept, own, to)
+    if given is not None and set(places) <= given:
+        return None
+    occasion = in_force.occasion(kept.purpose, kept.function)
+    author, home = agency_facts(in_force, kept.head.agency), record_node(parse_record_id(kept.head.record))
+    asked = (act_request(author, kept.seat, kept.head.act, home=home, occasion=occasion), *seen)
+    decision = join_decisions([decide(in_force.policies, question) for question in asked])
+    if not decision.allowed:
+        return None  # the policy of today lets it out no more: what stands on it waits at the other side
+    return _Owed(
+        kept=kept, to=to, places=places, own=own, asked=asked, decision=decision, again=given is not None
+    )  # fmt: skip
+
+
+def _open_to(
+    in_force: InForce, case: Case, kept: StoredEntry, own: OwnBody, to: NodeName
+) -> tuple[tuple[int, ...], tuple[PolicyRequest, ...]]:
+    """The places of an entry that the offices of a province may see, and the questions that said yes to it."""
+    if not isinstance(own.body, Body):
+        return (0,), ()
+    parts = [read_part(item, cls, realm=in_force.agreement.realm)
+             for cls, item in zip(kept.head.items, own.body.items[1:], strict=True)]  # fmt: skip
+    places, asked = {0}, list[PolicyRequest]()
+    for agency in sorted(case.members, key=str):
+        if agency.node == to and find_agency(in_force.agreement, agency) is not None:
+            opened, said = visible(in_force, case, agency, kept=kept, parts=parts)
+            places |= opened
+            asked += said
+    return tuple(sorted(places)), tuple(dict.fromkeys(asked))
+
+
+def visible(
+    in_force: InForce, case: Case, agency: AgencyId, *, kept: StoredEntry, parts: Sequence[Part | None]
+) -> tuple[set[int], list[PolicyRequest]]:
+    """The places that one office may see, by policy for the class and by the procedure for the field."""
+    minors = {part.item for cls, part in zip(kept.head.items, parts, strict=True)
+              if part is not None and cls in SHOWS_CHILD and (part.field, part.value) == ("minor", "yes")}  # fmt: skip
+    if kept.head.fields.get("minor") == "yes":
+        minors |= {part.item for part in parts if part is not None}
+    facts, occasion = agency_facts(in_force, agency), in_force.occasion(kept.purpose, kept.function)
+    side = "A" if agency.node == case.home else "B"
+    shown = {cls: case.procedure.seen(cls, case.roles(agency), side) for cls in set(kept.head.items)}
+    places, asked = set[int](), list[PolicyRequest]()
+    for at, (cls, part) in enumerate(zip(kept.head.items, parts, strict=True), start=1):
+        if part is None or part.field not in shown[cls]:
+            continue
+        question = see_request(facts, case, cls, occasion=occasion, minor=part.item in minors)
+        if question in asked or decide(in_force.policies, question).allowed:
+            places.add(at)
+            asked.append(question)
+    return places, asked
+
+
+def _draft(node: Node, held: Held, owed: _Owed) -> Draft:
+    kept, body = owed.kept, owed.own.body
+    head = kept.head
+    handed = open_places(body, owed.places) if isinstance(body, Body) else body
+    cause = Cause(
+        sender=Sender(node=node.name, agency=head.agency, officer=head.officer),
+        purpose=kept.purpose, function=kept.function, case=head.record,
+        basis="" if held.case is None else held.case.procedure.source,
+    )  # fmt: skip
+    return Draft(
+        kind=(DISCLOSURE if owed.again else ENTRY).name, recipient=Recipient(node=owed.to), cause=cause, body=handed,
+        decision=owed.decision, asked=owed.asked, rows=partial(_sent_rows, node, owed), ref=kept.ref,
+    )  # fmt: skip
+
+
+def _sent_rows(node: Node, owed: _Owed, sent: Sent) -> tuple[Record, ...]:
+    sent_entry = SentEntry(
+        record=owed.kept.head.record, name=owed.kept.name, to=owed.to, message_id=sent.id, digest=sent.digest,
+        places=owed.places,
+    )  # fmt: skip
+    return (SENT.record(sent_entry, owner=node.name),)
+
+
+def _resent(missed: Missed) -> Draft | None:
+    """The same places of the same entry under a new statement, which the record of what was sent names from then on."""
+    record = missed.statement.case or ""
+    sent = SENT.find(missed.source, f"{record}/{missed.message.id}")
+    if sent is None:
+        return None
+    SENT.erase(missed.source, SENT.id(sent))
+    return missed.again(
+        rows=lambda now: (SENT.record(replace(sent, message_id=now.id, digest=now.digest), owner=missed.node.name),)
+    )
+
+
+async def keep_cases(node: Node) -> None:
+    """Settles, every now and then, each record whose moment has come, for as long as the node runs."""
+    while True:
+        await asyncio.sleep(node.settings.intake_seconds)
+        try:
+            await settle_due(node)
+        except BridgeheadError as error:
+            _log.warning("cases.unsettled", reason=error.reason)
+        except Exception:  # noqa: BLE001 - a duty that ends would leave clocks unwritten and members unserved
+            _log.exception("cases.failed")
+
+
+async def settle_due(node: Node) -> None:
+    """Settles each record whose moment has come (AGREEMENT_EXPIRED)."""
+    unread = node.bad_rows.of(_DUTY)
+    due = await asyncio.to_thread(lambda: list(RECORDS.each_due_by(node.database, node.now(), unread)))
+    for row in due:
+        await settle(node, row.record)
+
+
+ENTRY: Final = Kind(
+    name="case.entry", media_type=ENTRY_TYPE, encode=bytes, decode=lambda content, _: content, many=True, partial=True,
+    judge=_judge_entry, answers=(), keep=CIVIL, erasable_by=sent_by_it, resend=_resent,
+)  # fmt: skip
+DISCLOSURE: Final = Kind(
+    name="case.disclosure", media_type=ENTRY_TYPE, encode=bytes, decode=lambda content, _: content, many=True,
+    partial=True, judge=_judge_entry, answers=(), keep=CIVIL, erasable_by=sent_by_it, resend=_resent,
+)  # fmt: skip

@@ -1,0 +1,275 @@
+"""The rows of joint cases in the store, and the fold of one as this node holds it.
+
+Rules kept: an entry's head stays when what it handed over is erased, so that the record folds for ever; the items of
+one's own entries are one sealed row each, those of others the bodies of the messages that brought them; a case has one
+row for each office of ours that takes part, found by its code and by the day on which something is due, so that no list
+folds a case. A record is folded once, and then entry by entry while the order allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, ClassVar, Final
+
+from federation.domain.case_items import Part, read_part
+from federation.domain.joint import MAX_ENTRIES, Entry, Head
+from federation.domain.joint_case import step
+from federation.domain.joint_policy import CaseLine, Seat
+from federation.domain.joint_record import Fold
+from federation.domain.joint_record import Record as JointRecord
+from federation.domain.joint_state import Case
+from federation.domain.procedure import Rules, read_rules
+from federation.domain.retention import PROVISION
+from federation.node.node import InForce, Node
+from federation.protocol.body import Body, Handed, OpenPlace, PartialBody, pack_body, unpack_body
+from federation.protocol.errors import NotFoundError
+from federation.protocol.form import Count, Digest, Item, Positive, Time, replace
+from federation.protocol.ids import MessageId, NodeName, RecordId, between
+from federation.protocol.statement import BodyRef
+from federation.store.collection import Collection, item_collection
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import find_handed
+
+MAX_FOLDS: Final = 256
+"""The folds that a node keeps in memory; others are folded again when they are asked for."""
+_Places = Annotated[tuple[Annotated[int, between(0, 64)], ...], "the open places of a body"]
+
+
+class StoredEntry(Item, frozen=True, kw_only=True):
+    """An entry by the order of its arrival here.
+
+    Of our own: `ref`, what statements say of its body, and `seat`, what policy read of its author when it was written;
+    policy is asked again, as it stands on that day, whenever it leaves.
+    """
+
+    WHAT: ClassVar[str] = "kept entry"
+
+    arrival: Annotated[int, between(1, MAX_ENTRIES)]
+    name: Digest
+    author: NodeName
+    head: Head
+    arrived: Time
+    purpose: str
+    function: str
+    ref: BodyRef | None = None
+    seat: Seat | None = None
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(name=self.name, author=self.author, head=self.head)
+
+
+class HandedEntry(Item, frozen=True, kw_only=True):
+    """The message that brought an entry, or more places of one: it dies with that message."""
+
+    WHAT: ClassVar[str] = "handed entry"
+
+    name: Digest
+    message_id: MessageId
+
+
+class SentEntry(Item, frozen=True, kw_only=True):
+    """An entry of ours as one province was handed it; `digest` is that of the statement, `places` stood open."""
+
+    WHAT: ClassVar[str] = "sent entry"
+
+    record: RecordId
+    name: Digest
+    to: NodeName
+    message_id: MessageId
+    digest: Digest
+    places: _Places
+
+
+class RefusedEntry(Item, frozen=True, kw_only=True):
+    """An entry of another province that our policy did not take in; what stands on it waits."""
+
+    WHAT: ClassVar[str] = "refused entry"
+
+    record: RecordId
+    author: NodeName
+    n: Positive
+    name: Digest
+    act: str
+    policies: tuple[str, ...]
+    time: Time
+
+
+class StoredRecord(Item, frozen=True, kw_only=True):
+    """One record: how many entries are here, how often its row was written, when a duty looks at it next."""
+
+    WHAT: ClassVar[str] = "kept record"
+
+    record: RecordId
+    entries: Count
+    step: Positive
+    look: Time | None = None
+    procedure: str = ""
+    retention: str = ""
+    closed: Time | None = None
+
+
+class RuleFiles(Item, frozen=True, kw_only=True):
+    """The procedures, clocks and calendar of one version of the agreement, which cases opened under it pin."""
+
+    WHAT: ClassVar[str] = "rules of an agreement"
+
+    version: Positive
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OwnBody:
+    """The body of an entry of ours; once its items are destroyed, a partial one with nothing open but the head."""
+
+    name: str
+    body: Handed
+    version: int = 1
+
+
+ENTRIES: Final = item_collection(
+    StoredEntry, kind="case-entry", id=lambda kept: f"{kept.head.record}/{kept.arrival:06}", replica=True,
+    subject=lambda kept: kept.name, kept_under=PROVISION,
+)  # fmt: skip
+HANDED: Final = item_collection(
+    HandedEntry, kind="case-handed", id=lambda kept: f"{kept.name}/{kept.message_id}", replica=True
+)
+SENT: Final = item_collection(
+    SentEntry, kind="case-sent", id=lambda sent: f"{sent.record}/{sent.message_id}", replica=True, kept_under=PROVISION
+)
+REFUSED: Final = item_collection(
+    RefusedEntry, kind="case-refused", id=lambda kept: f"{kept.record}/{kept.author}/{kept.n:06}/{kept.name}",
+    replica=True, kept_under=PROVISION,
+)  # fmt: skip
+RECORDS: Final = item_collection(
+    StoredRecord, kind="case-record", id=lambda kept: kept.record, replica=True, version=lambda kept: kept.step,
+    due_time=lambda kept: kept.look, kept_under=PROVISION,
+)  # fmt: skip
+CASES: Final = item_collection(
+    CaseLine, kind="case", id=lambda line: f"{line.office}/{line.record}", replica=True,
+    version=lambda line: line.step, division=lambda line: str(line.office), due_time=lambda line: line.due,
+    subject=lambda line: line.code, status=lambda line: "closed" if line.outcome else "open",
+)  # fmt: skip
+"""By office, in the order in which they were opened; `each_due_by` of an office's division is what is due there."""
+RULES: Final = item_collection(
+    RuleFiles, kind="case-rules", id=lambda rules: f"{rules.version:08}", replica=True, kept_under=PROVISION
+)
+OWN: Final[Collection[OwnBody]] = Collection(
+    kind="case-own",
+    encode=lambda own: pack_body(own.body),
+    decode=lambda record: OwnBody(name=record.id, body=unpack_body(record.content), version=record.version),
+    id=lambda own: own.name,
+    replica=True,
+    version=lambda own: own.version,
+)
+
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class Held:
+    """A record as this node holds it: its entries by name, their order, and the case that they make."""
+
+    record: JointRecord
+    kept: dict[str, StoredEntry] = field(default_factory=dict)
+    fold: Fold[Case] | None = None
+
+    @property
+    def id(self) -> RecordId:
+        return self.record.id
+
+    @property
+    def case(self) -> Case | None:
+        """The case; None while the opening, or the rules that it pins, are not here."""
+        return None if self.fold is None else self.fold.state
+
+    def take(self, new: Iterator[StoredEntry], find: Callable[[Head], Rules | None]) -> None:
+        """Adds entries that came since; `find` looks for the rules that an opening pins."""
+        for kept in new:
+            self.kept[kept.name] = kept
+            (self.fold or self.record).add(kept.entry)
+        opening = next(self.record.entries_from(0), None)
+        rules = find(opening.head) if self.fold is None and opening is not None else None
+        if rules is not None:
+            self.fold = Fold(self.record, start=Case(rules=rules), step=step)
+
+
+def load_held(node: Node, record: RecordId) -> Held:
+    """The record as it is in the store now."""
+    folds, source = node.folds, node.database
+    held = folds.pop(record, None) or Held(record=JointRecord(record))
+    new = ENTRIES.each(source, under=f"{record}/", after=f"{record}/{len(held.kept):06}")
+    held.take(new, partial(find_rules, node.trust.in_force, source))
+    folds[record] = held
+    while len(folds) > MAX_FOLDS:
+        del folds[next(iter(folds))]
+    return held
+
+
+def find_rules(in_force: InForce, source: Source, opening: Head) -> Rules | None:
+    """The rules that a case pins: of the agreement's version under which it was opened; None when they are not here."""
+    version, name = opening.fields.get("agreement"), opening.fields.get("procedure")
+    if not isinstance(version, int) or not isinstance(name, str):
+        return None
+    files: Mapping[str, bytes] = in_force.agreement.files
+    if version != in_force.agreement.version:
+        kept = RULES.find(source, f"{version:08}")
+        if kept is None:
+            return None
+        files = {path: text.encode() for path, text in kept.files.items()}
+    try:
+        return read_rules(files, name)
+    except NotFoundError:
+        return None
+
+
+def rule_files(in_force: InForce) -> RuleFiles:
+    """The files of the agreement that a case which is opened now pins."""
+    wanted = ("policies/procedures/", "policies/clocks.toml", "policies/calendar.toml")
+    files = {path: file.decode() for path, file in in_force.agreement.files.items() if path.startswith(wanted)}
+    return RuleFiles(version=in_force.agreement.version, files=files)
+
+
+def next_arrival(source: Source, record: RecordId) -> StoredRecord:
+    """The row of a record with one more entry, which a duty settles at once."""
+    known = RECORDS.find(source, record)
+    if known is None:
+        return StoredRecord(record=record, entries=1, step=1, look=_NOW)
+    return replace(known, entries=known.entries + 1, step=known.step + 1, look=_NOW)
+
+
+_NOW: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""A moment that has come: what is to be looked at without waiting."""
+
+
+def put_own(node: Node, transaction: GroupTransaction, kept: StoredEntry, *, body: Body) -> None:
+    """Writes an entry of our own, which counts from then on."""
+    OWN.put(transaction, OwnBody(name=kept.name, body=body), owner=node.name)
+    ENTRIES.put(transaction, kept, owner=node.name)
+    RECORDS.put(transaction, next_arrival(transaction, kept.head.record), owner=node.name)
+
+
+def parts_of(node: Node, source: Source, kept: StoredEntry) -> dict[int, Part]:
+    """The places of an entry that stand open here, by number, from all that was handed over of it."""
+    realm = node.trust.in_force.agreement.realm
+    if kept.author == node.name:
+        own = OWN.find(source, kept.name)
+        bodies: list[Handed] = [own.body] if own is not None else []
+    else:
+        brought = (find_handed(source, handed.message_id) for handed in HANDED.each(source, under=f"{kept.name}/"))
+        bodies = [body for body in brought if body is not None]
+    found: dict[int, Part] = {}
+    for body in bodies:
+        for at, item in _open_items(body):
+            if at > 0:
+                found[at] = read_part(item, kept.head.items[at - 1], realm=realm)
+    return found
+
+
+def _open_items(body: Handed) -> Iterator[tuple[int, bytes]]:
+    if isinstance(body, PartialBody):
+        yield from ((at, place.item) for at, place in enumerate(body.places) if isinstance(place, OpenPlace))
+    else:
+        yield from enumerate(body.items)

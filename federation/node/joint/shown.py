@@ -1,0 +1,242 @@
+"""A case as an office sees it at its own node: its entries, clocks, what it waits for, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from federation.domain.acts import ACTS, Field
+from federation.domain.case_items import AT_HOME, join
+from federation.domain.conditions import CONDITIONS
+from federation.domain.joint import CUT, FieldValue, Head, NoEffect
+from federation.domain.joint_offers import Offer, offered
+from federation.domain.joint_policy import Standing, standing_of
+from federation.domain.joint_state import Case
+from federation.node.exchange.replies import find_response
+from federation.node.joint.entries import visible
+from federation.node.joint.records import REFUSED, SENT, Held, SentEntry, StoredEntry, parts_of
+from federation.node.node import InForce, Node
+from federation.protocol.ids import AgencyId, NodeName
+from federation.wire.agency.cases import (
+    CaseClock,
+    CaseDelivery,
+    CaseMember,
+    CaseMissing,
+    CaseNotice,
+    CaseOffer,
+    CaseStage,
+    DeliveryState,
+    EntryLine,
+    TraceLine,
+)
+
+LIST_SIGN: Final = ","
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def entry_line(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, reader: AgencyId) -> EntryLine:
+    """One entry as an office of ours may see it, with the way of its messages where it is ours."""
+    head, act, case = kept.head, ACTS.get(kept.head.act), held.case
+    why = _effects(case).get(kept.name)
+    parts = parts_of(node, node.database, kept)
+    if case is not None and reader != head.agency:
+        listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
+        is_member = standing_of(case, reader) is Standing.MEMBER
+        places = visible(in_force, case, reader, kept=kept, parts=listed)[0] if is_member else set[int]()
+        parts = {at: part for at, part in parts.items() if at in places and head.items[at - 1] not in AT_HOME}
+    return EntryLine(
+        name=kept.name, author=kept.author, n=head.n, act=head.act, act_zh=act.zh if act else head.act,
+        act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
+        fields={name: text_of(value) for name, value in head.fields.items()}, items=join(head.items, parts),
+        without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
+        deliveries=deliveries(node, held, kept),
+    )  # fmt: skip
+
+
+def text_of(value: FieldValue) -> str:
+    return LIST_SIGN.join(value) if isinstance(value, tuple) else str(value)
+
+
+def deliveries(node: Node, held: Held, kept: StoredEntry) -> tuple[CaseDelivery, ...]:
+    """The way of an entry of ours to each province; of several messages to one, the newest counts."""
+    newest: dict[NodeName, SentEntry] = {}
+    for sent in SENT.each(node.database, under=f"{held.id}/"):
+        if sent.name == kept.name:
+            newest[sent.to] = sent
+    return tuple(_delivery(node, sent) for _, sent in sorted(newest.items()))
+
+
+def _delivery(node: Node, sent: SentEntry) -> CaseDelivery:
+    response = find_response(node, sent.digest)
+    if response.refused:
+        return CaseDelivery(node=sent.to, state=DeliveryState.REFUSED, policies=response.refused)
+    if response.received:
+        return CaseDelivery(node=sent.to, state=DeliveryState.RECEIVED)
+    if response.rejected or response.expired:
+        return CaseDelivery(
+            node=sent.to, state=DeliveryState.UNDELIVERED, policies=(response.rejected,) * bool(response.rejected)
+        )
+    return CaseDelivery(node=sent.to, state=DeliveryState.WAITING)
+
+
+def members(case: Case) -> tuple[CaseMember, ...]:
+    found = [CaseMember(agency=agency, roles=tuple(sorted(roles))) for agency, roles in case.members.items()]
+    asked = [
+        CaseMember(agency=agency, roles=tuple(sorted(roles)), invited=True) for agency, roles in case.invited.items()
+    ]
+    return tuple(sorted((*found, *asked), key=lambda member: (member.invited, str(member.agency))))
+
+
+def clocks(case: Case) -> tuple[CaseClock, ...]:
+    """The clocks that run, those without a due time last."""
+    running = [clock for clock in case.clocks.values() if clock.runs] if case.outcome is None else []
+    return tuple(
+        CaseClock(
+            key=clock.key, started=clock.started, due=clock.due, late=clock.late,
+            floor=clock.rule.bound.value == "at_least", on_breach=clock.on_breach,
+            source=f"{clock.rule.instrument} {clock.rule.article}".strip(), verified=clock.rule.verified.value,
+        )
+        for clock in sorted(running, key=lambda clock: (clock.due or _NEVER, clock.key))
+    )  # fmt: skip
+
+
+def missing(names: Sequence[str]) -> tuple[CaseMissing, ...]:
+    """Conditions by name, with their words and rules; what is no condition (a field, a clock) stands for itself."""
+    return tuple(
+        CaseMissing(name=name, zh=CONDITIONS[name].zh, en=CONDITIONS[name].en, rule=CONDITIONS[name].rule)
+        if name in CONDITIONS
+        else CaseMissing(name=name, zh=name, en=name, rule="")
+        for name in names
+    )
+
+
+def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
+    """A sentence each: what the record waits for, what an author did against its rules, who refused what."""
+    refused = list(REFUSED.each(node.database, under=f"{held.id}/"))
+    for each in refused:
+        why = ", ".join(each.policies)
+        yield CaseNotice(
+            zh=f"本省未接收{each.author}的第{each.n}条记录({each.act}):{why}",
+            en=f"this province refused entry {each.n} of {each.author} ({each.act}): {why}",
+        )
+    for pending in held.record.pending:
+        entry = pending.entry
+        others = f" {', '.join(name[:12] for name in pending.names)}" if pending.names else ""
+        yield CaseNotice(
+            zh=f"{entry.author}的第{entry.head.n}条记录等待此前的记录{others}",
+            en=f"entry {entry.head.n} of {entry.author} waits for entries before it{others}",
+        )
+    for gap in held.record.gaps:
+        author, _, n = gap.partition(":")
+        yield CaseNotice(zh=f"等待{author}的第{n}条记录", en=f"waiting for entry {n} of {author}")
+    for finding in held.record.findings:
+        names = ", ".join(name[:12] for name in finding.names)
+        yield CaseNotice(
+            zh=f"{finding.author}的第{finding.n}条记录不合规则({finding.kind.value}):{names}",
+            en=f"entry {finding.n} of {finding.author} is against the rules ({finding.kind.value}): {names}",
+        )
+    own = (kept for kept in held.kept.values() if kept.author == node.name)
+    for kept in sorted(own, key=lambda kept: kept.head.n):
+        for sent in deliveries(node, held, kept):
+            if sent.state is DeliveryState.REFUSED:
+                why = ", ".join(sent.policies)
+                yield CaseNotice(
+                    zh=f"{sent.node}未接收本省的第{kept.head.n}条记录({kept.head.act}):{why}",
+                    en=f"{sent.node} refused entry {kept.head.n} of this province ({kept.head.act}): {why}",
+                )
+    if held.case is None and held.kept:
+        yield CaseNotice(
+            zh="等待立案记录或者其所依据的程序版本", en="waiting for the opening, or for the rules that it pins"
+        )
+
+
+def stages(case: Case) -> tuple[CaseStage, ...]:
+    """The stages of the procedure, each with when the case entered and left it last."""
+    moves = sorted((found for act in ("open", "move") for found in case.done.get(act, ())), key=lambda found: found.at)
+    closed = case.last("close")
+    times = [(_stage_of(case, found.head), found.head.at) for found in moves]
+    ends = [*(time for _, time in times[1:]), closed.head.at if closed is not None else None]
+    spent = {stage: (entered, left) for (stage, entered), left in zip(times, ends, strict=True)}
+    roles = case.procedure.roles
+    made = []
+    for stage in case.procedure.stage:
+        entered, left = spent.get(stage.id, (None, None))
+        named = [roles[role] for role in stage.who if role in roles]
+        made.append(
+            CaseStage(
+                id=stage.id,
+                zh=stage.zh,
+                en=stage.en,
+                who=stage.who,
+                who_zh="、".join(role.zh for role in named),
+                who_en=", ".join(role.en for role in named),
+                tier=stage.tier,
+                next=stage.next,
+                entered=entered,
+                left=left,
+            )
+        )
+    return tuple(made)
+
+
+def _stage_of(case: Case, head: Head) -> str:
+    """The stage that an opening or a move enters."""
+    return str(head.fields.get("to", head.fields.get("stage", case.procedure.stage[0].id)))
+
+
+def trace(held: Held) -> tuple[TraceLine, ...]:
+    """The lines that a citizen may be told: where the case stood and stands, never an officer, never a name."""
+    case = held.case
+    if case is None:
+        return ()
+    entered = [found for act in ("open", "move") for found in case.done.get(act, ())]
+    lines = []
+    for head in (found.head for found in sorted(entered, key=lambda found: found.at)):
+        stage = case.procedure.stages[_stage_of(case, head)]
+        if stage.trace_zh:
+            lines.append(TraceLine(time=head.at, zh=_filled(case, stage.trace_zh), en=_filled(case, stage.trace_en)))
+    closed = case.last("close")
+    end = next((end for end in case.procedure.outcome if end.id == case.outcome), None)
+    if closed is not None and end is not None:
+        lines.append(TraceLine(time=closed.head.at, zh=f"已办结:{end.zh}", en=f"Closed: {end.en}"))
+    return tuple(lines)
+
+
+def _filled(case: Case, line: str) -> str:
+    """A trace line with what it names: the code of the case, the day of the clock that is due first, the lead."""
+    due = [clock.due for clock in case.clocks.values() if clock.runs and clock.due is not None]
+    known = {
+        "code": case.code,
+        "due": min(due).date().isoformat() if due else "-",
+        "lead": str(case.lead),
+    }
+    return line.format_map(_Known(known))
+
+
+class _Known(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return "-"
+
+
+def _effects(case: Case | None) -> Mapping[str, NoEffect]:
+    return {} if case is None else {entry.name: why for entry, why in case.without_effect}
+
+
+def offers(case: Case, agency: AgencyId, officer: str, *, now: datetime) -> tuple[CaseOffer, ...]:
+    """The acts that an office may do in a case now, and what is missing for the rest."""
+    return tuple(_offer(each) for each in offered(case, agency, officer, now=now))
+
+
+def _offer(each: Offer) -> CaseOffer:
+    act, refused = ACTS[each.act], each.refused
+    fields = tuple(_written_field(field) for field in act.fields if field.name not in ("to", "outcome", CUT))
+    return CaseOffer(
+        act=each.act, zh=act.zh, en=act.en, possible=each.open, reason="" if refused is None else refused.reason,
+        missing=() if refused is None else missing(refused.missing), fields=fields, to=each.to,
+    )  # fmt: skip
+
+
+def _written_field(field: Field) -> str:
+    kind = "|".join(sorted(field.words)) or field.type
+    return f"{field.name}:{kind}{'[]' if field.is_list else ''}{'!' if field.required else ''}"

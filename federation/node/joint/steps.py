@@ -1,0 +1,359 @@
+"""The steps of a province's offices in joint cases: open one, act in it, read it, list what is due, trace a code.
+
+An act is one entry, written in the transaction that answers the call, on all that this node holds; then it is handed to
+every province that takes part, at once or as soon as its node answers. What the case as it stands does not allow is
+not written at all, and the caller is told what is missing; what a concurrent act of another province made void stays
+visible without effect. A case that an office takes no part in is not there for it: the same logged no.
+Source: DESIGN sections 3 and 5.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from itertools import islice
+from typing import ClassVar, Final
+
+from federation.domain.acts import ACTS, COMMON, Field
+from federation.domain.case_items import Places, format_case_code, split
+from federation.domain.joint import Entry, FieldValue
+from federation.domain.joint_case import advance
+from federation.domain.joint_offers import REASONS
+from federation.domain.joint_policy import (
+    CaseLine,
+    Seat,
+    Standing,
+    act_request,
+    read_request,
+    seat_of,
+    standing_of,
+    trace_request,
+)
+from federation.domain.joint_record import Record as JointRecord
+from federation.domain.joint_state import Case
+from federation.domain.procedure import Rules, procedure_names, read_rules
+from federation.node.exchange.errand import Errand, on
+from federation.node.exchange.replies import replies
+from federation.node.joint import shown
+from federation.node.joint.entries import settle
+from federation.node.joint.records import CASES, SENT, Held, load_held
+from federation.node.joint.writing import Said, head_of, put_written, written
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
+from federation.protocol.form import Digest, Item, encode
+from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
+from federation.protocol.trust import verify_in_force
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import next_serial
+from federation.wire.agency import cases as wire
+from federation.wire.agency.cases import (
+    CaseOpening,
+    CaseOutcome,
+    CasePage,
+    CaseStep,
+    CaseView,
+    DuePage,
+    DueQuery,
+    EntryPage,
+    EntryQuery,
+    ProcedureLine,
+    ProcedureLists,
+    TraceAnswer,
+)
+from federation.wire.rpc import PageQuery, Ruling
+
+WAIT_SECONDS: Final = 5.0
+"""How long an act waits for the other provinces to have its entry; the list of entries says who has it later."""
+_NUMBERS: Final = frozenset({"number", "fen"})
+_DUTY: Final = "cases"
+
+
+class CaseWritten(Item, frozen=True, kw_only=True):
+    """The answer to an act: the record, and the name of the entry."""
+
+    WHAT: ClassVar[str] = "case written"
+
+    record: RecordId
+    name: Digest
+
+
+@on(wire.OPEN_CASE)
+async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
+    """Opens a case under a procedure of the agreement in force. Refuses PROCEDURE_UNKNOWN, and as `act_in_case`."""
+    node, in_force = errand.node, errand.in_force
+    rules = read_rules(in_force.agreement.files, asked.procedure)
+    record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
+    fields: dict[str, FieldValue] = {
+        **_read_fields("open", asked.fields),
+        "procedure": asked.procedure,
+        "agreement": in_force.agreement.version,
+        "role": asked.role,
+        "division": asked.division,
+        "code": format_case_code(asked.division, node.today().year, 0),
+    }
+    places = split(asked.items, realm=in_force.agreement.realm)
+    said = Said(agency=errand.caller, officer=errand.act.officer, act="open", fields=fields, places=places)
+    what = encode(_Asked(case=asked.procedure, act="open", fields=_plain(fields), items=_hexed(places))).decode()
+    return await _write(errand, Held(record=JointRecord(record)), said, start=Case(rules=rules), what=what)
+
+
+@on(wire.ACT_IN_CASE)
+async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
+    """Does one act in a case.
+
+    Refuses CASE_ACT where the case as it stands does not allow it, naming what is missing; CASE_FIELD; CASE_MOVED (send
+    it again); and as `split` and `place_for`.
+    """
+    held = _find(errand, asked.case)
+    case = None if held is None else held.case
+    if held is None or case is None:
+        ruling = await _refused_as_stranger(errand, act=asked.name)
+        return CaseOutcome(decision=ruling)
+    if asked.name == "open":
+        raise RuleError("CASE_ACT", "expected an act in the case; it is open")
+    places = split(asked.items, realm=errand.in_force.agreement.realm)
+    fields = _read_fields(asked.name, asked.fields)
+    said = Said(agency=errand.caller, officer=errand.act.officer, act=asked.name, fields=fields, places=places)
+    what = encode(_Asked(case=held.id, act=asked.name, fields=_plain(fields), items=_hexed(places))).decode()
+    return await _write(errand, held, said, start=case, what=what)
+
+
+class _Asked(Item, frozen=True, kw_only=True):
+    """The content of a request, by which a repeat is told from another one."""
+
+    case: str
+    act: str
+    fields: dict[str, str]
+    items: tuple[str, ...]
+
+
+def _hexed(places: Places) -> tuple[str, ...]:
+    return tuple(item.hex() for item in places.items)
+
+
+def _plain(fields: Mapping[str, FieldValue]) -> dict[str, str]:
+    return {name: shown.text_of(value) for name, value in fields.items()}
+
+
+async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: str) -> CaseOutcome:
+    """Writes one entry, once."""
+    node = errand.node
+    verify_in_force(errand.in_force.agreement, node.now())
+    bound = errand.asked(f"case.{said.act}", what)
+    known = errand.remembered(bound, CaseWritten)
+    if known is not None:
+        standing = standing_of(start, errand.caller)
+        home, name = record_node(held.id), start.procedure.name
+        ruling = errand.rule(read_request(errand.agency, standing, home=home, procedure=name, occasion=errand.occasion))
+        return await _written(errand, known.answer, said, ruling)
+    head = head_of(node, held, said)
+    seat = seat_of(start, head, occasion=errand.occasion)
+    question = act_request(errand.agency, seat, said.act, home=record_node(held.id), occasion=errand.occasion)
+    ruling = await errand.ask(question)
+    if not ruling.allowed:
+        return CaseOutcome(decision=ruling)
+    _verify_allowed(start, Entry(name="0" * 64, author=node.name, head=head))
+    answer = await errand.once(bound, CaseWritten, partial(_put, errand, held, said, seat))
+    return await _written(errand, answer, said, ruling)
+
+
+async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruling) -> CaseOutcome:
+    """Hands an entry on, waits a little for the others to have it, and shows it."""
+    node, in_force = errand.node, errand.in_force
+    record = parse_record_id(answer.record)
+    await settle(node, record)
+    sent = [each.digest for each in SENT.each(node.database, under=f"{record}/") if each.name == answer.name]
+    await replies(node, sent, seconds=WAIT_SECONDS, received=True)
+    if said.act == "invite":
+        await settle(node, record)  # that the other side's node has it is an entry of its own
+    now = load_held(node, record)
+    line = CASES.find(node.database, f"{errand.caller}/{record}")
+    entry = shown.entry_line(node, in_force, now, kept=now.kept[answer.name], reader=errand.caller)
+    return CaseOutcome(decision=ruling, line=line, entry=entry)
+
+
+def _put(errand: Errand, held: Held, said: Said, seat: Seat, transaction: GroupTransaction) -> CaseWritten:
+    """Writes the entry in the transaction that remembers the answer (CASE_MOVED)."""
+    node, fields = errand.node, dict(said.fields)
+    if said.act == "open":
+        division, year = str(fields["division"])[:6], node.today().year
+        fields["code"] = format_case_code(division, year, next_serial(transaction, f"case/{division}/{year}"))
+    said = Said(agency=said.agency, officer=said.officer, act=said.act, fields=fields, places=said.places)
+    why = (errand.act.purpose, errand.act.function)
+    entry = written(node, held, head_of(node, held, said), places=said.places, seat=seat, why=why)
+    if not put_written(node, held, transaction, entries=(entry,)):
+        raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
+    return CaseWritten(record=held.id, name=entry.kept.name)
+
+
+def _verify_allowed(case: Case, entry: Entry) -> None:
+    """Refuses an act that would be without effect (CASE_ACT)."""
+    found = advance(case, entry)
+    if isinstance(found, Case):
+        return
+    lacks = "; ".join(f"{each.zh} {each.en} ({each.name}; {each.rule})" for each in shown.missing(found.missing))
+    zh, en = REASONS.get(found.reason, ("", ""))
+    raise RuleError("CASE_ACT", f"{zh} {en} ({found.reason}){': ' if lacks else ''}{lacks}", why=found.reason)
+
+
+def _read_fields(act: str, given: Mapping[str, str]) -> dict[str, FieldValue]:
+    """The fields of an act as its table types them. Refuses CASE_FIELD, CASE_ACT."""
+    if act not in ACTS:
+        raise RuleError("CASE_ACT", "expected an act that the provinces agreed on", why="ACT_UNKNOWN")
+    types = {field.name: field for field in (*COMMON, *ACTS[act].fields)}
+    found: dict[str, FieldValue] = {}
+    for name, text in given.items():
+        field = types.get(name)
+        if field is None:
+            raise MalformedError("CASE_FIELD", f"{act}: expected one of {', '.join(types)}, got {name!r}", field=name)
+        if field.type in _NUMBERS and not (text.isascii() and text.isdigit() and len(text) < 16):
+            raise MalformedError("CASE_FIELD", f"{act}: expected {name!r} to be a plain number", field=name)
+        value = tuple(text.split(shown.LIST_SIGN)) if field.is_list else int(text) if field.type in _NUMBERS else text
+        if not field.takes(value):
+            raise MalformedError("CASE_FIELD", f"{act}: expected {name!r} to be {_form_of(field)}", field=name)
+        found[name] = value
+    return found
+
+
+def _form_of(field: Field) -> str:
+    return " or ".join(sorted(field.words)) if field.words else field.type
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+
+@on(wire.READ_CASE)
+async def read_case(errand: Errand, name: str) -> CaseView:
+    """Shows a case, what it waits for, and what the office may do in it now."""
+    held, ruling = await _readable(errand, name)
+    if held is None:
+        return CaseView(decision=ruling)
+    case, node = held.case, errand.node
+    line = CASES.find(node.database, f"{errand.caller}/{held.id}")
+    said = tuple(shown.notices(node, held))
+    if case is None:
+        return CaseView(decision=ruling, line=line, notices=said)
+    return CaseView(
+        decision=ruling, line=line, members=shown.members(case), clocks=shown.clocks(case),
+        offers=shown.offers(case, errand.caller, errand.act.officer, now=node.now()), notices=said,
+        trace=shown.trace(held), stages=shown.stages(case),
+    )  # fmt: skip
+
+
+@on(wire.LIST_ENTRIES)
+async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
+    """Lists the entries of a case in their order."""
+    held, ruling = await _readable(errand, query.case)
+    if held is None:
+        return EntryPage(decision=ruling)
+    start = int(query.page_token) if query.page_token.isdigit() else 0
+    order = list(islice(held.record.entries_from(start), query.page_size + 1))
+    lines = tuple(
+        shown.entry_line(errand.node, errand.in_force, held, kept=held.kept[entry.name], reader=errand.caller)
+        for entry in order[: query.page_size]
+    )
+    more = len(order) > query.page_size
+    return EntryPage(decision=ruling, lines=lines, next_page_token=str(start + query.page_size) if more else "")
+
+
+@on(wire.LIST_CASES)
+async def list_cases(errand: Errand, query: PageQuery) -> CasePage:
+    """Lists the cases that the office takes part in or took part in."""
+    ruling = await _list_ruling(errand)
+    if not ruling.allowed:
+        return CasePage(decision=ruling)
+    page = CASES.page(errand.node.database, limit=query.page_size, token=query.page_token, under=f"{errand.caller}/")
+    return CasePage(decision=ruling, lines=page.values, next_page_token=page.next_token)
+
+
+@on(wire.LIST_DUE_CASES)
+async def list_due(errand: Errand, query: DueQuery) -> DuePage:
+    """Lists the cases of the office in which something is due by a moment: one read of an index, whatever there is."""
+    ruling = await _list_ruling(errand)
+    if not ruling.allowed:
+        return DuePage(decision=ruling)
+    unread = errand.node.bad_rows.of(_DUTY)
+    due = CASES.each_due_by(errand.node.database, query.before, unread, division=str(errand.caller))
+    found = list(islice(due, query.page_size + 1))
+    return DuePage(decision=ruling, lines=tuple(found[: query.page_size]), more=len(found) > query.page_size)
+
+
+@on(wire.TRACE_CASE)
+async def trace_case(errand: Errand, code: str) -> TraceAnswer:
+    """Tells how far the case of a code is. Refuses CASE_CODE where this province takes no part in such a case."""
+    ruling = await errand.ask(trace_request(errand.agency, home=errand.node.name, occasion=errand.occasion))
+    if not ruling.allowed:
+        return TraceAnswer(decision=ruling)
+    lines = CASES.by_subject(errand.node.database, code)
+    if not lines:
+        raise NotFoundError("CASE_CODE", "this province takes part in no case of that code")
+    return TraceAnswer(decision=ruling, lines=shown.trace(load_held(errand.node, parse_record_id(lines[0].record))))
+
+
+@on(wire.READ_PROCEDURE)
+async def read_procedure(errand: Errand, name: str) -> ProcedureLists:
+    """Reads what the agreement in force says of a procedure; the names of all when none is named."""
+    files = errand.in_force.agreement.files
+    if not name:
+        return ProcedureLists(names=tuple(procedure_names(files)))
+    return _lists(read_rules(files, name))
+
+
+def _lists(rules: Rules) -> ProcedureLists:
+    procedure = rules.procedure
+    named = {"duty": procedure.duties, "task": procedure.tasks, "guarantee": procedure.guarantees}
+    lines = [
+        ProcedureLine(list=word, who=line.who, zh=line.zh, en=line.en)
+        for word, found in named.items()
+        for line in found
+    ]
+    stages = [ProcedureLine(list="stage", who=each.id, zh=each.zh, en=each.en) for each in procedure.stage]
+    roles = [ProcedureLine(list="role", who=each.id, zh=each.zh, en=each.en) for each in procedure.role]
+    return ProcedureLists(
+        names=(procedure.name,), title_zh=procedure.title_zh, title_en=procedure.title_en, purpose=procedure.purpose,
+        function=procedure.function, source=procedure.source, official=procedure.official,
+        lines=(*lines, *stages, *roles),
+    )  # fmt: skip
+
+
+async def _list_ruling(errand: Errand) -> Ruling:
+    home = errand.node.name
+    return await errand.ask(
+        read_request(errand.agency, Standing.MEMBER, home=home, procedure="", occasion=errand.occasion)
+    )
+
+
+async def _readable(errand: Errand, name: str) -> tuple[Held | None, Ruling]:
+    """The case of that name when the office may read it; without one, the logged no of a stranger."""
+    held = _find(errand, name)
+    if held is None:
+        return None, await _refused_as_stranger(errand, act="")
+    case = held.case
+    standing = Standing.WAITING if case is None else standing_of(case, errand.caller)
+    procedure = "" if case is None else case.procedure.name
+    question = read_request(
+        errand.agency, standing, home=record_node(held.id), procedure=procedure, occasion=errand.occasion
+    )
+    ruling = await errand.ask(question)
+    return (held if ruling.allowed else None), ruling
+
+
+async def _refused_as_stranger(errand: Errand, *, act: str) -> Ruling:
+    """A case that is not there, and one that the office takes no part in, get the same logged no."""
+    home = errand.node.name
+    if act:
+        seat = Seat(standing=Standing.STRANGER)
+        return await errand.ask(act_request(errand.agency, seat, "note", home=home, occasion=errand.occasion))
+    return await errand.ask(
+        read_request(errand.agency, Standing.STRANGER, home=home, procedure="", occasion=errand.occasion)
+    )
+
+
+def _find(errand: Errand, name: str) -> Held | None:
+    """The case by its code or record, as far as the office has a line of it."""
+    node = errand.node
+    lines: list[CaseLine | None] = list(CASES.by_subject(node.database, name))
+    if "/" in name:
+        lines = [CASES.find(node.database, f"{errand.caller}/{parse_record_id(name)}")]
+    mine = next((line for line in lines if line is not None and line.office == errand.caller), None)
+    return None if mine is None else load_held(node, parse_record_id(mine.record))

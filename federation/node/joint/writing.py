@@ -1,0 +1,142 @@
+"""Writing an entry of our own: its head stands on all that this node holds, its body has one salt for every member.
+
+What time brings (a clock that is over, the escalation after it, a floor that holds nothing any more, that the other
+side's node has an invitation) is written by the node of the lead office alone, each once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from federation.domain.acts import ACTS
+from federation.domain.case_items import Places
+from federation.domain.clock import Bound
+from federation.domain.joint import CUT, Entry, Head
+from federation.domain.joint_case import advance
+from federation.domain.joint_policy import Seat, Standing
+from federation.domain.joint_state import Case
+from federation.node.exchange.replies import find_response
+from federation.node.joint.records import RECORDS, SENT, Held, StoredEntry, put_own
+from federation.node.node import Node
+from federation.protocol.body import Body, commit_body
+from federation.protocol.form import encode
+from federation.protocol.ids import AgencyId, format_time, truncate_to_millisecond
+from federation.store.exchange_log import GroupTransaction
+
+ENTRY_TYPE: Final = "application/vnd.bridgehead.case-entry.v1+json"
+NO_PLACES: Final = Places(classes=(), fields=(), items=())
+ESCALATE: Final = "escalate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An act of an office in a case: the act, its fields for the head, its items split into places."""
+
+    agency: AgencyId
+    officer: str | None
+    act: str
+    fields: Mapping[str, str | int | tuple[str, ...]]
+    places: Places = NO_PLACES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Written:
+    """An entry of ours before it is stored."""
+
+    kept: StoredEntry
+    body: Body
+
+
+def head_of(node: Node, held: Held, said: Said) -> Head:
+    """The head of our next entry. Refuses RECORD_LINE_ENDED, RECORD_FULL, RECORD_NOT_OPENED, and as `Head`."""
+    place = held.record.place_for(node.name)
+    return Head(
+        record=held.id, n=place.n, parents=place.parents, height=place.height, at=truncate_to_millisecond(node.now()),
+        agency=said.agency, officer=said.officer, act=said.act, fields=_with_cut(node, held, said, n=place.n),
+        items=said.places.classes,
+    )  # fmt: skip
+
+
+def written(node: Node, held: Held, head: Head, *, places: Places, seat: Seat, why: tuple[str, str]) -> Written:
+    """The entry of a head, its body under a fresh salt; `why` is purpose and function."""
+    body = Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encode(head), *places.items))
+    ref = commit_body(body)
+    kept = StoredEntry(
+        arrival=len(held.kept) + 1, name=ref.commitment, author=node.name, head=head, arrived=head.at, purpose=why[0],
+        function=why[1], ref=ref, seat=seat,
+    )  # fmt: skip
+    return Written(kept=kept, body=body)
+
+
+def put_written(node: Node, held: Held, transaction: GroupTransaction, *, entries: Sequence[Written]) -> bool:
+    """Stores entries of ours, unless the record moved since they were made."""
+    row = RECORDS.find(transaction, held.id)
+    if (row.entries if row is not None else 0) != len(held.kept):
+        return False
+    for each in entries:
+        put_own(node, transaction, each.kept, body=each.body)
+    return True
+
+
+def write_due(node: Node, held: Held) -> tuple[Written, ...]:
+    """The next entry that time brings in a case that an office of ours leads; empty when there is none."""
+    case = held.case
+    if case is None or case.lead is None or case.lead.node != node.name or case.outcome is not None:
+        return ()
+    for act, fields in _due(node, held, case):
+        said = Said(agency=case.lead, officer=None, act=act, fields=fields)
+        head = head_of(node, held, said)
+        if isinstance(advance(case, Entry(name="0" * 64, author=node.name, head=head)), Case):
+            why = (case.procedure.purpose, case.procedure.function)
+            roles = sorted(case.roles(case.lead) - {"lead"})
+            seat = Seat(
+                standing=Standing.MEMBER, role=roles[0] if roles else "", stage=case.stage,
+                procedure=case.procedure.name,
+            )  # fmt: skip
+            return (written(node, held, head, places=NO_PLACES, seat=seat, why=why),)
+    return ()
+
+
+def _due(node: Node, held: Held, case: Case) -> Iterator[tuple[str, dict[str, str]]]:
+    now = node.now()
+    for clock in sorted(case.clocks.values(), key=lambda clock: clock.key):
+        due = clock.due
+        if not clock.runs or due is None or due > now:
+            continue
+        said = {"clock": clock.key, "due": format_time(due)}
+        if not clock.late:
+            yield ("floor_over" if clock.rule.bound is Bound.AT_LEAST else "overdue"), said
+        elif clock.on_breach == ESCALATE and not clock.escalated:
+            yield ESCALATE, said
+    for kept in untold(node, held, case):
+        if any(
+            sent.name == kept.name and find_response(node, sent.digest).received
+            for sent in SENT.each(node.database, under=f"{held.id}/")
+        ):
+            yield "told", {"about": kept.name, "agency": str(kept.head.fields["agency"])}
+
+
+def untold(node: Node, held: Held, case: Case) -> list[StoredEntry]:
+    """The invitations of ours to another province of which nobody wrote yet that its node has them."""
+    invites = (held.kept[found.entry.name] for found in case.done.get("invite", ()))
+    return [
+        kept
+        for kept in invites
+        if kept.author == node.name
+        and kept.name not in case.receipted
+        and not str(kept.head.fields["agency"]).startswith(f"{node.name}/")
+    ]
+
+
+def _with_cut(node: Node, held: Held, said: Said, *, n: int) -> dict[str, str | int | tuple[str, ...]]:
+    """The fields of a head; an office that goes is cut after the last entry of its node that is here."""
+    fields = dict(said.fields)
+    wanted = said.act in ACTS and any(field.name == CUT and field.required for field in ACTS[said.act].fields)
+    if wanted and CUT not in fields:
+        gone = node.name if said.act == "leave" else str(fields.get("agency", "")).partition("/")[0]
+        last = max((kept.head.n for kept in held.kept.values() if kept.author == gone), default=0)
+        fields[CUT] = (f"{gone}:{n if gone == node.name else last}",)
+    return fields

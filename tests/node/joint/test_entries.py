@@ -1,0 +1,197 @@
+"""Joint cases at two nodes: one record for both, each seeing what it may; late, apart, refused, joined later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from federation.domain.joint_state import Case
+from federation.protocol.errors import RuleError
+from tests.node.joint.desks import (
+    BODY,
+    CONTACT,
+    NOTE,
+    PARTY,
+    PEER,
+    STRANGER,
+    TOWN,
+    VILLAGE,
+    Desks,
+    desks,
+    digest,
+)
+from tests.node.rig import JIANGXI, ZHEJIANG
+
+
+def same(case: Desks) -> Case:
+    """The case, which must be the same at both nodes."""
+    one, other = case.held(ZHEJIANG).case, case.held(JIANGXI).case
+    assert one is not None
+    assert other is not None
+    assert [entry.name for entry in case.held(ZHEJIANG).record.order] == [
+        entry.name for entry in case.held(JIANGXI).record.order
+    ]
+    assert (one.stage, one.members, one.outcome, one.clocks) == (
+        other.stage,
+        other.members,
+        other.outcome,
+        other.clocks,
+    )
+    return one
+
+
+async def register(case: Desks) -> None:
+    await case.does(TOWN, "register", tags="joint_mediate", kind="path", division="330822", line="on_the_line")
+    await case.does(TOWN, "add_party", PARTY, CONTACT, party="p1", side="A", role="applicant", county="330822")
+    await case.does(TOWN, "add_party", party="p2", side="B", role="respondent", county="361123")
+    await case.does(TOWN, "check_duplicates", hits="0")
+
+
+async def test_case_is_opened_joined_and_the_same_at_both_nodes(tmp_path: Path) -> None:
+    """Who joins late is sent by the author what it wrote before, and both fold the same case."""
+    async with desks(tmp_path) as case:
+        opened = await case.open()
+        assert opened.line is not None
+        assert opened.line.code.startswith("3308222026")
+        await register(case)
+        await case.invites(PEER, "peer")
+
+        folded = same(case)
+        assert folded.stage == "registration"
+        assert folded.members.keys() == {TOWN, PEER}
+        view = await case.view(PEER)
+        assert view.line is not None
+        assert view.line.code == opened.line.code
+        assert view.notices == ()
+        assert case.lines(PEER) == {opened.line.record: "registration"}
+
+
+async def test_member_sees_the_fields_that_its_role_is_given_and_no_other(tmp_path: Path) -> None:
+    """The counterpart is shown name, county and last four characters; the contact and the note stay closed."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        await case.does(TOWN, "note", NOTE)
+        await case.invites(PEER, "peer")
+
+        party = next(line for line in await case.entries(PEER) if line.act == "add_party")
+        assert {item.kind: dict(item.fields) for item in party.items if item.fields} == {
+            "party": {"name": "林甲", "county": "330822", "last4": "0011"}
+        }
+        assert {item.kind: item.closed for item in party.items if item.closed} == {"party": 1, "contact": 1}
+        note = next(line for line in await case.entries(PEER) if line.act == "note")
+        assert [(item.kind, item.closed) for item in note.items] == [("note", 1)]
+        own = next(line for line in await case.entries(TOWN) if line.act == "note")
+        assert own.items == (NOTE,)
+
+
+async def test_what_both_sides_did_while_apart_is_folded_alike(tmp_path: Path) -> None:
+    """With the line cut both go on; when it is back both hold all, in one order, and nothing was lost."""
+    async with desks(tmp_path, wait=0.05) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        case.rig.faults(ZHEJIANG, JIANGXI).cut = case.rig.faults(JIANGXI, ZHEJIANG).cut = True
+        mine = await case.does(TOWN, "move", to="acceptance")
+        theirs = await case.does(PEER, "signpost", remedy="court", body="玉山县人民法院")
+        assert [sent.state for sent in (*mine.deliveries, *theirs.deliveries)] == ["waiting", "waiting"]
+        case.rig.faults(ZHEJIANG, JIANGXI).cut = case.rig.faults(JIANGXI, ZHEJIANG).cut = False
+        await case.settled()
+
+        folded = same(case)
+        assert folded.stage == "acceptance"
+        assert folded.done["signpost"][0].entry.name == theirs.name
+        assert folded.without_effect == ()
+
+
+async def test_act_that_the_case_does_not_allow_is_not_written_and_says_what_is_missing(tmp_path: Path) -> None:
+    """The clerk is told the conditions, each with its rule; nothing is written."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        before = len(case.held(ZHEJIANG).kept)
+
+        with pytest.raises(RuleError) as caught:
+            await case.tries(TOWN, "move", to="acceptance")
+
+        assert caught.value.reason == "CASE_ACT"
+        assert "parties_named" in caught.value.message
+        assert len(case.held(ZHEJIANG).kept) == before
+
+
+async def test_case_of_others_is_not_there(tmp_path: Path) -> None:
+    """An office that takes no part gets the logged no that a case which never was gets."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        view = await case.view(STRANGER)
+        act = await case.tries(STRANGER, "note")
+
+        assert (view.decision.allowed, view.line) == (False, None)
+        assert (act.decision.allowed, act.line) == (False, None)
+        case.case = "33082220260000019"
+        assert (await case.view(STRANGER)).decision.policies == view.decision.policies
+
+
+async def test_repeat_of_an_act_is_the_same_entry(tmp_path: Path) -> None:
+    """The same request id gives the same entry, however often it is sent."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        key = "6f0c4a1e-1f3b-4a55-9a38-0c8f7f6b1d2a"
+        one = await case.tries(TOWN, "check_duplicates", request_id=key, hits="0")
+        two = await case.tries(TOWN, "check_duplicates", request_id=key, hits="0")
+
+        assert one.entry is not None
+        assert two.entry is not None
+        assert one.entry.name == two.entry.name
+        assert len(case.held(ZHEJIANG).kept) == 2
+
+
+async def test_member_whose_role_sees_more_is_handed_the_places_again(tmp_path: Path) -> None:
+    """A mediation body that joins is shown what the counterpart of its province was not, under the same commitment."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        before = next(line for line in await case.entries(PEER) if line.act == "add_party")
+        peer_body = STRANGER.__class__(STRANGER.node, STRANGER.county, "mediation-body")
+        await case.invites(peer_body, "mediator")
+
+        after = next(line for line in await case.entries(peer_body) if line.act == "add_party")
+        assert after.name == before.name
+        assert sum(item.closed for item in after.items) < sum(item.closed for item in before.items)
+        again = next(line for line in await case.entries(PEER) if line.act == "add_party")
+        assert again.items == before.items
+        same(case)
+
+
+async def test_office_that_left_acts_no_more_and_keeps_what_it_read(tmp_path: Path) -> None:
+    """Leaving is an entry like any other; after it nothing of that office counts, and nothing more is sent to it."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        await case.does(PEER, "leave")
+        await case.settled()
+        later = await case.tries(PEER, "note")
+        await case.does(TOWN, "note")
+        await case.settled()
+
+        assert not later.decision.allowed
+        assert (await case.view(PEER)).decision.allowed
+        assert len(case.held(JIANGXI).kept) == len(case.held(ZHEJIANG).kept) - 1
+
+
+async def test_two_offices_of_one_province_share_its_record(tmp_path: Path) -> None:
+    """A village and a mediation body of the lead's province join without any message."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        for office, role in ((VILLAGE, "village"), (BODY, "body")):
+            await case.does(TOWN, "invite", agency=str(office), role=role)
+            await case.does(office, "join")
+
+        assert {TOWN, VILLAGE, BODY} == case.held(ZHEJIANG).case.members.keys()
+        assert case.held(JIANGXI).kept == {}
+        assert digest("x")
