@@ -7,11 +7,13 @@ import pytest
 from federation.cli import words
 from federation.domain.citizen_number import Sex
 from federation.domain.intake import IntakeStatus
+from federation.domain.joint_policy import Standing
 from federation.domain.lookups import Outcome, Urgency
 from federation.domain.oversight import Finding, FlagKind, ReadingKind, SampleFinding
 from federation.domain.permits import Ground, Paper, PermitStatus, RevokeReason
 from federation.domain.recognition import Entitlement, RecognitionMode, RecognitionOutcome, RecognitionReason
 from federation.domain.registers import EnterpriseStatus, PlateClass, VehicleStatus
+from federation.wire.agency.cases import DeliveryState
 from federation.wire.agency.corrections import CorrectionStanding
 from federation.wire.agency.erasure import ErasureState
 from federation.wire.agency.leads import LeadStanding
@@ -21,7 +23,7 @@ load_parts()
 ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
-    ReadingKind, CorrectionStanding, ErasureState, LeadStanding,
+    ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing,
 )  # fmt: skip
 
 

@@ -1,0 +1,384 @@
+"""`bridgehead case`: joint cases of several provinces (联办案件): opened, joined, worked, shown, listed, traced.
+
+A case is named by its code (一案一码). What is filed with an act crosses field by field, each to whom the procedure
+gives it. `case act CODE` without an act says what may be done now and what is missing for the rest, with its rule. The
+exit code is 1 when another province refused the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Annotated, Final
+
+import typer
+
+from federation.cli.next_step import NEXT_STEPS
+from federation.cli.options import Desk, Paging, command, now
+from federation.cli.show import local_minute
+from federation.cli.words import WORDS, word
+from federation.domain.case_items import CaseItem
+from federation.domain.joint_offers import REASONS
+from federation.domain.joint_policy import CaseLine
+from federation.wire.agency import cases as wire
+from federation.wire.agency.cases import CaseOpening, CaseStep, DueQuery, EntryQuery
+from federation.wire.rpc import Act, PageQuery
+
+app = typer.Typer(name="case", no_args_is_help=True, help="Joint cases of several provinces (联办案件).")
+USUAL: Final = ("dispute.mediation", "F09")
+
+CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="The case, by its code (一案一码) or record.")]
+FieldOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A field of the act; lists with commas.")
+]
+ItemOption = Annotated[
+    list[str] | None,
+    typer.Option("--item", metavar="CLASS;NAME=VALUE;...", help="What is filed, such as fact;text=...;agreed=both."),
+]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why (理由).")]
+WORDS["Standing"] = {
+    "member": "参与", "invited": "受邀", "former": "已退出", "stranger": "未参与", "waiting": "等待记录",
+}  # fmt: skip
+WORDS["DeliveryState"] = {"received": "已签收", "refused": "未接收", "waiting": "传送中", "undelivered": "未送达"}
+NEXT_STEPS.update({
+    "CASE_ACT": "查看现在可以办什么：bridgehead case act CODE | see what may be done now: bridgehead case act CODE",
+    "CASE_CODE": "在受理省的窗口查询 | ask at a counter of the province that deals with it",
+    "CASE_FIELD": "查看各项写法：bridgehead case act CODE | see how the fields are written: bridgehead case act CODE",
+    "CASE_ITEM_CLASS": "换用上列类别之一：--item | take one of the classes named: --item",
+    "CASE_ITEM_FIELD": "改正上列一项：--item | mend the field that is named: --item",
+    "CASE_ITEM_MANY": "分几次提交 | file it in several acts",
+    "CASE_ITEM_NAMES_PERSON": "号码只写入 number 一项 | a number stands in the field number alone",
+    "CASE_MOVED": "重新提交一次 | send it once more",
+    "CASE_RULES": "稍候再试：节点正在取新协议 | try again shortly: the node is fetching the newer agreement",
+    "PROCEDURE_UNKNOWN": "查看有哪些程序：bridgehead case lists | see which there are: bridgehead case lists",
+    "RECORD_FULL": "结案后另立新案 | close it, and open another case",
+    "RECORD_LINE_ENDED": "报告节点管理员：本省记录有分叉 | tell the node's operator: two entries of one number",
+    "RECORD_NOT_OPENED": "等待立案记录到达 | wait until the opening has arrived",
+})  # fmt: skip
+
+
+@command(app, "open", usual=USUAL)
+def open_case(
+    desk: Desk,
+    procedure: Annotated[str, typer.Argument(metavar="PROCEDURE", help="Such as dispute-mediation.")],
+    role: Annotated[str, typer.Option("--role", help="Your role (角色), such as town.")],
+    division: Annotated[str, typer.Option("--division", help="Where the matter lies: 6, 9 or 12 digits.")],
+    fields: FieldOption = None,
+    items: ItemOption = None,
+) -> None:
+    """Open (立案) a joint case under a procedure."""
+    asked = CaseOpening(
+        procedure=procedure, role=role, division=division, fields=dict(_pairs(fields or ())), items=_items(items or ())
+    )
+    _show_outcome(desk, desk.call(wire.OPEN_CASE, asked, act=_act_of(desk, procedure)))
+
+
+@command(app, "act", usual=USUAL)
+def act(
+    desk: Desk,
+    code: CodeArgument,
+    name: Annotated[str, typer.Argument(metavar="[ACT]", help="The act; without one, what may be done now.")] = "",
+    fields: FieldOption = None,
+    items: ItemOption = None,
+    reason: ReasonOption = None,
+) -> None:
+    """Do one act (办理) in a case, or see what may be done now and what is missing for the rest."""
+    if not name:
+        view = desk.call(wire.READ_CASE, code, changes=False)
+        desk.show(view, offer_lines(view.offers))
+        return
+    _do(desk, code, name, fields or (), items or (), reason)
+
+
+@command(app, "invite", usual=USUAL)
+def invite(
+    desk: Desk,
+    code: CodeArgument,
+    office: Annotated[str, typer.Argument(metavar="AGENCY", help="province/county/kind.")],
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="The role that it is to have.")],
+) -> None:
+    """Invite (邀请) an office to take part."""
+    _do(desk, code, "invite", (f"agency={office}", f"role={role}"))
+
+
+@command(app, "join", usual=USUAL)
+def join(desk: Desk, code: CodeArgument) -> None:
+    """Join (同意参与) a case that you are invited to."""
+    _do(desk, code, "join")
+
+
+@command(app, "decline", usual=USUAL)
+def decline(desk: Desk, code: CodeArgument, reason: ReasonOption = None) -> None:
+    """Decline (谢绝参与) an invitation."""
+    _do(desk, code, "decline", reason=reason)
+
+
+@command(app, "leave", usual=USUAL)
+def leave(desk: Desk, code: CodeArgument, reason: ReasonOption = None) -> None:
+    """Leave (退出) a case."""
+    _do(desk, code, "leave", reason=reason)
+
+
+@command(app, "hand-over", usual=USUAL)
+def hand_over(
+    desk: Desk,
+    code: CodeArgument,
+    office: Annotated[str, typer.Argument(metavar="AGENCY", help="The member that leads from now on.")],
+) -> None:
+    """Hand the lead over (移交牵头) to another member."""
+    _do(desk, code, "hand_over", (f"agency={office}",))
+
+
+@command(app, "party", usual=USUAL)
+def party(
+    desk: Desk,
+    code: CodeArgument,
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="How the case calls the party, such as p1.")],
+    side: Annotated[str, typer.Option("--side", help="A (the lead's province) or B.")],
+    role: Annotated[str, typer.Option("--role", help="applicant, respondent, agent, guardian or third.")],
+    name: Annotated[str, typer.Option("--name", help="The name (姓名、名称).")],
+    county: Annotated[str, typer.Option("--county", help="The county of the party: six digits.")],
+    number: Annotated[str | None, typer.Option("--number", help="The citizen number or USCC.")] = None,
+    phone: Annotated[str | None, typer.Option("--phone", help="The telephone number.")] = None,
+    minor: Annotated[bool, typer.Option("--minor", help="Under 14 (未满十四周岁).")] = False,
+) -> None:
+    """Enter a party (登记当事人); name and number go field by field to whom the procedure gives them."""
+    said = {"side": side, "role": role, "name": name, "county": county}
+    if number:
+        said |= {"number": number, "last4": number[-4:]}
+    items = [CaseItem(kind="party", fields=said | ({"minor": "yes"} if minor else {}))]
+    if phone:
+        items.append(CaseItem(kind="contact", fields={"phone": phone}))
+    fields = [f"party={tag}", f"side={side}", f"role={role}", f"county={county}", *(["minor=yes"] if minor else [])]
+    _do(desk, code, "add_party", fields, filed=tuple(items))
+
+
+@command(app, "claim", usual=USUAL)
+def claim(
+    desk: Desk,
+    code: CodeArgument,
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="How the case calls the claim, such as c1.")],
+    party: Annotated[str, typer.Option("--party", help="Whose it is, by tag.")],
+    kind: Annotated[str, typer.Option("--kind", help="What it is about, such as wage.")],
+    fen: Annotated[int | None, typer.Option("--fen", min=0, help="The sum in fen.")] = None,
+    basis: Annotated[str | None, typer.Option("--basis", help="What it stands on (依据).")] = None,
+) -> None:
+    """Enter a claim (登记诉求)."""
+    said = {"kind": kind, **({"amount": str(fen)} if fen is not None else {}), **({"basis": basis} if basis else {})}
+    fields = [f"claim={tag}", f"party={party}", f"kind={kind}", *([f"sum={fen}"] if fen is not None else [])]
+    _do(desk, code, "add_claim", fields, filed=(CaseItem(kind="claim", fields=said),))
+
+
+@command(app, "fact", usual=USUAL)
+def fact(
+    desk: Desk,
+    code: CodeArgument,
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="How the case calls the fact, such as f1.")],
+    text: Annotated[str, typer.Option("--text", help="The fact (事实): no person's number.")],
+    agreed: Annotated[str, typer.Option("--agreed", help="Who agrees: both, A or B.")],
+    source: Annotated[
+        str | None, typer.Option("--source", help="Where it comes from, one word such as site_visit.")
+    ] = None,
+) -> None:
+    """File a fact (登记事实)."""
+    fields = [f"fact={tag}", f"agreed={agreed}", *([f"source={source}"] if source else [])]
+    _do(desk, code, "add_fact", fields, filed=(CaseItem(kind="fact", fields={"text": text, "agreed": agreed.lower()}),))
+
+
+@command(app, "close", usual=USUAL)
+def close(
+    desk: Desk,
+    code: CodeArgument,
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="How it ends, a word of the procedure.")],
+    reason: ReasonOption = None,
+) -> None:
+    """Close (结案) a case."""
+    _do(desk, code, "close", (f"outcome={outcome}",), reason=reason)
+
+
+@command(app, "show", usual=USUAL)
+def show_case(desk: Desk, code: CodeArgument) -> None:
+    """Show (查看) a case: who takes part, its clocks, what it waits for."""
+    view = desk.call(wire.READ_CASE, code, changes=False)
+    desk.show(view, view_lines(view))
+
+
+@command(app, "history", usual=USUAL)
+def history(desk: Desk, paging: Paging, code: CodeArgument) -> None:
+    """List the entries (经过) of a case in their order, as far as you may see them."""
+    page = desk.read(wire.LIST_ENTRIES, EntryQuery(case=code), paging)
+    desk.show_page(page, (text for line in page.lines for text in entry_lines(line)), noun="entries")
+
+
+@command(app, "list", usual=USUAL)
+def list_(desk: Desk, paging: Paging) -> None:
+    """List the cases (案件清单) that your office takes part in."""
+    page = desk.read(wire.LIST_CASES, PageQuery(), paging)
+    desk.show_page(page, map(case_line, page.lines), noun="cases")
+
+
+@command(app, "due", usual=USUAL)
+def due(
+    desk: Desk,
+    days: Annotated[int, typer.Option("--days", min=0, max=366, help="Due within so many days.")] = 3,
+    most: Annotated[int, typer.Option("--most", min=1, max=1000, help="How many at most.")] = 100,
+) -> None:
+    """List what is due (到期清单), the earliest first."""
+    page = desk.call(wire.LIST_DUE_CASES, DueQuery(before=now() + timedelta(days=days), page_size=most), changes=False)
+    notes = ("还有：加 --most | there are more: --most",) if page.more else ()
+    desk.show(page, map(case_line, page.lines), notes=notes)
+
+
+@command(app, "trace", usual=USUAL)
+def trace(desk: Desk, code: Annotated[str, typer.Argument(metavar="CODE", help="The code (一案一码).")]) -> None:
+    """Tell a citizen how far the case of a code is (办理进度)."""
+    answer = desk.call(wire.TRACE_CASE, code, changes=False)
+    desk.show(answer, (f"{local_minute(line.time)}  {line.zh}\n                  {line.en}" for line in answer.lines))
+
+
+@command(app, "lists", usual=USUAL)
+def lists(
+    desk: Desk,
+    procedure: Annotated[str, typer.Argument(metavar="[PROCEDURE]", help="Without one, the names of all.")] = "",
+) -> None:
+    """Print the lists of a procedure (职责、任务、保障), its stages and roles."""
+    found = desk.call(wire.READ_PROCEDURE, procedure, changes=False)
+    desk.show(found, list_lines(found) if procedure else found.names)
+
+
+_LISTS: Final = {
+    "duty": "职责 duties", "task": "任务 tasks", "guarantee": "保障 guarantees", "stage": "环节 stages",
+    "role": "角色 roles",
+}  # fmt: skip
+
+
+def list_lines(found: wire.ProcedureLists) -> Iterator[str]:
+    yield f"{found.title_zh} {found.title_en}{'' if found.official else '  (未经官方公布 not official)'}"
+    yield f"  用途 purpose: {found.purpose}  职能 function: {found.function}"
+    yield f"  依据 source: {found.source}"
+    for name, title in _LISTS.items():
+        lines = [line for line in found.lines if line.list == name]
+        if lines:
+            yield title
+            yield from (f"  {line.who}: {line.zh} | {line.en}" for line in lines)
+
+
+def case_line(line: CaseLine) -> str:
+    ended = f"  已办结 closed: {line.outcome}" if line.outcome else ""
+    clock = f"  期限 due: {local_minute(line.due)} ({line.clock})" if line.due is not None else ""
+    late = "  ** 逾期 OVERDUE **" if line.late else ""
+    waits = f"  等待 waiting: {line.waiting}" if line.waiting else ""
+    title = f"{line.title_zh} {line.title_en}"
+    return f"{line.code}  {title}  {line.stage_zh} {line.stage_en}  {word(line.standing)}{clock}{late}{waits}{ended}"
+
+
+def view_lines(view: wire.CaseView) -> Iterator[str]:
+    """A case on one screen: itself, who takes part, clocks, notices, what may be done."""
+    line = view.line
+    if line is None:
+        return
+    yield case_line(line)
+    yield f"  记录 record: {line.record}"
+    yield f"  牵头 lead: {line.lead}  立案 opened: {local_minute(line.opened)}  层级 tier: {line.tier}"
+    for member in view.members:
+        asked = "  (受邀 invited)" if member.invited else ""
+        yield f"  参与 member: {member.agency}  {', '.join(member.roles)}{asked}"
+    for clock in view.clocks:
+        end = local_minute(clock.due) if clock.due is not None else "-"
+        late = "  ** 逾期 OVERDUE **" if clock.late else ""
+        unsure = "" if clock.verified == "yes" else f"  (未核实 {clock.verified})"
+        yield f"  期限 clock: {clock.key}  {end}{late}  {clock.source}{unsure}"
+    for notice in view.notices:
+        yield f"  ! {notice.zh} | {notice.en}"
+    ready = [offer for offer in view.offers if offer.possible]
+    if ready:
+        yield f"  现在可办 may be done now: {', '.join(_named(offer) for offer in ready)}"
+
+
+def offer_lines(offers: Iterable[wire.CaseOffer]) -> Iterator[str]:
+    """The acts that may be done now, with their fields, and what is missing for the rest, with its rule."""
+    found = list(offers)
+    yield "现在可办 may be done now:"
+    for offer in found:
+        if offer.possible:
+            fields = f"  --set {' '.join(offer.fields)}" if offer.fields else ""
+            yield f"  {_named(offer)}  {offer.zh} {offer.en}{fields}"
+    yield "尚不能办 not yet:"
+    for offer in found:
+        if not offer.possible:
+            zh, en = REASONS.get(offer.reason, ("", offer.reason))
+            yield f"  {_named(offer)}  {offer.zh} {offer.en}: {zh} | {en}"
+            for lack in offer.missing:
+                rule = f" ({lack.rule})" if lack.rule else ""
+                yield f"    缺 missing: {lack.zh} | {lack.en}{rule}"
+
+
+def entry_lines(line: wire.EntryLine) -> Iterator[str]:
+    why = " ".join(REASONS.get(line.without_effect, (line.without_effect,)))
+    void = f"  ** 无效果 without effect: {why} **" if line.without_effect else ""
+    late = f"  (收到 arrived {local_minute(line.arrived)})" if line.arrived - line.at > timedelta(minutes=1) else ""
+    yield f"{local_minute(line.at)}  {line.act_zh} {line.act_en}  {line.agency}{late}{void}"
+    yield f"  {line.author}:{line.n}  {line.name[:16]}  {line.officer or '-'}"
+    if line.fields:
+        yield f"  {'  '.join(f'{name}={value}' for name, value in sorted(line.fields.items()))}"
+    for item in line.items:
+        said = "  ".join(f"{name}={value}" for name, value in item.fields.items())
+        hidden = f"  ({item.closed} 项不对本单位开放 closed to you)" if item.closed else ""
+        yield f"  - {item.kind}: {said}{hidden}"
+    for lack in line.missing:
+        yield f"  缺 missing: {lack}"
+    for sent in line.deliveries:
+        why = f": {', '.join(sent.policies)}" if sent.policies else ""
+        yield f"  -> {sent.node}  {word(sent.state)}{why}"
+
+
+def _named(offer: wire.CaseOffer) -> str:
+    return f"{offer.act} {offer.to}".rstrip()
+
+
+def _do(
+    desk: Desk,
+    code: str,
+    name: str,
+    fields: Iterable[str] = (),
+    items: Iterable[str] = (),
+    reason: str | None = None,
+    *,
+    filed: tuple[CaseItem, ...] = (),
+) -> None:
+    """Does one act for the purpose and function of the procedure of its case."""
+    view = desk.call(wire.READ_CASE, code, changes=False)
+    if view.line is None:
+        desk.refuse(view.decision)
+        return
+    said = dict(_pairs(fields)) | ({"reason": reason} if reason else {})
+    asked = CaseStep(case=view.line.record, name=name.replace("-", "_"), fields=said, items=(*filed, *_items(items)))
+    _show_outcome(desk, desk.call(wire.ACT_IN_CASE, asked, act=_act_of(desk, view.line.procedure)))
+
+
+def _act_of(desk: Desk, procedure: str) -> Act:
+    found = desk.call(wire.READ_PROCEDURE, procedure, changes=False)
+    return desk.act(found.purpose, found.function)
+
+
+def _pairs(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name or not value:
+            raise typer.BadParameter(f"写作 名称=值 | write NAME=VALUE: {text!r:.60}")
+        yield name, value
+
+
+def _items(texts: Iterable[str]) -> tuple[CaseItem, ...]:
+    made = []
+    for text in texts:
+        kind, _, rest = text.partition(";")
+        made.append(CaseItem(kind=kind, fields=dict(_pairs(rest.split(";") if rest else ()))))
+    return tuple(made)
+
+
+def _show_outcome(desk: Desk, outcome: wire.CaseOutcome) -> None:
+    entry, line = outcome.entry, outcome.line
+    lines = [*(() if line is None else (case_line(line),)), *(() if entry is None else entry_lines(entry))]
+    refused = entry is not None and any(sent.state is wire.DeliveryState.REFUSED for sent in entry.deliveries)
+    desk.show(outcome, lines, code=int(refused))
