@@ -180,6 +180,11 @@ class Record:
                     ahead += entries[each].head.parents
             yield entries[name], frozenset(new)
 
+    def stands_on(self, entry: Entry, names: Iterable[str]) -> bool:
+        """True when an entry, which need not be here itself, has one of those among its ancestors."""
+        parents = [name for name in entry.head.parents if name in self._causal.entries]
+        return not self._causal.ancestors(parents, {}).isdisjoint(names)
+
     def _keep(self, entry: Entry) -> list[str]:
         """Keeps an entry; returns the names of those whose ancestors are all here now, ancestors first."""
         name = entry.name

@@ -144,7 +144,7 @@ def _knew_removal(held: Held, entry: Entry) -> bool:
     removed = [found.entry.name for found in case.done.get("remove", ())
                if found.head.fields.get("agency") == str(agency)]  # fmt: skip
     out = [name for name in (*left, *removed) if name != entry.name]
-    return bool(out) and not held.record.uncited(entry, out)
+    return held.record.stands_on(entry, out)
 
 
 def _arrived(node: Node, kept: StoredEntry, source: Source) -> tuple[Record, ...]:
