@@ -13,6 +13,7 @@ import typer
 from federation.cli.options import Form, FormOption, end, now, show_in
 from federation.cli.show import JsonOut, align, pick, to_json
 from federation.domain.policy_check import FileCheck, TableCheck, check_files, check_tables, find_case
+from federation.domain.procedure_check import ProcedureCheck, check_procedures
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import format_time
 from federation.protocol.policy import PolicyBook, format_explanation, load_policy_book
@@ -31,15 +32,18 @@ PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of 
 
 @app.command()
 def check(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
-    """Check every policy file against the schema, and run every case of the case tables."""
+    """Check every policy file against the schema, run every case of the case tables, and check every procedure."""
     from federation.node.home.draft import read_policies
 
     files = read_policies(policies)
     file_checks = list(check_files(files))
     sound = all(found.failure is None for found in file_checks)
     tables = list(check_tables(files, load_policy_book(files))) if sound else []
-    show_in(form, {"files": to_json(file_checks), "tables": to_json(tables)}, _check_lines(file_checks, tables))
-    end(0 if sound and not any(table.failures for table in tables) else 1)
+    procedures = list(check_procedures(files))
+    data = {"files": to_json(file_checks), "tables": to_json(tables), "procedures": to_json(procedures)}
+    show_in(form, data, [*_check_lines(file_checks, tables), *_procedure_lines(procedures)])
+    passed = sound and not any(table.failures for table in tables) and not any(each.findings for each in procedures)
+    end(0 if passed else 1)
 
 
 @app.command()
@@ -118,6 +122,15 @@ def _check_lines(files: Sequence[FileCheck], tables: Sequence[TableCheck]) -> It
     for table in tables:
         for name, failure in table.failures.items():
             yield f"\n{table.name}: {name}\n  {failure}"
+
+
+def _procedure_lines(procedures: Sequence[ProcedureCheck]) -> Iterator[str]:
+    if procedures:
+        yield ""
+        found = [(p.name, str(p.stages), str(len(p.findings)), "FAILED" if p.findings else "ok") for p in procedures]
+        yield from align([("procedure", "stages", "findings", "result"), *found])
+    for each in procedures:
+        yield from (f"\n{each.name}: {finding}" for finding in each.findings)
 
 
 # ---- deciding again

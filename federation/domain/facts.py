@@ -18,17 +18,22 @@ Holds: TypeAlias = "Callable[[Case], bool]"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A question to a case. `acts`: of each of these sets one act at least must be done before it can hold."""
+    """A question to a case. `acts`: of each of these sets one act at least must be done before it can hold.
+
+    `clocks` are those of which it reads whether they are over.
+    """
 
     holds: Holds
     acts: tuple[frozenset[str], ...] = ()
+    clocks: frozenset[str] = frozenset()
 
     def __and__(self, other: Fact) -> Fact:
-        return Fact(lambda case: self.holds(case) and other.holds(case), self.acts + other.acts)
+        clocks = self.clocks | other.clocks
+        return Fact(lambda case: self.holds(case) and other.holds(case), self.acts + other.acts, clocks)
 
     def __or__(self, other: Fact) -> Fact:
         either = tuple(mine | theirs for mine in self.acts for theirs in other.acts)
-        return Fact(lambda case: self.holds(case) or other.holds(case), either)
+        return Fact(lambda case: self.holds(case) or other.holds(case), either, self.clocks | other.clocks)
 
 
 def done(*acts: str) -> Fact:
@@ -140,12 +145,13 @@ def clock_over(*clocks: str) -> Fact:
     return Fact(
         lambda case: any(clock.late and clock.name in clocks for clock in case.clocks.values()),
         (frozenset({"overdue"}),),
+        frozenset(clocks),
     )
 
 
 def clock_not_over(*clocks: str) -> Fact:
     over = clock_over(*clocks)
-    return Fact(lambda case: not over.holds(case))
+    return Fact(lambda case: not over.holds(case), clocks=over.clocks)
 
 
 def stated(act: str, field: str, word: str) -> Fact:

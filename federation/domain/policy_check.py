@@ -1,4 +1,7 @@
-"""The check of the policies before anybody agrees on them: every file against the schema, every case of every table."""
+"""The check of the policies before anybody agrees on them.
+
+Every file is held against the schema, every case of every table is decided, and every procedure is read as a whole.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from federation.domain.cases import Case, find_failure, parse_cases
+from federation.domain.procedure_check import check_procedures
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.policy.book import SCHEMA_FILE
@@ -27,6 +31,8 @@ def _verify(policies: tuple[tuple[str, bytes], ...]) -> None:
     if not failed:
         tables = list(check_tables(files, load_policy_book(files)))
         failed = [f"{table.name}: {name}: {why}" for table in tables for name, why in table.failures.items()]
+    if not failed:
+        failed = [f"{found.name}: {fault}" for found in check_procedures(files) for fault in found.findings]
     if failed:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise RuleError("POLICY_CHECK", f"expected policies that pass their check, got {failed[0]:.300}{more}")

@@ -39,6 +39,9 @@ def test_check_of_the_policies_as_they_stand_passes():
     tables = {path.name for path in (POLICIES / "cases").iterdir()}
     assert {table["name"]: table["failures"] for table in done.json["tables"]} == {name: {} for name in tables}
     assert all(table["cases"] >= 20 for table in done.json["tables"])
+    assert {each["name"]: each["findings"] for each in done.json["procedures"]} == {
+        path.stem: [] for path in (POLICIES / "procedures").glob("*.toml")
+    }
 
 
 def test_check_for_a_person_counts_the_cases_of_each_table():
@@ -48,6 +51,20 @@ def test_check_for_a_person_counts_the_cases_of_each_table():
     assert "permits.toml" in out
     assert "lookups.toml" in out
     assert "FAILED" not in out
+
+
+def test_check_of_a_procedure_that_cannot_end_so_fails_and_says_where(folder):
+    """The stage is named, in both languages, and the exit code is 1."""
+    change(
+        folder / "procedures" / "dispute-mediation.toml",
+        'next = ["end"]\ntier = "T"',
+        'next = ["follow_up"]\ntier = "T"',
+    )
+
+    done = run("policy", "check", "--policies", folder, code=1)
+
+    assert "dispute-mediation: stage archive · 有办理结果，但不能办结" in done.out
+    assert "FAILED" in done.out
 
 
 def test_check_of_a_case_that_comes_out_otherwise_fails_and_names_it(folder):
