@@ -3,9 +3,10 @@
 1 listings, unless the trees alone are verified: envelopes and receipts, so that each head in a receipt must lie on a
 tree that is fetched later · 2 first heads, and what each node cosigned of the others · 3 second heads: whatever was
 received by the first heads must have been sent by these · 4 all entries up to the second heads · 5 the logs against
-each other. An unreachable node is named and the others are audited. Remembered is the head, as signed, of each log that
-verified whole: a log rolled back later has signed the proof against itself. A remembered head never goes back, and is
-verified again each time. Source: DESIGN section 3, C2SP tlog-tiles (clients that follow a log).
+each other · 6 the joint records whose heads were listed, against the logs of their authors. An unreachable node is
+named and the others are audited. Remembered is the head, as signed, of each log that verified whole: a log rolled back
+later has signed the proof against itself. A remembered head never goes back, and is verified again each time.
+Source: DESIGN section 3, C2SP tlog-tiles (clients that follow a log).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from federation.audit.verify_log import (
     witnessed_size,
 )
 from federation.audit.verify_pair import compare_logs
+from federation.audit.verify_record import verify_records
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import Item, always, canonicalise, decode, encode
 from federation.protocol.ids import NodeName, Pair, typed
@@ -122,6 +124,8 @@ class _Run:
         for account in self._accounts.values():
             self._findings.extend(account.findings)
         self._findings.extend(findings)
+        entries = (entry for listing in self._listings for entry in listing.entries)
+        self._findings.extend(verify_records(entries, self._accounts))  # 6
         return Outcome(report=self._report(rules, pairs), remembered=self._remember(heads))
 
     async def _list_all(self) -> None:

@@ -25,8 +25,10 @@ from federation.audit.column import (
 )
 from federation.audit.report import Code, Finding, Findings
 from federation.audit.verify_log import LogAccount, SeenHead, hidden_by_restart
+from federation.domain.joint import Entry, read_entry
+from federation.protocol.body import Disclosure, verify_disclosure
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
-from federation.protocol.errors import BridgeheadError
+from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.keys import PublicKey
 from federation.protocol.receipt import Receipt, VerifiedReceipt, verify_receipt
@@ -76,7 +78,7 @@ class ListingAccount:
     """One node's verified listing of one ordered pair; `heads` are the receiver's, `listed_time` is when it began.
 
     `receipted` are the numbers with a receipt that verified, `lost` those whose receipt names an entry that the
-    receiver's restart lost, `replies` the replies with the digest cited as subject.
+    receiver's restart lost, `replies` the replies with the digest cited as subject, `entries` those of joint records.
     """
 
     node: NodeName
@@ -87,6 +89,7 @@ class ListingAccount:
     lost: Numbers
     replies: MessageColumn
     heads: HeadColumn
+    entries: tuple[Entry, ...]
     findings: tuple[Finding, ...]
 
 
@@ -108,6 +111,7 @@ class ListingCheck:
         self._lost = array("Q")
         self._replies = MessageColumn()
         self._heads = HeadColumn(pair)
+        self._entries: list[Entry] = []
 
     def append(self, listed: LoggedMessage) -> None:
         try:
@@ -123,6 +127,8 @@ class ListingCheck:
         if statement.kind in REPLIES and statement.in_reply_to is not None:
             cited = pack_digest(statement.in_reply_to)
             self._replies.append(_record_of(statement, envelope, listed.log_index)._replace(subject=cited))
+        if listed.head is not None:
+            self._append_entry(listed, statement, listed.head)
         if listed.receipt is not None:
             self._append_receipt(listed, envelope.digest, listed.receipt)
 
@@ -136,6 +142,7 @@ class ListingCheck:
             lost=Numbers(self._lost),
             replies=self._replies,
             heads=self._heads,
+            entries=tuple(self._entries),
             findings=self._findings.all(),
         )
 
@@ -150,6 +157,16 @@ class ListingCheck:
             with suppress(BridgeheadError):
                 return verify_receipt(receipt, statement_digest=digest, log_vkey=vkey)
         return verify_receipt(receipt, statement_digest=digest, log_vkey=newest)
+
+    def _append_entry(self, listed: LoggedMessage, statement: Statement, head: Disclosure) -> None:
+        try:
+            if statement.body is None or head.index != 0:
+                raise MalformedError("HEAD_PLACE", "expected the first item of the body that the statement commits to")
+            encoded = verify_disclosure(head, statement.body)
+            name, author = statement.body.commitment, statement.sender.node
+            self._entries.append(read_entry(encoded, name=name, author=author))
+        except BridgeheadError as error:
+            self._findings.add(Code.HEAD_INVALID, f"{self._name(listed)}: {error}", index=listed.log_index)
 
     def _append_receipt(self, listed: LoggedMessage, digest: str, receipt: Receipt) -> None:
         try:

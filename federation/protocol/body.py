@@ -189,6 +189,16 @@ def disclose_item(body: Body, index: int) -> Disclosure:
     return Disclosure(index=index, item=body.items[index], salt=_item_salt(body.salt, index), proof=proof)
 
 
+def disclose_head(partial: PartialBody) -> Disclosure:
+    """Opens the first item of a partial body, which always stands open, and nothing else of it."""
+    _require_partial_limits(partial)
+    head, *_ = partial.places
+    assert isinstance(head, OpenPlace)
+    hashes = [each if isinstance(each, bytes) else hash_leaf(each.salt + each.item) for each in partial.places]
+    proof = inclusion_proof(0, len(hashes), level_reader(hashes))
+    return Disclosure(index=0, item=head.item, salt=head.salt, proof=proof)
+
+
 def verify_disclosure(disclosure: Disclosure, ref: BodyRef) -> bytes:
     """Returns an item that stands at its place in the body committed to; refuses BODY_SALT, BODY_SIZE, INCLUSION."""
     if len(disclosure.salt) != SALT_BYTES:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 
+from federation.domain.joint import decode_head
+from federation.protocol.body import Body, Disclosure, commit_body, disclose_head, open_places
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.form import replace
@@ -63,6 +65,7 @@ class Message:
     receipt: Receipt | None = None
     received_index: int | None = None
     lost_at: set[NodeName] = field(default_factory=set)
+    head: Disclosure | None = None
 
 
 @dataclass
@@ -239,9 +242,21 @@ class Provinces:
         self.decide(message, refused=refused)
         return message
 
-    def send(self, sender: NodeName, recipient: NodeName, *, seq: int | None = None) -> Message:
+    def hand_entry(self, body: Body, recipient: NodeName) -> Message:
+        """An entry of a joint record, by the node of its author, with nothing open but its head."""
+        author = decode_head(body.items[0]).agency.node
+        message = self.send(author, recipient, body=commit_body(body))
+        message.head = disclose_head(open_places(body, (0,)))
+        self.decide(message)
+        return message
+
+    def send(
+        self, sender: NodeName, recipient: NodeName, *, seq: int | None = None, body: BodyRef | None = None
+    ) -> Message:
         messages = self.messages.setdefault(Pair(sender, recipient), [])
         statement = self.statement(sender, recipient, seq=seq or len(messages) + 1)
+        if body is not None:
+            statement = replace(statement, kind="case.entry", body=body)
         signer = self.nodes[sender].message_signer
         envelope = parse_envelope(sign_envelope(encode_statement(statement), signer))
         leaf = replace(self.leaf(statement, envelope), kind=LeafKind.SENT, verdict=Verdict.ALLOWED)
@@ -340,6 +355,7 @@ class Provinces:
                     envelope=message.envelope.encoded,
                     log_index=message.index if sent else message.received_index,
                     receipt=message.receipt,
+                    head=message.head,
                 )
                 for message in self.messages.get(pair, [])
                 if message.statement.seq > query.after_seq and (sent or message.received_index is not None)

@@ -12,9 +12,12 @@ from federation.audit.report import Code, Finding, Severity
 from federation.audit.verify_log import LogAccount, unread_log
 from federation.audit.verify_record import verify_records
 from federation.domain.joint import Entry
-from federation.domain.joint_record import Record
+from federation.domain.joint_record import Place, Record
 from federation.protocol import form
+from federation.protocol.body import Body, commit_body, disclose_head, disclose_item, open_places
 from federation.protocol.ids import NodeName, Pair
+from tests.audit.border_day import run
+from tests.audit.provinces import Provinces
 from tests.domain.joint_world import AT, FUJIAN, JIANGXI, NODES, RECORD, ZHEJIANG, act, place, write
 
 
@@ -57,6 +60,11 @@ def made(entry: Entry, minutes: int) -> Entry:
     return Entry(
         name=entry.name, author=entry.author, head=form.replace(entry.head, at=AT + timedelta(minutes=minutes))
     )
+
+
+def body_of(entry: Entry, salt: bytes = b"s") -> Body:
+    """The body of an entry: its head, and one item that an auditor is never shown."""
+    return Body(type="application/json", salt=salt * 32, items=(form.encode(entry.head), b"a party"))
 
 
 @pytest.fixture
@@ -152,3 +160,38 @@ def test_findings_of_a_record_name_the_author_and_its_leaf(logs: Logs) -> None:
         (Code.RECORD_BEYOND_CUT, JIANGXI, Severity.WARNING),
     }
     assert all(each.index is not None for each in logs.verify() if each.node == FUJIAN)
+
+
+def audited(provinces: Provinces) -> tuple[Finding, ...]:
+    """The findings of a whole audit, once all have cosigned."""
+    provinces.cosign_all()
+    return run(provinces).report.findings
+
+
+def test_audit_opens_heads_and_finds_a_fork() -> None:
+    """From listings alone: the same entry from both sides is one, and one author's two of a number are found."""
+    provinces = Provinces(ZHEJIANG, JIANGXI, FUJIAN)
+    opening = body_of(write(ZHEJIANG, place(1), act="open"))
+    for peer in (JIANGXI, FUJIAN):
+        provinces.hand_entry(opening, peer)
+    assert audited(provinces) == ()
+    answer = write(JIANGXI, Place(n=1, parents=frozenset({commit_body(opening).commitment}), height=1))
+    provinces.hand_entry(body_of(answer), ZHEJIANG)
+    provinces.hand_entry(body_of(answer, b"t"), FUJIAN)
+    (found,) = audited(provinces)
+    assert (found.code, found.node, found.index) == (Code.RECORD_FORKED, JIANGXI, 1)
+
+
+def test_head_that_was_not_committed_to_is_invalid() -> None:
+    """A head of other bytes, another place's item, an agency of another node: none becomes an entry."""
+    provinces = Provinces(ZHEJIANG, JIANGXI, FUJIAN)
+    opening = body_of(write(ZHEJIANG, place(1), act="open"))
+    message = provinces.hand_entry(opening, JIANGXI)
+    foreign = body_of(write(JIANGXI, Place(n=1, parents=frozenset({"ab" * 32}), height=1)))
+    stolen = provinces.send(ZHEJIANG, JIANGXI, body=commit_body(foreign))
+    provinces.decide(stolen)
+    for head in (disclose_head(open_places(foreign, (0,))), disclose_item(opening, 1)):
+        message.head = head
+        assert {each.code for each in audited(provinces)} == {Code.HEAD_INVALID}
+    message.head, stolen.head = None, disclose_head(open_places(foreign, (0,)))
+    assert {each.code for each in audited(provinces)} == {Code.HEAD_INVALID}

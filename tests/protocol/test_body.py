@@ -14,6 +14,7 @@ from federation.protocol.body import (
     OpenPlace,
     PartialBody,
     commit_body,
+    disclose_head,
     disclose_item,
     open_places,
     pack_body,
@@ -282,3 +283,12 @@ def test_a_stored_body_that_is_cut_short_is_corrupt():
     """What was written down is read whole or not at all."""
     for packed in (pack_body(SAMPLE)[:-1], pack_body(open_places(SAMPLE, (0,)))[:-1], b"", b"\x00\x00"):
         assert refused(CorruptError, unpack_body, packed) == "BODY_FORM"
+
+
+def test_head_of_a_partial_body_is_opened_without_the_rest():
+    """Its proof needs the hashes of the closed places only; nothing of the other open ones is in it."""
+    partial = open_places(SAMPLE, (0, 2))
+    head = disclose_head(partial)
+    assert head == disclose_item(SAMPLE, 0)
+    assert verify_disclosure(head, commit_body(SAMPLE)) == SAMPLE.items[0]
+    assert disclose_head(open_places(SAMPLE, (0,))) == head

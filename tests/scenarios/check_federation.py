@@ -18,6 +18,7 @@ from federation.audit.run import Audit, audit_federation
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import NoteKey, load_keyring
 from federation.node.log.check import check_store
+from federation.protocol.body import PartialBody, disclose_head
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind
@@ -27,7 +28,7 @@ from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.trust import Agreement
 from federation.store.database import Database, open_database
 from federation.store.exchange_log import check_log, find_leaf, load_entry_bundle, load_head, load_tile
-from federation.store.messages import StoredMessage, find_body, find_outbox, list_messages
+from federation.store.messages import StoredMessage, find_body, find_handed, find_outbox, list_messages
 from federation.store.witness_state import find_witness_state
 from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
 
@@ -77,7 +78,11 @@ class NodeStore:
     def _logged(self, message: StoredMessage, *, sent: bool) -> LoggedMessage:
         row = find_outbox(self.database, message.id) if sent else None
         receipt = Receipt(leaf=row.receipt_leaf, proof=row.receipt_proof) if row and row.receipt_leaf else None
-        return LoggedMessage(seq=message.seq, envelope=message.envelope, log_index=message.leaf_index, receipt=receipt)
+        handed = find_handed(self.database, message.id)
+        head = disclose_head(handed) if isinstance(handed, PartialBody) else None
+        return LoggedMessage(
+            seq=message.seq, envelope=message.envelope, log_index=message.leaf_index, receipt=receipt, head=head
+        )
 
 
 async def check_federation(

@@ -9,7 +9,7 @@ from federation.domain.lookups import Outcome
 from federation.domain.permits import Ground, Holder, Paper, PermitApplication, PermitItem, PermitStatus, PermitUrn
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
 from federation.domain.reports import ReportLine
-from federation.protocol.body import Body
+from federation.protocol.body import Body, Disclosure
 from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
@@ -167,7 +167,12 @@ TIME = NodeTime(time=datetime(2026, 11, 1, 9, 1, 2, 345000, tzinfo=UTC))
 MESSAGES = MessagePage(
     messages=(
         LoggedMessage(seq=1, envelope=b"one", log_index=4, receipt=RECEIPT),
-        LoggedMessage(seq=2, envelope=b"two", log_index=5),
+        LoggedMessage(
+            seq=2,
+            envelope=b"two",
+            log_index=5,
+            head=Disclosure(index=0, item=b"head", salt=b"s" * 32, proof=(b"p" * 32, b"q" * 32)),
+        ),
     ),
     next_after_seq=2,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
+from federation.protocol.body import Disclosure
 from federation.protocol.ids import NodeName
 from federation.protocol.receipt import Receipt
 from federation.wire.rpc import AUDIT, Rpc, page_size
@@ -28,10 +29,13 @@ class MessageQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedMessage:
+    """A message as a node logged it; `head` is the head of an entry of a joint record, which names no person."""
+
     seq: int
     envelope: bytes
     log_index: int
     receipt: Receipt | None = None
+    head: Disclosure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,5 +44,5 @@ class MessagePage:
     next_after_seq: int | None = None
 
 
-NO_PERSON: Final = "an auditor's program reads statements, which name no person, and no body"
+NO_PERSON: Final = "an auditor's program reads statements, and of bodies the heads of entries: neither names a person"
 LIST_MESSAGES: Final = Rpc("AuditService/ListMessages", MessageQuery, MessagePage, kinds=AUDIT, unsigned=NO_PERSON)
