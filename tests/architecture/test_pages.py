@@ -76,3 +76,30 @@ def test_chinese_page_has_chinese_punctuation(page: str) -> None:
     text = re.sub(r"\]\([^)]*\)", "]", _CODE.sub("", _FENCED.sub("", read(chinese(page)))))
 
     assert _HALF_WIDTH.findall(text) == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("federation/**/DESIGN.md")), ids=lambda page: page.parent.name)
+def test_module_that_a_page_names_in_its_table_is_there(page: Path) -> None:
+    """Who looks for a file by the page of its floor finds it; what was renamed is renamed there, too."""
+    tables = re.findall(r"^\| modules? \|.*\n\|[-| ]+\n((?:\|.*\n)+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    named = [name for table in tables for row in table.splitlines() for name in _CODE.findall(row.split("|")[1])]
+
+    assert [name for name in named if not any((page.parent / f"{name}{end}").exists() for end in ("", ".py"))] == []
+
+
+@pytest.mark.parametrize(
+    "page", [*SECTIONS, *map(chinese, SECTIONS), "DESIGN.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
+)
+def test_link_of_a_page_leads_somewhere(page: str) -> None:
+    """Links to other files of the repository; those to the web are not looked at."""
+    links = re.findall(r"\]\(([^)#]+)\)", read(page))
+
+    assert [link for link in links if "://" not in link and not ((ROOT / page).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "README.md", "DESIGN.md", "CONTRIBUTING.md"])
+def test_test_that_a_page_names_is_there(page: str) -> None:
+    """A promise that names its test can be checked."""
+    named = re.findall(r"`(tests/[a-z_/0-9]+(?:\.py)?)`", read(page))
+
+    assert [name for name in named if not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists()] == []
