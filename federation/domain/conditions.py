@@ -178,17 +178,18 @@ def _route_competent(case: Case, route: str) -> bool:
     Where arbitration is asked in both, the place of work has it.
     """
     asked = [
-        found.head.fields["court"] for found in sorted(case.newest("name_court", "apply_order", "apply_arbitration"))
+        str(found.head.fields["court"])
+        for found in sorted(case.newest("name_court", "apply_order", "apply_arbitration"))
     ]
-    both = {found.head.fields["court"] for found in case.done.get("apply_arbitration", ())}
-    if not asked:
-        return False
+    arbitration = {str(found.head.fields["court"]) for found in case.done.get("apply_arbitration", ())}
     debtor = {head.fields.get("county") for head in case.parties.values() if head.fields["role"] == "respondent"}
     work = {
         str(found.head.fields["division"])[:6] for found in case.newest("register") if "division" in found.head.fields
     }
-    places = debtor if route == "payment_order" else work if len(both) > 1 and work else debtor | work
-    return parse_agency_id(str(asked[-1])).county in places
+    if route == "arbitration" and len(arbitration) > 1:
+        return any(parse_agency_id(each).county in work for each in arbitration)
+    places = debtor if route == "payment_order" else debtor | work
+    return bool(asked) and parse_agency_id(asked[-1]).county in places
 
 
 def _competent_counties(case: Case) -> set[str]:

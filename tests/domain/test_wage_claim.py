@@ -272,6 +272,23 @@ def test_arbitration_has_its_own_clocks_and_stands_at_the_place_of_work():
     case.does("centre", "move", to="performance")
 
 
+def test_apart_arbitration_asked_in_both_places_stays_at_the_place_of_work():
+    """Work in Changshan, the firm's seat in Yushan: each alone may have it; asked in both, the place of work has it."""
+    case = claim(1, firm_county="361123", work="330822")
+    verify(case, 1)
+    choose(case, "arbitration", 1)
+    state_routes(case, employed="yes", in_time="yes")
+    seat, work = "jiangxi/361123/arbitration", str(case.desks["arbitration"])
+    case.does("centre", "name_court", court=work)
+    case.does("centre", "move", to="arbitration")
+    here = case.make("centre", "apply_arbitration", court=work, on_behalf="p1")
+    there = case.make("peer", "apply_arbitration", court=seat, on_behalf=FIRM)
+    elsewhere = case.make("peer", "apply_arbitration", court="jiangxi/361103/arbitration", on_behalf=FIRM)
+    for order in ((here, there), (there, here)):
+        assert not fold(RULES, (*case.entries, *order)).missing(("court_competent",))
+    assert fold(RULES, (*case.entries, there, elsewhere)).missing(("court_competent",))
+
+
 def test_accounts_and_the_pay_of_others_reach_no_centre():
     """Of a claim a centre sees kind and sum; an account goes to courts and its owner alone."""
     procedure = RULES.procedure
