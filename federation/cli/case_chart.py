@@ -8,61 +8,22 @@ the right, broken, those that return.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
-StageState = Literal["done", "now", "ahead"]
+from federation.cli.show import local_day
+from federation.wire.agency.cases import CaseClock, CaseStage, CaseView
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartClock:
-    """A clock of a stage; `due` is None where it is paused or its day is not known yet."""
-
-    title: str
-    due: datetime | None
-    floor: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartStage:
-    """A stage as the chart shows it; `next` are the ids of the stages that it may go on to."""
-
-    id: str
-    title: str
-    subtitle: str
-    who: str
-    tier: str
-    state: StageState
-    next: tuple[str, ...]
-    entered: datetime | None = None
-    left: datetime | None = None
-    clocks: tuple[ChartClock, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartWords:
-    """What stands in the chart; `left`, `late`, `least` have a place for a time, `day` and `hour` for a number."""
-
-    done: str
-    now: str
-    ahead: str
-    left: str
-    late: str
-    least: str
-    paused: str
-    day: str
-    hour: str
-
-
+_WORDS: Final = {"done": "已办 done", "now": "办理中 now", "ahead": "未到 ahead"}
 _GUTTER: Final = 150
 _WIDTH: Final = 860
 _TOP: Final = 96
 _STEP: Final = 84
 _CARD: Final = 66
 _EDGE: Final = _WIDTH - _GUTTER
+_CLOCKS: Final = 2  # have room in a card; the first due stand first
 _STYLE: Final = """
 text{font-family:"Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei","PingFang SC","WenQuanYi Micro Hei",
 sans-serif}
@@ -93,8 +54,14 @@ sans-serif}
 """.strip()
 
 
-def chart(stages: Sequence[ChartStage], *, title: str, subtitle: str, words: ChartWords, now: datetime) -> str:
-    """The chart as one SVG document; `now` is the moment from which what is left is counted."""
+def chart(view: CaseView, now: datetime) -> str:
+    """One SVG document; what is left is counted from `now`. Nothing for a case that may not be read."""
+    line, stages = view.line, view.stages
+    if line is None:
+        return ""
+    title = f"{line.title_zh} {line.code}"
+    ended = f" · 已办结 closed: {line.outcome}" if line.outcome else ""
+    subtitle = f"{line.title_en} · 牵头 lead: {line.lead} · 立案 opened: {local_day(line.opened)}{ended}"
     height = _TOP + len(stages) * _STEP + 24
     places = {stage.id: place for place, stage in enumerate(stages)}
     rows = [
@@ -107,15 +74,22 @@ def chart(stages: Sequence[ChartStage], *, title: str, subtitle: str, words: Cha
         *_arcs(stages, places),
     ]
     for place, stage in enumerate(stages):
-        rows += _stage(stage, y=_TOP + place * _STEP, words=words, now=now)
+        clocks = view.clocks if _state(stage) == "now" else ()
+        rows += _stage(stage, clocks, y=_TOP + place * _STEP, now=now)
     return "\n".join([*rows, "</svg>", ""])
+
+
+def _state(stage: CaseStage) -> str:
+    if stage.entered is None:
+        return "ahead"
+    return "now" if stage.left is None else "done"
 
 
 def _middle(place: int) -> int:
     return _TOP + place * _STEP + _CARD // 2
 
 
-def _line(stages: Sequence[ChartStage]) -> Iterator[str]:
+def _line(stages: Sequence[CaseStage]) -> Iterator[str]:
     for place, (above, below) in enumerate(pairwise(stages)):
         gone = " gone" if above.left is not None and below.entered is not None else ""
         if below.id in above.next:
@@ -123,7 +97,7 @@ def _line(stages: Sequence[ChartStage]) -> Iterator[str]:
             yield f'<line class="line{gone}" {ends}/>'
 
 
-def _arcs(stages: Sequence[ChartStage], places: dict[str, int]) -> Iterator[str]:
+def _arcs(stages: Sequence[CaseStage], places: dict[str, int]) -> Iterator[str]:
     """On the left what skips stages, on the right what returns; the further, the wider."""
     for place, stage in enumerate(stages):
         for to in (places[each] for each in stage.next if each in places):
@@ -141,38 +115,36 @@ def _arc(kind: str, x: int, start: int, end: int, wide: int) -> str:
     return f'{line}<path class="on" d="M{tip} {below - 4}L{x} {below}L{tip} {below + 4}"/>'
 
 
-def _stage(stage: ChartStage, *, y: int, words: ChartWords, now: datetime) -> Iterator[str]:
-    left, right, state = _GUTTER + 28, _EDGE, getattr(words, stage.state)
-    yield f'<g class="{stage.state}">'
+def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: datetime) -> Iterator[str]:
+    left, right, state = _GUTTER + 28, _EDGE, _state(stage)
+    beside = f"{stage.en} · {stage.tier}"
+    days = " – ".join(local_day(each) for each in (stage.entered, stage.left) if each is not None)
+    rest = escape("".join(f" · {part}" for part in (days, stage.who_zh) if part))
+    yield f'<g class="{state}">'
     yield f'<rect class="card" x="{left}" y="{y}" width="{right - left}" height="{_CARD}" rx="8"/>'
-    yield f'<circle class="dot" cx="{_GUTTER}" cy="{y + _CARD // 2}" r="{9 if stage.state == "now" else 7}"/>'
-    yield f'<text class="name" x="{left + 16}" y="{y + 26}">{escape(stage.title)}</text>'
-    beside = " · ".join(part for part in (stage.subtitle, stage.tier) if part)
-    yield f'<text class="small" x="{left + 26 + 17 * len(stage.title)}" y="{y + 26}">{escape(beside)}</text>'
-    days = " – ".join(f"{each:%Y-%m-%d}" for each in (stage.entered, stage.left) if each is not None)
-    rest = escape("".join(f" · {part}" for part in (days, stage.who) if part))
-    yield f'<text class="small" x="{left + 16}" y="{y + 50}"><tspan class="state">{escape(state)}</tspan>{rest}</text>'
-    for row, clock in enumerate(stage.clocks[:3]):
-        kind, text = _clock(clock, words, now)
+    yield f'<circle class="dot" cx="{_GUTTER}" cy="{y + _CARD // 2}" r="{9 if state == "now" else 7}"/>'
+    yield f'<text class="name" x="{left + 16}" y="{y + 26}">{escape(stage.zh)}</text>'
+    yield f'<text class="small" x="{left + 26 + 17 * len(stage.zh)}" y="{y + 26}">{escape(beside)}</text>'
+    yield f'<text class="small" x="{left + 16}" y="{y + 50}"><tspan class="state">{_WORDS[state]}</tspan>{rest}</text>'
+    for row, (kind, text) in enumerate(_clock(clock, now) for clock in clocks[:_CLOCKS]):
         yield f'<text class="{kind}" x="{right - 14}" y="{y + 20 + 16 * row}">{escape(text)}</text>'
     yield "</g>"
 
 
-def _clock(clock: ChartClock, words: ChartWords, now: datetime) -> tuple[str, str]:
+def _clock(clock: CaseClock, now: datetime) -> tuple[str, str]:
+    """The class and the words of what is left."""
     if clock.due is None:
-        return "least", f"{clock.title}{words.paused}"
+        return "least", f"{clock.key} 暂停 paused"
     left = clock.due - now
-    if clock.floor:
-        return (
-            ("least", f"{clock.title}{words.least.format(_span(left, words))}") if left > timedelta(0) else ("left", "")
-        )
     if left < timedelta(0):
-        return "late", f"{clock.title}{words.late.format(_span(-left, words))}"
-    return "left", f"{clock.title}{words.left.format(_span(left, words))}"
+        return "late", f"{clock.key} 已超期 {_span(-left)} late"
+    return (
+        ("least", f"{clock.key} 至少还须 {_span(left)}") if clock.floor else ("left", f"{clock.key} 剩余 {_span(left)}")
+    )
 
 
-def _span(left: timedelta, words: ChartWords) -> str:
+def _span(left: timedelta) -> str:
     """In whole days, below two days in whole hours."""
     if left >= timedelta(days=2):
-        return words.day.format(left.days)
-    return words.hour.format(int(left.total_seconds() // 3600))
+        return f"{left.days} 天 d"
+    return f"{int(left.total_seconds() // 3600)} 小时 h"

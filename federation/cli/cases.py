@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
+from federation.cli import case_chart
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, command, now
 from federation.cli.show import local_minute
@@ -227,6 +228,13 @@ def due(
     page = desk.call(wire.LIST_DUE_CASES, DueQuery(before=now() + timedelta(days=days), page_size=most), changes=False)
     notes = ("还有：加 --most | there are more: --most",) if page.more else ()
     desk.show(page, map(case_line, page.lines), notes=notes)
+
+
+@command(app, "chart", usual=USUAL)
+def chart(desk: Desk, code: CodeArgument) -> None:
+    """Draw the chart (流程图) of a case as SVG: bridgehead case chart CODE > case.svg."""
+    view = desk.call(wire.READ_CASE, code, changes=False)
+    desk.show(view, () if view.line is None else case_chart.chart(view, now()).splitlines())
 
 
 @command(app, "trace", usual=USUAL)

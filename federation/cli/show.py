@@ -160,6 +160,10 @@ def local_minute(time: datetime) -> str:
     return f"{time.astimezone(CHINA):%Y-%m-%d %H:%M}"
 
 
+def local_day(time: datetime) -> str:
+    return f"{time.astimezone(CHINA):%Y-%m-%d}"
+
+
 def deadline_text(deadline: Deadline) -> str:
     """Returns the day, its clock and its calendar; says so where law or calendar is not confirmed."""
     day = deadline.last_day.isoformat() if deadline.last_day is not None else local_minute(deadline.due)

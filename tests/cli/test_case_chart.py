@@ -9,52 +9,75 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.cli.case_chart import ChartClock, ChartStage, ChartWords, chart
+from federation.cli.case_chart import chart
+from federation.domain.joint_policy import CaseLine, Standing
+from federation.protocol.form import replace as replace_item
+from federation.protocol.ids import parse_agency_id, parse_record_id
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy import Grounds
+from federation.wire.agency.cases import CaseClock, CaseStage, CaseView
+from federation.wire.rpc import Ruling
 
 NOW = datetime(2026, 11, 29, 10, tzinfo=UTC)
-WORDS = ChartWords(
-    done="已办", now="办理中", ahead="未到", left="剩余 {}", late="已超期 {}", least="至少还须 {}", paused="暂停",
-    day="{} 天", hour="{} 小时",
+OFFICE = parse_agency_id("zhejiang/330822/governance")
+LINE = CaseLine(
+    office=OFFICE, step=1, record=parse_record_id("zhejiang/0199e000-0000-7000-8000-000000000001"), code="33082220260000017",
+    procedure="dispute-mediation", title_zh="矛盾纠纷联调", title_en="Dispute mediation", stage="acceptance",
+    stage_zh="受理", stage_en="Acceptance", tier="T", standing=Standing.MEMBER, roles=("centre",), lead=OFFICE,
+    opened=NOW - timedelta(days=3), changed=NOW,
 )  # fmt: skip
-FIRST = ChartStage(
-    id="registration", title="登记", subtitle="Registration", who="村", tier="V-T", state="done", next=("acceptance",),
-    entered=NOW - timedelta(days=3), left=NOW - timedelta(days=1),
+FIRST = CaseStage(
+    id="registration", zh="登记", en="Registration", who=("village",), who_zh="村", who_en="village", tier="V-T",
+    next=("acceptance",), entered=NOW - timedelta(days=3), left=NOW - timedelta(days=1),
 )  # fmt: skip
-SECOND = replace(FIRST, id="acceptance", title="受理", state="now", next=("routing",), left=None)
-THIRD = replace(FIRST, id="routing", title="流转", state="ahead", next=("registration", "end"), entered=None, left=None)
+SECOND = replace(FIRST, id="acceptance", zh="受理", next=("routing",), left=None)
+THIRD = replace(FIRST, id="routing", zh="流转", next=("registration", "end"), entered=None, left=None)
+CLOCK = CaseClock(
+    key="dispute.accept", started=NOW, due=NOW + timedelta(days=2, hours=5), late=False, floor=False,
+    on_breach="escalate", source="", verified="programme",
+)  # fmt: skip
+
+
+ALLOWED = Ruling(
+    verdict=Verdict.ALLOWED, policies=("case-read",), fields=frozenset(), reason=Grounds.PERMITTED, title_zh="",
+    title_en="", agreement_version=1,
+)  # fmt: skip
+REFUSED = replace(ALLOWED, verdict=Verdict.REFUSED, reason=Grounds.FORBIDDEN)
+
+
+def _draw(*stages: CaseStage, clocks: tuple[CaseClock, ...] = (), line: CaseLine = LINE) -> str:
+    return chart(CaseView(decision=ALLOWED, line=line, stages=stages, clocks=clocks), NOW)
 
 
 def _texts(svg: str) -> list[str]:
-    root = ET.fromstring(svg)
-    return ["".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
-def _draw(*stages: ChartStage, title: str = "案件") -> str:
-    return chart(stages, title=title, subtitle="", words=WORDS, now=NOW)
+    return ["".join(each.itertext()) for each in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
 
 
 def test_each_state_is_said_in_words() -> None:
-    texts = _texts(_draw(FIRST, SECOND, THIRD))
-    assert [text.split(" · ")[0] for text in texts if text.startswith(("已办", "办理中", "未到"))] == [
-        "已办", "办理中", "未到",
+    said = [text for text in _texts(_draw(FIRST, SECOND, THIRD)) if text.startswith(("已办 ", "办理中", "未到"))]
+    assert said == [
+        "已办 done · 2026-11-26 – 2026-11-28 · 村", "办理中 now · 2026-11-26 · 村", "未到 ahead · 村",
     ]  # fmt: skip
-    assert any("2026-11-26 – 2026-11-28" in text for text in texts)
 
 
 def test_what_is_left_and_what_is_late() -> None:
-    clocks = (
-        ChartClock(title="受理", due=NOW + timedelta(days=2, hours=5)),
-        ChartClock(title="平台受理", due=NOW - timedelta(hours=30)),
-        ChartClock(title="公示", due=NOW + timedelta(hours=6), floor=True),
-    )
-    texts = _texts(_draw(FIRST, replace(SECOND, clocks=clocks)))
-    assert "受理剩余 2 天" in texts
-    assert "平台受理已超期 30 小时" in texts
-    assert "公示至少还须 6 小时" in texts
+    late = replace(CLOCK, key="odr.accept", due=NOW - timedelta(hours=30), late=True)
+    texts = _texts(_draw(FIRST, SECOND, clocks=(late, CLOCK)))
+    assert "dispute.accept 剩余 2 天 d" in texts
+    assert "odr.accept 已超期 30 小时 h late" in texts
+
+
+def test_floor_is_never_late() -> None:
+    floor = replace(CLOCK, due=NOW + timedelta(hours=6), floor=True)
+    assert "dispute.accept 至少还须 6 小时 h" in _texts(_draw(FIRST, SECOND, clocks=(floor,)))
 
 
 def test_paused_clock_counts_nothing() -> None:
-    assert "调解暂停" in _texts(_draw(replace(SECOND, clocks=(ChartClock(title="调解", due=None),))))
+    assert "dispute.accept 暂停 paused" in _texts(_draw(SECOND, clocks=(replace(CLOCK, due=None),)))
+
+
+def test_clocks_stand_where_the_case_is() -> None:
+    assert not [text for text in _texts(_draw(FIRST, clocks=(CLOCK,))) if text.startswith("dispute.accept")]
 
 
 def test_return_is_drawn_otherwise_than_what_goes_on() -> None:
@@ -62,9 +85,14 @@ def test_return_is_drawn_otherwise_than_what_goes_on() -> None:
     assert 'class="back"' not in _draw(FIRST, SECOND, replace(THIRD, next=("end",)))
 
 
+def test_case_that_may_not_be_read_has_no_chart() -> None:
+    assert chart(CaseView(decision=REFUSED, stages=(FIRST,)), NOW) == ""
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Co", "Cn")), max_size=40))
 def test_no_text_of_a_case_becomes_markup(text: str) -> None:
-    svg = _draw(replace(FIRST, title=text, who=text), SECOND, title=text)
+    stage = replace(FIRST, zh=text, en=text, who_zh=text)
+    svg = _draw(stage, SECOND, line=replace_item(LINE, title_zh=text))
     assert {each.tag.rpartition("}")[2] for each in ET.fromstring(svg).iter()} <= {
         "svg", "title", "style", "rect", "text", "tspan", "g", "circle", "line", "path",
     }  # fmt: skip

@@ -117,7 +117,7 @@ def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
     for each in refused:
         why = ", ".join(each.policies)
         yield CaseNotice(
-            zh=f"本省未接收{each.author}的第{each.n}条记录({each.act}):{why}",
+            zh=f"本省未接收{each.author}的第{each.n}条记录（{each.act}）：{why}",
             en=f"this province refused entry {each.n} of {each.author} ({each.act}): {why}",
         )
     for pending in held.record.pending:
@@ -133,7 +133,7 @@ def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
     for finding in held.record.findings:
         names = ", ".join(name[:12] for name in finding.names)
         yield CaseNotice(
-            zh=f"{finding.author}的第{finding.n}条记录不合规则({finding.kind.value}):{names}",
+            zh=f"{finding.author}的第{finding.n}条记录不合规则（{finding.kind.value}）：{names}",
             en=f"entry {finding.n} of {finding.author} is against the rules ({finding.kind.value}): {names}",
         )
     own = (kept for kept in held.kept.values() if kept.author == node.name)
@@ -142,7 +142,7 @@ def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
             if sent.state is DeliveryState.REFUSED:
                 why = ", ".join(sent.policies)
                 yield CaseNotice(
-                    zh=f"{sent.node}未接收本省的第{kept.head.n}条记录({kept.head.act}):{why}",
+                    zh=f"{sent.node}未接收本省的第{kept.head.n}条记录（{kept.head.act}）：{why}",
                     en=f"{sent.node} refused entry {kept.head.n} of this province ({kept.head.act}): {why}",
                 )
     if held.case is None and held.kept:
@@ -199,7 +199,7 @@ def trace(held: Held) -> tuple[TraceLine, ...]:
     closed = case.last("close")
     end = next((end for end in case.procedure.outcome if end.id == case.outcome), None)
     if closed is not None and end is not None:
-        lines.append(TraceLine(time=closed.head.at, zh=f"已办结:{end.zh}", en=f"Closed: {end.en}"))
+        lines.append(TraceLine(time=closed.head.at, zh=f"已办结：{end.zh}", en=f"Closed: {end.en}"))
     return tuple(lines)
 
 
