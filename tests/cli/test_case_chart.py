@@ -54,6 +54,7 @@ def _texts(svg: str) -> list[str]:
 
 
 def test_each_state_is_said_in_words() -> None:
+    """A reader who sees no colours reads which stages are done, which runs, which are ahead, and when."""
     said = [text for text in _texts(_draw(FIRST, SECOND, THIRD)) if text.startswith(("已办 ", "办理中", "未到"))]
     assert said == [
         "已办 done · 2026-11-26 – 2026-11-28 · 村", "办理中 now · 2026-11-26 · 村", "未到 ahead · 村",
@@ -61,6 +62,7 @@ def test_each_state_is_said_in_words() -> None:
 
 
 def test_what_is_left_and_what_is_late() -> None:
+    """Days above two, hours below; what is late says since when, and stands first."""
     late = replace(CLOCK, key="odr.accept", due=NOW - timedelta(hours=30), late=True)
     texts = _texts(_draw(FIRST, SECOND, clocks=(late, CLOCK)))
     assert "dispute.accept 剩余 2 天 d" in texts
@@ -68,29 +70,35 @@ def test_what_is_left_and_what_is_late() -> None:
 
 
 def test_floor_is_never_late() -> None:
+    """A least time is something to wait for, not something that is missed."""
     floor = replace(CLOCK, due=NOW + timedelta(hours=6), floor=True)
     assert "dispute.accept 至少还须 6 小时 h" in _texts(_draw(FIRST, SECOND, clocks=(floor,)))
 
 
 def test_paused_clock_counts_nothing() -> None:
+    """Without a due time there is nothing left to count."""
     assert "dispute.accept 暂停 paused" in _texts(_draw(SECOND, clocks=(replace(CLOCK, due=None),)))
 
 
 def test_clocks_stand_where_the_case_is() -> None:
+    """A stage that is done shows no running clock."""
     assert not [text for text in _texts(_draw(FIRST, clocks=(CLOCK,))) if text.startswith("dispute.accept")]
 
 
 def test_return_is_drawn_otherwise_than_what_goes_on() -> None:
+    """What goes back to an earlier stage is a broken arc; where nothing goes back there is none."""
     assert 'class="back"' in _draw(FIRST, SECOND, THIRD)
     assert 'class="back"' not in _draw(FIRST, SECOND, replace(THIRD, next=("end",)))
 
 
 def test_case_that_may_not_be_read_has_no_chart() -> None:
+    """A refusal draws nothing."""
     assert chart(CaseView(decision=REFUSED, stages=(FIRST,)), NOW) == ""
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Co", "Cn")), max_size=40))
 def test_no_text_of_a_case_becomes_markup(text: str) -> None:
+    """Whatever stands in a case is text in the picture, and the picture is well-formed."""
     stage = replace(FIRST, zh=text, en=text, who_zh=text)
     svg = _draw(stage, SECOND, line=replace_item(LINE, title_zh=text))
     assert {each.tag.rpartition("}")[2] for each in ET.fromstring(svg).iter()} <= {
