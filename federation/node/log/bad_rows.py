@@ -63,7 +63,7 @@ class BadRows:
     def count(self) -> int:
         """Returns how many rows were passed over within the last day."""
         since = self._clock() - SHOWN_SECONDS
-        return sum(met >= since for met, _ in self._met.values())
+        return sum(met >= since for met, _ in list(self._met.values()))  # other threads note meanwhile
 
 
 def looked_at(
