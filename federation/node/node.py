@@ -180,7 +180,7 @@ class InForce:
     @property
     def clocks(self) -> ClockTable:
         """The clock table that the agreement carries. Raises NotFoundError: CLOCK_FILE when it carries none."""
-        return _clocks_of(_find_file(self.agreement, CLOCKS_FILE, "CLOCK_FILE"))
+        return _clocks_of(_find_content(self.agreement, CLOCKS_FILE, "CLOCK_FILE"))
 
     def start_clock(self, clock_id: str, start: datetime) -> Deadline:
         """The deadline of a clock that starts then. Refuses CALENDAR_YEAR_MISSING, CLOCK_UNKNOWN, CLOCK_FILE."""
@@ -192,16 +192,20 @@ class InForce:
 
 
 @lru_cache(4)
-def _clocks_of(content: str) -> ClockTable:
+def _clocks_of(content: bytes) -> ClockTable:
     """The table of a file, which every look-up asks, and only a new agreement changes."""
-    return parse_clocks(content)
+    return parse_clocks(content.decode())
 
 
 def _find_file(agreement: Agreement, path: str, reason: str) -> str:
+    return _find_content(agreement, path, reason).decode()
+
+
+def _find_content(agreement: Agreement, path: str, reason: str) -> bytes:
     content = agreement.files.get(path)
     if content is None:
         raise NotFoundError(reason, f"expected the agreement to hold {path}")
-    return content.decode()
+    return content
 
 
 def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:

@@ -99,13 +99,21 @@ async def logged(errand: Errand, no: No) -> No:
 
 def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | None:
     """Returns the registered public key of an officer, None when there is none. Raises MalformedError: OFFICER."""
-    record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
+    record = find_key(source, agency, officer)
     return record.content.decode() if record is not None and record.status == KeyStanding.REGISTERED else None
+
+
+def find_key(source: Source, agency: AgencyId, officer: str) -> Record | None:
+    """The record of an officer's newest key, whatever its standing; None when none was ever registered (OFFICER)."""
+    return find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
 
 
 def lost_key(source: Source, agency: AgencyId, officer: str) -> bool:
     """True when an officer of ours had a key, and has none that they could sign with any more."""
-    record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
+    return has_lost(find_key(source, agency, officer))
+
+
+def has_lost(record: Record | None) -> bool:
     return record is not None and record.status != KeyStanding.REGISTERED
 
 

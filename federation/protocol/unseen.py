@@ -28,6 +28,8 @@ _RANGES: Final = (
 UNSEEN: Final = "".join(f"{chr(first)}-{chr(last)}" for first, last in _RANGES)
 """The characters as the inside of a class of a regular expression."""
 _UNSEEN: Final = re.compile(f"[{UNSEEN}]")
+_PLAIN: Final = bytes(byte for byte in range(0x20, 0x7F) if chr(byte) != "\\")
+"""The ASCII of a text of which nothing is to be looked at."""
 _ESCAPED: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00[01]|[bfr])", re.ASCII)
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002a6df\U0002a700-\U0002ebef\U00030000-\U000323af"
 _DOT: Final = "\u1427\u16eb\u2022\u2024\u2027\u2219\u22c5\u2e31\u2e33\u30fb\ua78f\ufe52\uff65\U00010101"
@@ -53,12 +55,24 @@ def find_unseen(text: str) -> str | None:
 
 def verify_seen(encoded: bytes, *, what: str) -> None:
     """Refuses the canonical JSON of an item, named by `what`, with an unseen character in it (TEXT_UNSEEN)."""
-    if encoded.isascii() and b"\\" not in encoded and b"\x7f" not in encoded:
+    rest = encoded.translate(None, _PLAIN)
+    if not rest:
         return
     text = encoded.decode(errors="surrogateescape")
-    found = find_unseen(text) or ("a control character" if _ESCAPED.search(text) else None)
+    # Looked for where it can be: without what is plain, which stands inside no other character of what is UTF-8.
+    found = find_unseen(rest.decode() if _is_utf8(encoded) else text)
+    if found is None and b"\\" in rest and _ESCAPED.search(text):
+        found = "a control character"
     if found is not None:
         raise MalformedError("TEXT_UNSEEN", f"{what}: expected text that can be seen, got {found}")
+
+
+def _is_utf8(encoded: bytes) -> bool:
+    try:
+        encoded.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def written(text: str) -> str:

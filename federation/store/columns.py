@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -356,14 +356,11 @@ class BodyKeys:
 
     def find(self, ids: Iterable[int]) -> dict[int, bytes]:
         """The keys with these ids; one that was destroyed, or never was, is left out (SEALED_VALUE)."""
-        statement = "SELECT sealed_key FROM body_key WHERE id = ?"
+        statement = "SELECT id, sealed_key FROM body_key WHERE id = ?"
         with self._connections.reading() as connection:
-            rows = [(key_id, connection.exec_driver_sql(statement, (key_id,)).scalar()) for key_id in ids]
-        return {
-            key_id: unseal(self.keys, _KEY_COLUMN, sealed, row_key=str(key_id))
-            for key_id, sealed in rows
-            if sealed is not None
-        }
+            driver: Any = connection.connection.driver_connection  # always SQLite's, and the short way to it
+            rows = [row for key_id in ids for row in driver.execute(statement, (key_id,)).fetchall()]
+        return {key_id: unseal(self.keys, _KEY_COLUMN, sealed, row_key=str(key_id)) for key_id, sealed in rows}
 
     def add(self, made: Sequence[bytes]) -> list[int]:
         """Stores keys that bodies have already; returns their ids once that is durable."""

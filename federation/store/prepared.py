@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -51,15 +52,17 @@ class _Prepared:
     """The text of a statement, and how values go to its parameters and come from its columns."""
 
     text: str
-    parameters: tuple[str, ...]
+    take: Callable[[NewRow], Sequence[Any]]
     fixed: NewRow
     to_driver: tuple[tuple[int, _Process], ...]
     columns: tuple[str, ...]
     from_driver: tuple[tuple[int, _Process], ...]
 
     def values(self, given: NewRow) -> Sequence[Any]:
-        named = {**self.fixed, **given} if self.fixed else given
-        values = [named[name] for name in self.parameters]
+        taken = self.take({**self.fixed, **given} if self.fixed else given)
+        if not self.to_driver:
+            return taken
+        values = list(taken)
         for at, process in self.to_driver:
             values[at] = process(values[at])
         return values
@@ -130,7 +133,7 @@ def _prepare(statement: Select[Any] | Change) -> _Prepared:
     from_driver = [(at, _type_of(column.type).result_processor(_DIALECT, None)) for at, column in enumerate(columns)]
     return _Prepared(
         text=str(compiled),
-        parameters=parameters,
+        take=itemgetter(*parameters) if len(parameters) > 1 else lambda given: [given[name] for name in parameters],
         fixed={name: binds[name].effective_value for name in parameters if not binds[name].required},
         to_driver=tuple((at, process) for at, process in to_driver if process),
         columns=tuple(str(column.key) for column in columns),

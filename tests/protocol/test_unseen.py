@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Item, decode, encode, encode_canonical
-from federation.protocol.unseen import find_doubtful, find_unseen, verify_seen, verify_written, written
+from federation.protocol.unseen import _ESCAPED, find_doubtful, find_unseen, verify_seen, verify_written, written
 from tests.seen import DOUBTS, OTHER_FORMS, SEEN, SOUND, UNSEEN_SIGNS
 
 ALLOWED = "\n\t"
@@ -99,3 +99,18 @@ def test_sound_text_raises_no_doubt(text):
     """Rare characters are none; neither are the twelve that only lie among the compatibility characters."""
     assert find_doubtful(text) is None
     verify_written(text, field="name")
+
+
+@given(encoded=st.lists(st.binary(max_size=4) | st.text(max_size=4).map(str.encode) | st.sampled_from(
+    [b"\xe4", b"\xb8\x80", b"\xe2", b"\x80\x8b", b"\\u0000", b"\\", b"plain", "桥".encode(), "\u202e".encode()]
+), max_size=6).map(b"".join))  # fmt: skip
+def test_bytes_are_refused_as_their_whole_text_would_be(encoded):
+    """What is passed over on the way hides nothing, nor makes one character of the halves of two."""
+    text = encoded.decode(errors="surrogateescape")
+    refused = find_unseen(text) is not None or _ESCAPED.search(text) is not None
+
+    if refused:
+        with pytest.raises(MalformedError, match="TEXT_UNSEEN"):
+            verify_seen(encoded, what="an item")
+    else:
+        verify_seen(encoded, what="an item")

@@ -47,7 +47,7 @@ from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
 from federation.node.lookups.records import count, refusal_of, rule_refusal
 from federation.node.node import Node
-from federation.node.officers import is_same_person, lost_key
+from federation.node.officers import find_key, find_officer_key, has_lost
 from federation.node.oversight.flags import desk_key, judge_load, judge_search, put_flags
 from federation.node.oversight.sample import pick
 from federation.protocol.errors import RuleError
@@ -286,9 +286,13 @@ def _within_rules(
 
 def _led_by(source: Source, errand: Errand, case: LookupCase | None) -> RuleError | None:
     """The no to a leader who asks in the case that they answer for, and to all once nobody answers for it any more."""
-    if case is not None and lost_key(source, errand.caller, case.leader):
+    if case is None:
+        return None
+    leader = find_key(source, errand.caller, case.leader)
+    if has_lost(leader):
         return RuleError("CASE_LEADER_GONE", f"the key of {case.leader}, who leads {case.case_id}, was withdrawn")
-    if case is None or not is_same_person(source, errand.caller, errand.act.officer, other=case.leader):
+    own = find_officer_key(source, errand.caller, errand.act.officer)
+    if errand.act.officer != case.leader and (leader is None or own != leader.content.decode()):
         return None
     return RuleError("CASE_LEADER_ASKS", f"expected another person than the leader of {case.case_id} to ask")
 
