@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Connection, Delete, Insert, Select, Table, Update, bindparam, func, select
 from sqlalchemy.exc import OperationalError
 
+from federation.store import blobs, exchange_log, log_reader, messages, records, witness_state
 from federation.store import database as database_module
-from federation.store import exchange_log, log_reader, messages, records, witness_state
 from federation.store.database import Database
 from federation.store.prepared import _prepare, change_rows, insert_rows, read_first, read_row, read_rows, read_value
 from federation.store.tables import COUNTER, LOG_HEAD, MESSAGE, METADATA
@@ -28,13 +28,13 @@ GIVEN: dict[str, Any] = {
     "to_peer": "jiangxi", "until": 2**62, "last": 9, "at": "桥-2", "to": 7, "expected": 0, "next": 1, "new_size": 3,
     "new_root": ANY, "new_edge": b"", "new_time": 5, "new_note": ANY, "old_size": 2, "old_root": ANY * 2,
     "old_time": 2, "at_peer": "",
-    "leaf": ANY, "proof": None, "new_state": "rejected", "error": None, "dead": 1, "key_id": 99,
+    "of_owner": "桥-2", "of_blob": "桥-2", "leaf": ANY, "proof": None, "new_state": "rejected", "error": None, "dead": 1, "key_id": 99,
     "new_owner": "fujian", "new_version": 8, "new_status": "ended", "new_division": "361123",
     "new_household_division": None, "new_due_date": date(2126, 2, 28), "new_sealed": True, "new_subject_index": None,
     "new_content": ANY, "new_message_id": None, "new_due_millis": None, "new_leaf_index": None, "new_digest": ANY,
     "ids": ["桥-1", "桥-3", 'a"b', "none"],
 }  # fmt: skip
-BY_TYPE: dict[str, dict[type, Any]] = {"after": {int: 0}, "before": {date: date(2126, 3, 1)}}
+BY_TYPE: dict[str, dict[type, Any]] = {"after": {int: 0}, "before": {int: 99, date: date(2126, 3, 1)}}
 """What a name stands for where its column is of another type."""
 
 NO_ROW = {"_MISSED", "_SUMS", "_KEY_FILE", "_NAME_KEY_FILE"}
@@ -66,7 +66,7 @@ def can_be_prepared(statement: Any) -> bool:
 
 
 def statements(kinds: tuple[type, ...]) -> Iterator[Any]:
-    for module in (database_module, exchange_log, log_reader, messages, records, witness_state):
+    for module in (blobs, database_module, exchange_log, log_reader, messages, records, witness_state):
         for name, statement in vars(module).items():
             if isinstance(statement, kinds) and name not in OF_POSTGRESQL and can_be_prepared(statement):
                 yield pytest.param(name, statement, id=f"{module.__name__.rpartition('.')[2]}.{name}")
