@@ -99,6 +99,8 @@ def _agreement_effective(case: Case) -> bool:
     drafted = case.last("draft")
     if drafted is None:
         return False
+    if drafted.head.fields["form"] == "written" and len(case.done.get("sign", ())) < len(case.parties) + 2:
+        return False  # a mediator, a body and each party
     text = drafted.head.fields["agreement"]
     if drafted.head.fields["form"] == "oral":
         noted = case.last("note_oral")

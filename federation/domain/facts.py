@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from federation.domain.acts import ACTS
+
 if TYPE_CHECKING:
     from federation.domain.joint_state import Case
 
@@ -113,8 +115,11 @@ def by_each_side(act: str, *, since: str = "", word: tuple[str, str] = ("", ""))
 
 def for_each_party(*acts: str, since: str = "", here: bool = False) -> Fact:
     """Each party did one of the acts, or is named by one: after the newest `since`, or since the stage was entered."""
+    by_party = all(ACTS[act].of_party for act in acts)
 
     def holds(case: Case) -> bool:
+        if by_party and sum(len(case.done.get(act, ())) for act in acts) < len(case.parties):
+            return False  # each names one party only
         begun = case.last(since) if since else None
         start = case.entered if here else -1 if begun is None else begun.at
         named: set[object] = set()
@@ -166,13 +171,11 @@ def stated(act: str, field: str, word: str) -> Fact:
 
 def each_claim(*acts: str) -> Fact:
     """Every claim was met with one of the acts, and there is one."""
-
-    def holds(case: Case) -> bool:
-        claims = {found.head.fields["claim"] for found in case.done.get("add_claim", ())}
-        met = {found.head.fields["claim"] for act in acts for found in case.done.get(act, ())}
-        return bool(claims) and claims <= met
-
-    return Fact(holds, (frozenset({"add_claim"}), frozenset(acts)))
+    met = frozenset(acts)
+    return Fact(
+        lambda case: bool(case.claims) and not any(met.isdisjoint(about) for about in case.claims.values()),
+        (frozenset({"add_claim"}), met),
+    )
 
 
 def each_task(*states: str) -> Fact:

@@ -16,7 +16,7 @@ from typing import Final
 from federation.domain.acts import ACTS, EVERYWHERE, FieldValue
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
-from federation.domain.joint_state import TASK_ACTS, Case, Done, judged_ties, office_of, officer_of
+from federation.domain.joint_state import TASK_ACTS, Case, Done, judged_ties, office_of, officer_of, with_things
 from federation.domain.procedure import TIERS, Rules
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
@@ -26,7 +26,7 @@ OWNER: Final = "owner"
 PARTY: Final = "party"
 MAX_TIES: Final = 100
 """The most ties of a case: each of them is looked at before every entry."""
-TIE_ACTS: Final = frozenset({"add_party", "declare_tie", "accept_tie", "request_recusal", "decide_recusal"})
+TIE_ACTS: Final = frozenset({"declare_tie", "accept_tie", "request_recusal", "decide_recusal"})
 
 
 def fold(rules: Rules, order: Iterable[Entry]) -> Case:
@@ -271,19 +271,18 @@ def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
     head, name = entry.head, entry.head.fields.get("task")
     if name is None:
         return None
-    made = case.only.get(("record_item", name))
-    if made is None:
+    task = case.tasks.get(str(name))
+    if task is None:
         return NoEffect(reason="TASK_UNKNOWN")
-    is_owner = str(head.agency) == made.head.fields["owner"]
+    is_owner = str(head.agency) == task.owner
     if head.act not in ("verify", "return_task", "carry_over", "drop_task", "reopen"):
         return None if is_owner else NoEffect(reason="NOT_THEIR_TASK")
     if head.act != "verify":
         return None
-    reports = (found.head for found in reversed(case.done.get("report_result", ())))
-    reported = next((report for report in reports if report.fields["task"] == name), None)
+    reported = task.done.get("report_result")
     if reported is None:
         return NoEffect(reason="NOT_REPORTED")
-    return NoEffect(reason="VERIFIES_OWN_WORK") if is_owner or reported.officer == head.officer else None
+    return NoEffect(reason="VERIFIES_OWN_WORK") if is_owner or reported.head.officer == head.officer else None
 
 
 def _cannot_go(case: Case, entry: Entry) -> NoEffect | None:
@@ -328,8 +327,8 @@ def _taken(case: Case, entry: Entry) -> Case:
         named={**case.named, entry.name: done},
         only=case.only if ACTS[act].once is None else {**case.only, _same(act, entry.head.fields): done},
     )
-    after = _changed(taken, entry)
-    if act in TIE_ACTS or after.members is not case.members:
+    after = _changed(with_things(taken, done), entry)
+    if act in TIE_ACTS or (after.ties and (after.members is not case.members or after.parties is not case.parties)):
         after = replace(after, ties=judged_ties(after))
     return run_clocks(after, entry, entered=after.stage if after.entered == case.at else "")
 

@@ -42,7 +42,7 @@ CLOCK_ACTS: Final = ("extend", "suspend", "resume", "overdue", "escalate", "floo
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
-    """One running of a clock. `key` is its name, with `:value` where each of several things has its own.
+    """One running of a clock. `key` is its name, with `:thing` where each of several things has its own.
 
     `deadline` is None where no calendar covers it. `rested` is how long it stood still, `resting` since when it does.
     `late`: the lead's node wrote that it is over; of a floor, that it holds nothing any more. `tier` is that of the
@@ -51,6 +51,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     name: str
+    thing: str = ""
     rule: ClockRule
     on_breach: str
     tier: str
@@ -138,7 +139,8 @@ def _extended(clock: Clock, head: Head, rules: Rules) -> Clock | NoEffect:
 
 
 def _start(clocks: dict[str, Clock], timed: Timed, case: Case, head: Head, moment: datetime) -> None:
-    key = f"{timed.clock}:{head.fields[timed.each]}" if timed.each in head.fields else timed.clock
+    thing = str(head.fields.get(timed.each, ""))
+    key = f"{timed.clock}:{thing}" if thing else timed.clock
     if key in clocks and clocks[key].runs:
         return
     try:
@@ -152,6 +154,7 @@ def _start(clocks: dict[str, Clock], timed: Timed, case: Case, head: Head, momen
     clocks[key] = Clock(
         key=key,
         name=timed.clock,
+        thing=thing,
         rule=rule,
         on_breach=timed.on_breach,
         tier=case.tier,
@@ -164,10 +167,9 @@ def _stop(clocks: dict[str, Clock], event: str, head: Head, moment: datetime) ->
     """Stops what stops on an event: of the clocks that each thing has, that of the thing which the entry names."""
     things = {head.fields[name] for name in THINGS if name in head.fields}
     for key, clock in clocks.items():
-        if clock.stopped is None and event in (clock.rule.stops_on, CLOSED):
-            _, colon, thing = key.partition(":")
-            if event == CLOSED or not colon or not things or thing in things:
-                clocks[key] = replace(clock, stopped=moment)
+        its_own = not clock.thing or not things or clock.thing in things
+        if clock.stopped is None and (event == CLOSED or (event == clock.rule.stops_on and its_own)):
+            clocks[key] = replace(clock, stopped=moment)
 
 
 def _moment(event: Event, head: Head) -> datetime:

@@ -18,6 +18,7 @@ from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_clocks import Clock
 from federation.domain.procedure import Procedure, Rules
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 
 TASK_ACTS: Final = (
@@ -48,13 +49,16 @@ class Tie:
     suspends: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A resolution or a task: the head that made it, and the newest entry about it by act."""
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A resolution or a task: the head that made it, and the newest entry about it by act.
+
+    `state` is the act that it stands at: `open`, `accept_task`, `report_result`, `verify`, `drop_task`, ...
+    """
 
     name: str
     made: Head
-    done: Mapping[str, Done]
+    done: Mapping[str, Done] = msgspec.field(default_factory=dict)
+    state: str = "open"
 
     @property
     def owner(self) -> str:
@@ -66,12 +70,6 @@ class Task:
         later = self.done.get("ask_more_time")
         return str((self.made if later is None else later.head).fields.get("due", ""))
 
-    @property
-    def state(self) -> str:
-        """The name of the act that it stands at: `open`, `accept_task`, `report_result`, `verify`, `drop_task`, ..."""
-        newest = max((found for act, found in self.done.items() if act != "ask_more_time"), default=None)
-        return "open" if newest is None or newest.head.act == "reopen" else newest.head.act
-
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A case as its entries so far have made it; `stage` is empty before it was opened.
@@ -80,7 +78,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     opened: side A. `moment` is when the entry that is being judged happened; `at` counts the entries with effect,
     `entered` is the place of the one that entered the stage. `members` holds each agency's roles, `invited` those that
     nobody has accepted yet. `done` are the entries with effect by act, `named` by name, `only` those that may be done
-    only once by what makes them the same. `holding` names the events that are conditions and hold now.
+    only once by what makes them the same. `parties` are the two sides of the quarrel by their tags, `claims` the acts
+    that were done about each claim, `tasks` those of a meeting or a list. `holding` names the events that are
+    conditions and hold now.
     """
 
     rules: Rules
@@ -98,6 +98,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     done: Mapping[str, tuple[Done, ...]] = msgspec.field(default_factory=dict)
     named: Mapping[str, Done] = msgspec.field(default_factory=dict)
     only: Mapping[tuple[object, ...], Done] = msgspec.field(default_factory=dict)
+    parties: Mapping[object, Head] = msgspec.field(default_factory=dict)
+    claims: Mapping[object, frozenset[str]] = msgspec.field(default_factory=dict)
+    tasks: Mapping[str, Task] = msgspec.field(default_factory=dict)
     ties: tuple[Tie, ...] = ()
     clocks: Mapping[str, Clock] = msgspec.field(default_factory=dict)
     holding: frozenset[str] = frozenset()
@@ -123,12 +126,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(timed.clock for timed in self.procedure.stages[self.stage].deadline)
 
     @property
-    def parties(self) -> Mapping[object, Head]:
-        """The two sides of the quarrel by their tags, as they were entered."""
-        entered = (found.head for found in self.done.get("add_party", ()))
-        return {head.fields["party"]: head for head in entered if head.fields["role"] in ("applicant", "respondent")}
-
-    @property
     def obligations(self) -> Mapping[object, Head]:
         """The obligations of the newest agreement, order, award or judgment, by their tags."""
         titles = sorted(self.newest("draft", "issue_order", "award", "judge"))
@@ -144,16 +141,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             obligation, paid = found.head.fields["obligation"], found.head.fields["sum"]
             sums[str(obligation)] = sums.get(str(obligation), 0) + (paid if isinstance(paid, int) else 0)
         return sums
-
-    @property
-    def tasks(self) -> Mapping[str, Task]:
-        """The tasks of a meeting or a list, by their tags, each with the newest that was done about it."""
-        said = (found for act in TASK_ACTS for found in self.done.get(act, ()))
-        newest: dict[object, dict[str, Done]] = {}
-        for found in sorted(said):
-            newest.setdefault(found.head.fields.get("task"), {})[found.head.act] = found
-        made = {str(found.head.fields["task"]): found.head for found in self.done.get("record_item", ())}
-        return {name: Task(name=name, made=head, done=newest.get(name, {})) for name, head in made.items()}
 
     @property
     def receipted(self) -> frozenset[object]:
@@ -198,6 +185,24 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def missing(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of the conditions that do not hold."""
         return tuple(name for name in names if not CONDITIONS[name].holds(self))
+
+
+def with_things(case: Case, done: Done) -> Case:
+    """The case with what an entry says of a party, a claim or a task: read at every entry, so kept and not counted."""
+    act, said = done.head.act, done.head.fields
+    if act == "add_party" and said["role"] in ("applicant", "respondent"):
+        return replace(case, parties={**case.parties, said["party"]: done.head})
+    if "claim" in said:
+        about = case.claims.get(said["claim"], frozenset()) | {act}
+        return replace(case, claims={**case.claims, said["claim"]: about})
+    name = str(said.get("task", ""))
+    if act == "record_item":
+        return replace(case, tasks={**case.tasks, name: Task(name=name, made=done.head)})
+    if name not in case.tasks or act not in TASK_ACTS:
+        return case
+    task = case.tasks[name]
+    state = task.state if act in ("ask_more_time", "report_progress") else "open" if act == "reopen" else act
+    return replace(case, tasks={**case.tasks, name: replace(task, done={**task.done, act: done}, state=state)})
 
 
 def judged_ties(case: Case) -> tuple[Tie, ...]:
