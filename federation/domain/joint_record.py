@@ -91,20 +91,37 @@ class Record:
             self._keep(entry)
         self._order.settle()
 
-    def add(self, entry: Entry) -> int | None:
-        """Takes an entry, in any order and however often.
+    def add(self, entry: Entry, *, stored: bool = False) -> int | None:
+        """Takes an entry, in any order and however often; one that was `stored` has had room before.
 
         Returns the first place of the order that is another one than before: its former length when what is new merely
-        follows, None when nothing changed.
+        follows, None when nothing changed. Refuses as `verify_room`.
+        """
+        if entry.name in self._held:
+            return None
+        if not stored:
+            self.verify_room(entry)
+        return self._order.insert(self._keep(entry))
+
+    def verify_room(self, entry: Entry) -> None:
+        """Refuses an entry of another record, or for which there is no room now; one that is here needs none.
 
         Raises:
             RuleError: ENTRY_RECORD.
             UnavailableError: RECORD_FULL, RECORD_PENDING_FULL.
         """
+        if entry.head.record != self.id:
+            raise RuleError("ENTRY_RECORD", "expected an entry of this record")
         if entry.name in self._held:
-            return None
-        self._verify_room(entry)
-        return self._order.insert(self._keep(entry))
+            return
+        if len(self._held) >= MAX_ENTRIES or self._of_author[entry.author] >= MAX_OF_AUTHOR:
+            sentence = f"expected at most {MAX_ENTRIES} entries in a record, {MAX_OF_AUTHOR} of one node"
+            raise UnavailableError("RECORD_FULL", sentence)
+        if any(self._held[name].author != entry.author for name in self._waiting.get(entry.name, ())):
+            return  # another author stands on it: who refused it would never see that author's entry
+        if self._of_author[entry.author] - self._order.line_length(entry.author) >= MAX_BESIDE:
+            sentence = f"expected at most {MAX_BESIDE} entries of {entry.author} that wait or do not count"
+            raise UnavailableError("RECORD_PENDING_FULL", sentence)
 
     @property
     def order(self) -> tuple[Entry, ...]:
@@ -207,18 +224,6 @@ class Record:
                     released.append(waiting)
         return released
 
-    def _verify_room(self, entry: Entry) -> None:
-        if entry.head.record != self.id:
-            raise RuleError("ENTRY_RECORD", "expected an entry of this record")
-        if len(self._held) >= MAX_ENTRIES or self._of_author[entry.author] >= MAX_OF_AUTHOR:
-            sentence = f"expected at most {MAX_ENTRIES} entries in a record, {MAX_OF_AUTHOR} of one node"
-            raise UnavailableError("RECORD_FULL", sentence)
-        if any(self._held[name].author != entry.author for name in self._waiting.get(entry.name, ())):
-            return  # another author stands on it: who refused it would never see that author's entry
-        if self._of_author[entry.author] - self._order.line_length(entry.author) >= MAX_BESIDE:
-            sentence = f"expected at most {MAX_BESIDE} entries of {entry.author} that wait or do not count"
-            raise UnavailableError("RECORD_PENDING_FULL", sentence)
-
     def _pending(self, name: str) -> Pending:
         return Pending(entry=self._held[name], names=tuple(sorted(self._missing[name] - self._held.keys())))
 
@@ -233,9 +238,9 @@ class Fold(Generic[_S]):
         self._before: list[tuple[int, _S]] = [(0, start)]
         self._now = (0, start)
 
-    def add(self, entry: Entry) -> int | None:
+    def add(self, entry: Entry, *, stored: bool = False) -> int | None:
         """As `Record.add`."""
-        place = self.record.add(entry)
+        place = self.record.add(entry, stored=stored)
         if place is not None and place < self._now[0]:
             while self._before[-1][0] > place:
                 self._before.pop()

@@ -224,9 +224,13 @@ def test_what_waits_is_bounded(record, monkeypatch):
         record.add(entry)
     with pytest.raises(UnavailableError, match="RECORD_PENDING_FULL"):
         record.add(waiting[3])
+    assert Record(RECORD).add(waiting[3]) is None
     record.add(write(FUJIAN, place(1, OPENING, waiting[3])))
     record.add(waiting[3])
     assert len(record.pending) == 5
+    more = write(JIANGXI, place(6, missing))
+    assert record.add(more, stored=True) is None
+    assert len(record.pending) == 6, "what was stored before is never refused when it is read again"
 
 
 def test_size_of_a_record_is_bounded(record, monkeypatch):

@@ -75,7 +75,8 @@ _log = structlog.get_logger()
 def _judge_entry(received: Received[bytes]) -> Judgement:
     """Takes in an entry, or more places of one, of a case in which its author may act; whatever waits is kept too.
 
-    Refuses as `read_entry` and `read_part`; ENTRY_SENDER, ENTRY_ITEMS; CASE_RULES while nobody here knows the rules.
+    Refuses as `read_entry`, `read_part` and `Record.verify_room`; ENTRY_SENDER, ENTRY_ITEMS; CASE_RULES while nobody
+    here knows the rules.
     """
     node, statement, body = received.node, received.statement, received.body
     if statement.body is None or not isinstance(body, PartialBody):
@@ -86,6 +87,7 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
         raise MalformedError("ENTRY_SENDER", "expected the office, officer and case of the statement in the head")
     _verify_places(received, body, head)
     held = load_held(node, record)
+    held.record.verify_room(entry)
     seat = seat_of(_case_before(node, held, entry), head, occasion=received.occasion)
     if seat.standing is Standing.FORMER and not _knew_removal(held, entry):
         seat = replace(seat, standing=Standing.MEMBER)  # written while it still was one, as far as it knew

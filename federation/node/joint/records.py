@@ -15,7 +15,7 @@ from functools import partial
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.case_items import Part, read_part
-from federation.domain.joint import MAX_ENTRIES, Entry, Head
+from federation.domain.joint import Entry, Head
 from federation.domain.joint_case import step
 from federation.domain.joint_policy import CaseLine, Seat
 from federation.domain.joint_record import Fold
@@ -48,7 +48,7 @@ class StoredEntry(Item, frozen=True, kw_only=True):
 
     WHAT: ClassVar[str] = "kept entry"
 
-    arrival: Annotated[int, between(1, MAX_ENTRIES)]
+    arrival: Positive
     name: Digest
     author: NodeName
     head: Head
@@ -189,7 +189,7 @@ class Held:
         """Adds entries that came since; `find` looks for the rules that an opening pins."""
         for kept in new:
             self.kept[kept.name] = kept
-            (self.fold or self.record).add(kept.entry)
+            (self.fold or self.record).add(kept.entry, stored=True)
         opening = next(self.record.entries_from(0), None)
         rules = find(opening.head) if self.fold is None and opening is not None else None
         if rules is not None:
