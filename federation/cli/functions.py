@@ -24,6 +24,7 @@ DEPARTMENTS: Final[Mapping[str, str]] = {
     "司法行政": "justice",
     "生态环境": "ecology",
 }
+PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of policy files.")]
 _PROCEDURES: Final = "policies/procedures/"
 
 
@@ -48,10 +49,7 @@ def functions() -> None:
 
 
 @app.command("list")
-def list_functions(
-    policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
-    form: FormOption = Form.TEXT,
-) -> None:
+def list_functions(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
     """List the joint functions with the kinds of message and the procedures behind each, or that it is planned."""
     from federation.node.features import KINDS
     from federation.node.home.draft import read_policies
@@ -60,6 +58,16 @@ def list_functions(
     register = load_register(files)
     behind = what_is_behind(register, files, kinds=frozenset(KINDS))
     show_in(form, pick(register, "version", "official") | {"functions": to_json(behind)}, _lines(behind))
+
+
+@app.command("kinds")
+def list_kinds(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
+    """List the kinds of agency: who acts for an office of each, and which functions it may hold."""
+    from federation.node.home.draft import read_policies
+
+    kinds = load_register(read_policies(policies)).agency_kinds.values()
+    rows = [(one.kind, f"{one.name} | {one.name_en}", one.officers, " ".join(one.functions)) for one in kinds]
+    show_in(form, to_json(list(kinds)), align([("kind", "单位类别", "由谁办理 who acts", "职能 functions"), *rows]))
 
 
 def load_register(files: Mapping[str, bytes]) -> FunctionRegister:

@@ -42,3 +42,13 @@ def test_list_without_the_register_is_refused(tmp_path):
     (tmp_path / "a.toml").write_text("")
     done = run("function", "list", "--policies", tmp_path, code=1)
     assert "[FUNCTIONS_MISSING]" in done.err
+
+
+def test_kinds_tell_who_acts_for_an_office_and_what_it_may_hold():
+    """Mediators act for a mediation body; a detention house holds corrections alone."""
+    shown = {one["kind"]: one for one in run("function", "kinds", "--policies", POLICIES, "-o", "json").json}
+    assert shown["mediation-body"]["officers"] == "人民调解员"
+    assert shown["detention"]["functions"] == ["F13"]
+    assert any(
+        line.startswith("arbitration ") for line in run("function", "kinds", "--policies", POLICIES).out.splitlines()
+    )
