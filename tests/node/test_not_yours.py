@@ -42,6 +42,7 @@ from federation.store.exchange_log import load_entries
 from federation.wire import peer
 from federation.wire.agency import (
     audit,
+    cases,
     corrections,
     erasure,
     intake,
@@ -57,6 +58,8 @@ from federation.wire.agency import permits as permit_rpcs
 from federation.wire.rpc import Rpc
 from federation.wire.table import RPCS
 from tests.node.intake.border import NO_LOOKUP, PURPOSE, XINZHOU, Border, border, case_of
+from tests.node.joint.desks import TOWN, Desks
+from tests.node.joint.desks import WHY as CASE_WHY
 from tests.node.lookups.office import public_text
 from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.node.retention.test_orders import sent
@@ -71,10 +74,12 @@ F07, F16 = ("vehicle.administration", "F07"), ("enterprise.administration", "F16
 NO_ID, WORDS = "00000000-0000-7000-8000-000000000000", "核对无误"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, corrections.LIST_CORRECTIONS, erasure.LIST_ERASURES, erasure.LIST_SENT, erasure.RUN_RETENTION, intake.LIST_INTAKE, keys.LIST_KEYS, keys.REGISTER_KEY, lead_rpcs.HAND_OVER_LEAD, lead_rpcs.LIST_LEADS, node.GET_STATUS, oversight.LIST_NOTICES, oversight.LIST_SAMPLE, oversight.WATCH_NOTICES, peer.DIGEST_RANGE, peer.FETCH_AGREEMENT, peer.SUBMIT, peer.TELL_TIME, permit_rpcs.LIST_PERMITS, permit_rpcs.REGISTER_PERMIT, permit_rpcs.IMPORT_PERMITS, reports.GET_REPORT), "it names no row of an office, lists what the caller has, or pages behind a sealed token") | {
+NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST_DUE_CASES, cases.OPEN_CASE, corrections.LIST_CORRECTIONS, erasure.LIST_ERASURES, erasure.LIST_SENT, erasure.RUN_RETENTION, intake.LIST_INTAKE, keys.LIST_KEYS, keys.REGISTER_KEY, lead_rpcs.HAND_OVER_LEAD, lead_rpcs.LIST_LEADS, node.GET_STATUS, oversight.LIST_NOTICES, oversight.LIST_SAMPLE, oversight.WATCH_NOTICES, peer.DIGEST_RANGE, peer.FETCH_AGREEMENT, peer.SUBMIT, peer.TELL_TIME, permit_rpcs.LIST_PERMITS, permit_rpcs.REGISTER_PERMIT, permit_rpcs.IMPORT_PERMITS, reports.GET_REPORT), "it names no row of an office, lists what the caller has, or pages behind a sealed token") | {
     lookups.TRACE_READING: "an audit office reads the whole province",
     registers.REGISTER_VEHICLES: "a thing is kept once in a province: that it is elsewhere is said, and logged",
     registers.REGISTER_ENTERPRISES: "as vehicles",
+    cases.TRACE_CASE: "who has the code of a case is told how far it is, and neither who nor what",
+    cases.READ_PROCEDURE: "what the provinces agreed on",
 }  # fmt: skip
 
 
@@ -163,9 +168,11 @@ async def world(found: Border) -> World:
     errand = begin_errand(rig[JIANGXI], YUSHAN_HALL, act("subject.correct", "F01"))
     filed = await file_correction(errand, filing)
     assert filed.correction is not None
+    joint = Desks(rig)
+    await joint.open()
     await rig.drain()
     return World(found, key, {
-        "permit": permit.urn, "lookup": line.lookup_id, "handle": hit.handle or "", "lead": lead.line.handed.lead_id,
+        "case": joint.case, "permit": permit.urn, "lookup": line.lookup_id, "handle": hit.handle or "", "lead": lead.line.handed.lead_id,
         "correction": filed.correction.correction_id, "request": await found.waiting(),
         "message": sent(rig, ZHEJIANG, JIANGXI, "permit.sync")[0].id,
     })  # fmt: skip
@@ -295,6 +302,18 @@ def about_look_ups(made: World) -> dict[Rpc[Any, Any], Named]:
     }  # fmt: skip
 
 
+def about_joint_cases(made: World) -> dict[Rpc[Any, Any], Named]:
+    here = Named(
+        ask=lambda name, _: name, real=made.names["case"], unknown="33082220260007776", owner=TOWN,
+        other=parse_agency_id("zhejiang/330824/town"), why=CASE_WHY,
+    )  # fmt: skip
+    return {
+        cases.READ_CASE: here,
+        cases.LIST_ENTRIES: replace(here, ask=lambda name, _: cases.EntryQuery(case=name)),
+        cases.ACT_IN_CASE: replace(here, ask=lambda name, _: cases.CaseStep(case=name, name="note")),
+    }
+
+
 def fetch_question(made: World, handle: str, caller: AgencyId) -> lookups.FetchQuestion:
     """In the caller's own case, signed by the key that is registered for its officer."""
     fields, key = frozenset({"holder_name"}), made.found.key
@@ -311,7 +330,7 @@ async def test_what_is_not_there_and_what_is_another_offices_are_told_alike(tmp_
     assert features.KINDS
     async with border(tmp_path) as found:
         made = await world(found)
-        table = about_permits(made) | about_look_ups(made)
+        table = about_permits(made) | about_look_ups(made) | about_joint_cases(made)
         assert {rpc.name for rpc in table} | {rpc.name for rpc in NAMES_NOTHING} == {rpc.name for rpc in RPCS}
         assert not table.keys() & NAMES_NOTHING.keys()
 
