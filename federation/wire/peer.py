@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
 
+from federation.domain.documents import Chunk
 from federation.protocol.body import Body, PartialBody
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.receipt import Answer, Submission
 from federation.protocol.trust.agreement import AgreementFiles
+from federation.wire.agency.documents import DocumentPlace
 from federation.wire.client import Client, RenewedChannel
 from federation.wire.pb import Codec, declare
 from federation.wire.rpc import BOTH, PEER, WRITES, Nothing, Rpc, TlsFiles
@@ -80,6 +82,17 @@ TELL_TIME: Final = Rpc(
 )
 
 
+FETCH_DOCUMENT: Final = Rpc(
+    "DocumentService/FetchDocument",
+    DocumentPlace,
+    Chunk,
+    sides=PEER,
+    floor_seconds=None,
+    stream=True,
+    unsigned="a node asks, for what an entry handed to its province",
+)
+
+
 class PeerClient(Client):
     def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
         channel = RenewedChannel(address, tls=tls, authority=authority, server_name=server_name)
@@ -96,3 +109,7 @@ class PeerClient(Client):
     async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
         """Reads the peer's newest agreement, unverified; its `targets` are empty when `known_version` is the newest."""
         return await self.call(FETCH_AGREEMENT, None, known_version, timeout_seconds=timeout_seconds)
+
+    def fetch_document(self, place: DocumentPlace) -> AsyncGenerator[Chunk, None]:
+        """Streams a document of an entry of the peer's from a chunk on, unverified; raises as `watch`."""
+        return self.watch(FETCH_DOCUMENT, None, place)

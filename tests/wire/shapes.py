@@ -10,10 +10,12 @@ from enum import Enum
 import msgspec
 from hypothesis import strategies as st
 
+from federation.domain.documents import Manifest
 from federation.domain.permits import PermitUrn
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair
 from federation.wire import pb
+from federation.wire.agency.documents import UploadStanding
 from federation.wire.agency.oversight import News
 
 _NODES = st.sampled_from((NodeName("zhejiang"), NodeName("jiangxi"), NodeName("fujian")))
@@ -65,6 +67,8 @@ def _fields(shape) -> dict[str, st.SearchStrategy]:
     declared = pb._DECLARED.get(shape)
     hints = {name: hint for name, hint in pb._hints(shape).items() if not declared or name not in declared.unsent}
     digests = {"photo_digest": _DIGESTS | st.none(), "root": _DIGESTS.map(bytes.fromhex)}
+    if shape in (Manifest, UploadStanding):  # theirs is written in hex
+        digests["root"] = _DIGESTS
     return {name: digests[name] if name in digests else values(hint) for name, hint in hints.items()}
 
 

@@ -65,6 +65,7 @@ def test_a_question_of_the_right_shape_keeps_the_shape_rules(call):
 
 
 UNSIGNED = {
+    "DocumentService/FetchDocument",
     "NodeService/GetStatus",
     "NodeService/TellTime",
     "AgreementService/FetchAgreement",
@@ -129,7 +130,7 @@ def test_answers_that_are_too_few_or_empty_are_refused():
 
 def test_choice_inside_a_message_that_says_nothing_is_refused():
     """News is a notice or a flag."""
-    watch = next(rpc for rpc in RPCS if rpc.stream)
+    watch = next(rpc for rpc in RPCS if rpc.name.endswith("/WatchNotices"))
     with pytest.raises(MalformedError, match="ANSWER"):
         watch.decode_answer(watch.response(token="7").SerializeToString(), question="")
 

@@ -1,0 +1,80 @@
+"""Documents of joint cases: uploaded chunk by chunk, listed, and streamed to the office that reads one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from federation.domain.documents import Manifest
+from federation.protocol.ids import NodeName
+from federation.wire.rpc import WRITES, Rpc, Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentUpload:
+    name: str
+    media_type: str
+    size: int
+    chunk_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkUpload:
+    document: str
+    number: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadStanding:
+    """The upload `document`: `here` chunks have come; `root` (hex) is over all of them, empty until then."""
+
+    document: str
+    salt: bytes
+    here: int
+    root: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPlace:
+    """The thing numbered `item` of an entry, from a chunk on."""
+
+    record: str
+    entry: str
+    item: int
+    from_chunk: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentPart:
+    number: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentLine:
+    """A document that the reader may have; `here` of its chunks are, and `reason` says why no more come."""
+
+    record: str
+    entry: str
+    item: int
+    manifest: Manifest
+    author: NodeName
+    here: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentList:
+    decision: Ruling
+    lines: tuple[DocumentLine, ...] = ()
+
+
+BEGIN_DOCUMENT: Final = Rpc("DocumentService/BeginDocument", DocumentUpload, UploadStanding, floor_seconds=WRITES)
+UPLOAD_CHUNK: Final = Rpc("DocumentService/UploadChunk", ChunkUpload, UploadStanding, floor_seconds=WRITES)
+LIST_DOCUMENTS: Final = Rpc("DocumentService/ListDocuments", str, DocumentList)
+DOWNLOAD_DOCUMENT: Final = Rpc(
+    "DocumentService/DownloadDocument", DocumentPlace, DocumentPart, floor_seconds=None, stream=True
+)
