@@ -14,16 +14,19 @@ from __future__ import annotations
 import codecs
 import hmac
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Annotated, ClassVar, Final
 
+from federation.domain.case_items import Part
 from federation.domain.citizen_number import names_by_number
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import Digest, Item
+from federation.protocol.form import Digest, Item, from_object
 from federation.protocol.ids import between, matching
 from federation.protocol.tlog.merkle import hash_leaf, inclusion_proof, level_reader, verify_inclusion
 
@@ -37,6 +40,7 @@ START_BYTES: Final = 512
 """By so many bytes at its beginning a kind of file is told."""
 MAX_MEMBERS: Final = 10_000
 _CONTEXT: Final = b"bridgehead/document-salt/v1"
+_NUMBER: Final = re.compile("0|[1-9][0-9]{0,14}", re.ASCII)
 _PROOF: Final = 20  # more than a document of the smallest chunks has
 _TEXT_BLOCK: Final = 64 * 1024
 _TAIL_BYTES: Final = 65_557  # of a zip: the end record with the longest comment, and the locator before it
@@ -124,6 +128,8 @@ class Manifest(Item, frozen=True, kw_only=True):
         return min(self.chunk_size, self.size - number * self.chunk_size)
 
 
+DOCUMENT: Final = "document"
+"""The class of items that are manifests."""
 FIELDS: Final = ("name", "media_type", "size", "chunk_size", "root")
 """The fields of an item of the class `document`; where one is closed, so is the document."""
 
@@ -156,14 +162,26 @@ def read_manifest(fields: Mapping[str, str]) -> Manifest | None:
     """The manifest in the open fields of an item, None where one is closed. Refuses as `verify_manifest`."""
     if any(name not in fields for name in FIELDS):
         return None
-    try:
-        numbers = {name: int(fields[name]) for name in ("size", "chunk_size")}
-    except ValueError as error:
-        raise MalformedError("DOCUMENT_MANIFEST", "expected sizes as plain numbers", field="size") from error
-    made = Manifest(name=fields["name"], media_type=fields["media_type"], root=fields["root"], **numbers)
-    if not (0 < made.size <= MAX_BYTES and MIN_CHUNK_BYTES <= made.chunk_size <= CHUNK_BYTES):
-        raise MalformedError("DOCUMENT_MANIFEST", f"expected at most {MAX_BYTES} bytes", field="size")
-    return verify_manifest(made)
+    found: dict[str, str | int] = {name: fields[name] for name in FIELDS}
+    for name in ("size", "chunk_size"):
+        if not _NUMBER.fullmatch(fields[name]):
+            raise MalformedError("DOCUMENT_MANIFEST", f"expected {name!r} to be a plain number", field=name)
+        found[name] = int(fields[name])
+    return verify_manifest(from_object(Manifest, found))
+
+
+def manifests_in(classes: Sequence[str], parts: Mapping[int, Part]) -> dict[int, Manifest]:
+    """The manifests in the open places of an entry, by the number of the thing; what may be none is left out."""
+    fields: dict[int, dict[str, str]] = {}
+    for at, kind in enumerate(classes, start=1):
+        if kind == DOCUMENT and (part := parts.get(at)) is not None:
+            fields.setdefault(part.item, {})[part.field] = part.value
+    found: dict[int, Manifest] = {}
+    for number, values in fields.items():
+        with suppress(MalformedError, RuleError):
+            if (manifest := read_manifest(values)) is not None:
+                found[number] = manifest
+    return found
 
 
 def manifest_fields(manifest: Manifest) -> dict[str, str]:

@@ -144,7 +144,7 @@ class BlobFile:
 
         Raises NotFoundError: BLOB. CorruptError: BODY_KEY_MISSING.
         """
-        self._id = blob_id
+        self._id, self._database = blob_id, database
         key_id, self._key = _key_of(database, blob_id)
         self._path = database.body_keys.sealed_file(key_id)
         self._size, self._beside = size, beside
@@ -164,11 +164,12 @@ class BlobFile:
             return 0
 
     def append(self, number: int, chunk: bytes, chunk_hash: bytes) -> int:
-        """Writes the next chunk, durable; one that is here stays. Returns the count (BLOB_ORDER, STORE_FULL)."""
+        """Writes the next chunk, durable; one that is here stays. Returns the count (BLOB, BLOB_ORDER, STORE_FULL)."""
         with _translated():
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
+                self._require_there()
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 count = self._count(os.fstat(descriptor).st_size)
                 if number > count:
@@ -213,6 +214,12 @@ class BlobFile:
     def open(self) -> io.BufferedReader:
         """The content as one file to read and to seek in, without what lies beside each chunk."""
         return io.BufferedReader(_Content(self, self._size, self._chunk_size, beside=self._beside))
+
+    def _require_there(self) -> None:
+        """Leaves no file behind of a blob that was erased: it is looked for once its file is there (BLOB)."""
+        if self._database.find_row(BLOB, self._id) is None:
+            self._path.unlink(missing_ok=True)
+            raise NotFoundError("BLOB", "expected a blob that is here: it was erased")
 
     def _count(self, file_bytes: int) -> int:
         return self.chunks if file_bytes >= self.whole_bytes else file_bytes // self._slot
