@@ -88,7 +88,7 @@ def act(
         view = desk.call(wire.READ_CASE, code, changes=False)
         desk.show(view, offer_lines(view.offers))
         return
-    _do(desk, code, name, fields or (), items or (), reason)
+    do_act(desk, code, name, fields or (), items or (), reason)
 
 
 @command(app, "invite", usual=USUAL)
@@ -99,25 +99,25 @@ def invite(
     role: Annotated[str, typer.Argument(metavar="ROLE", help="The role that it is to have.")],
 ) -> None:
     """Invite (邀请) an office to take part."""
-    _do(desk, code, "invite", (f"agency={office}", f"role={role}"))
+    do_act(desk, code, "invite", (f"agency={office}", f"role={role}"))
 
 
 @command(app, "join", usual=USUAL)
 def join(desk: Desk, code: CodeArgument) -> None:
     """Join (同意参与) a case that you are invited to."""
-    _do(desk, code, "join")
+    do_act(desk, code, "join")
 
 
 @command(app, "decline", usual=USUAL)
 def decline(desk: Desk, code: CodeArgument, reason: ReasonOption = None) -> None:
     """Decline (谢绝参与) an invitation."""
-    _do(desk, code, "decline", reason=reason)
+    do_act(desk, code, "decline", reason=reason)
 
 
 @command(app, "leave", usual=USUAL)
 def leave(desk: Desk, code: CodeArgument, reason: ReasonOption = None) -> None:
     """Leave (退出) a case."""
-    _do(desk, code, "leave", reason=reason)
+    do_act(desk, code, "leave", reason=reason)
 
 
 @command(app, "hand-over", usual=USUAL)
@@ -127,7 +127,7 @@ def hand_over(
     office: Annotated[str, typer.Argument(metavar="AGENCY", help="The member that leads from now on.")],
 ) -> None:
     """Hand the lead over (移交牵头) to another member."""
-    _do(desk, code, "hand_over", (f"agency={office}",))
+    do_act(desk, code, "hand_over", (f"agency={office}",))
 
 
 @command(app, "party", usual=USUAL)
@@ -151,7 +151,7 @@ def party(
     if phone:
         items.append(CaseItem(kind="contact", fields={"phone": phone}))
     fields = [f"party={tag}", f"side={side}", f"role={role}", f"county={county}", *(["minor=yes"] if minor else [])]
-    _do(desk, code, "add_party", fields, filed=tuple(items))
+    do_act(desk, code, "add_party", fields, filed=tuple(items))
 
 
 @command(app, "claim", usual=USUAL)
@@ -167,7 +167,7 @@ def claim(
     """Enter a claim (登记诉求)."""
     said = {"kind": kind, **({"amount": str(fen)} if fen is not None else {}), **({"basis": basis} if basis else {})}
     fields = [f"claim={tag}", f"party={party}", f"kind={kind}", *([f"sum={fen}"] if fen is not None else [])]
-    _do(desk, code, "add_claim", fields, filed=(CaseItem(kind="claim", fields=said),))
+    do_act(desk, code, "add_claim", fields, filed=(CaseItem(kind="claim", fields=said),))
 
 
 @command(app, "fact", usual=USUAL)
@@ -183,7 +183,9 @@ def fact(
 ) -> None:
     """File a fact (登记事实)."""
     fields = [f"fact={tag}", f"agreed={agreed}", *([f"source={source}"] if source else [])]
-    _do(desk, code, "add_fact", fields, filed=(CaseItem(kind="fact", fields={"text": text, "agreed": agreed.lower()}),))
+    do_act(
+        desk, code, "add_fact", fields, filed=(CaseItem(kind="fact", fields={"text": text, "agreed": agreed.lower()}),)
+    )
 
 
 @command(app, "close", usual=USUAL)
@@ -194,7 +196,7 @@ def close(
     reason: ReasonOption = None,
 ) -> None:
     """Close (结案) a case."""
-    _do(desk, code, "close", (f"outcome={outcome}",), reason=reason)
+    do_act(desk, code, "close", (f"outcome={outcome}",), reason=reason)
 
 
 @command(app, "show", usual=USUAL)
@@ -344,7 +346,7 @@ def _named(offer: wire.CaseOffer) -> str:
     return f"{offer.act} {offer.to}".rstrip()
 
 
-def _do(
+def do_act(
     desk: Desk,
     code: str,
     name: str,

@@ -34,7 +34,10 @@ PARTS = {
     "enterprise": ("registers.enterprises", "Enterprises (经营主体) of the own county: register, import, show."),
     "lookup": ("intake.app", "Police look-ups across the border (跨省核查): case, search, fetch, history, key."),
     "lead": ("leads.app", "Leads for another province's force (线索移交): hand-over, accept, decline, list."),
-    "case": ("cases.app", "Joint cases of several provinces (联办案件): open, join, act, show, list, due, trace."),
+    "case": (
+        "documents.cases",
+        "Joint cases of several provinces (联办案件): open, join, act, show, list, due, trace.",
+    ),
     "oversight": (
         "oversight.app",
         "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",

@@ -59,7 +59,7 @@ _looking = threading.Lock()  # one document at a time is looked at: it takes as 
 
 
 class StoredDocument(Item, frozen=True, kw_only=True):
-    """What lies beside the chunks; `salt` (hex) where it was uploaded, `item` of the entry once one carries it.
+    """The description beside the chunks; `salt` (hex) where it was uploaded, `item` of the entry once one carries it.
 
     The root is of zeros until all chunks of an upload are here; `looked` once the bytes of a pulled one were looked at.
     """
@@ -170,7 +170,7 @@ def file_documents(transaction: GroupTransaction, places: Places, *, entry: str,
 
 
 def owner_of(entry: str) -> str:
-    """What the documents of an entry of ours die with."""
+    """Returns what the documents of an entry of ours die with."""
     return f"entry/{entry}"
 
 

@@ -159,14 +159,14 @@ async def serve_document(
     node: Node, place: DocumentPlace, to: NodeName, *, find: Callable[[], HeldDocument]
 ) -> AsyncGenerator[Chunk, None]:
     """Streams a document to a province from a chunk on; `find` is asked again now and then, and refuses."""
-    held = await asyncio.to_thread(find)
+    held = find()
     manifest = held.stored.manifest
     file = file_of(node, held.blob.id, manifest)
     await node.sequencer.commit(partial(_note_served, node, manifest.root, to))
     prover = Prover(await asyncio.to_thread(file.hashes))
     for number in range(place.from_chunk, manifest.chunks):
         if number % LOOK_EVERY == LOOK_EVERY - 1:
-            await asyncio.to_thread(find)
+            find()
         leaf = await asyncio.to_thread(file.read, number)
         yield Chunk(number=number, salt=leaf[:SALT_BYTES], data=leaf[SALT_BYTES:], proof=prover.prove(number))
 

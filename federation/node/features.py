@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from federation.node import (
+    documents,
+    documents_open,
     erasure,
     erasure_lists,
     erasure_receipts,
@@ -39,7 +41,7 @@ FEATURES: Final = (
     leaders, break_glass, glass_review, flags, digest, sample, readings,
     reports, steps, lines, notices,
     leads,
-    case_entries, case_steps,
+    case_entries, case_steps, documents, documents_open,
     officer_keys,
     erasure, erasure_lists, erasure_receipts,
 )  # fmt: skip

@@ -14,7 +14,10 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from federation.domain.documents import Chunk
 from federation.domain.officers import KeyStanding
+from federation.node.documents_open import open_to_province
+from federation.node.documents_pull import serve_document
 from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, Marked, Step, begin_errand
 from federation.node.exchange.receive import receive
@@ -48,6 +51,7 @@ from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, find_handed, find_outbox, list_messages, pair_state
 from federation.wire import peer
 from federation.wire.agency.audit import LIST_MESSAGES, LoggedMessage, MessagePage, MessageQuery
+from federation.wire.agency.documents import DocumentPlace
 from federation.wire.agency.erasure import RUN_RETENTION, RetentionRound
 from federation.wire.agency.node import GET_STATUS, NodeStatus
 from federation.wire.gatekeeper import Binding, Caller, bind
@@ -124,10 +128,17 @@ def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
         del caller, act, nothing
         return peer.NodeTime(time=node.now())
 
+    async def fetch_document(caller: Caller, act: Act | None, place: DocumentPlace) -> AsyncIterator[Chunk]:
+        del act
+        find = partial(open_to_province, node, place, caller.node)
+        async for chunk in serve_document(node, place, caller.node, find=find):
+            yield chunk
+
     return (
         bind(peer.SUBMIT, submit),
         bind(peer.DIGEST_RANGE, digest_range),
         bind(peer.TELL_TIME, tell_time),
+        bind(peer.FETCH_DOCUMENT, fetch_document),
         _agreement(node, home),
     )
 

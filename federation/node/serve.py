@@ -22,6 +22,7 @@ from pathlib import Path
 
 import structlog
 
+from federation.node.documents_pull import keep_documents
 from federation.node.endings import keep_endings
 from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.peers import Peers, keep_contact
@@ -372,6 +373,7 @@ async def _begin(parts: Parts, home: Path, running: Running, duties: list[asynci
         start_duty(node, keep_retention(node), name="retention"),
         start_duty(node, keep_refusal_digests(node), name="refusals"),
         start_duty(node, keep_clocks(node), name="intake"),
+        start_duty(node, keep_documents(node, running.peers.clients), name="documents"),
         start_duty(node, keep_cases(node), name="cases"),
     ]
     running.opened.set()

@@ -18,6 +18,7 @@ from federation.wire.agency import (
     audit,
     cases,
     corrections,
+    documents,
     erasure,
     intake,
     keys,
@@ -30,9 +31,17 @@ from federation.wire.agency import (
     reports,
 )
 from federation.wire.gatekeeper import Binding
-from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, SUBMIT, TELL_TIME, RangeQuestion
+from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, FETCH_DOCUMENT, SUBMIT, TELL_TIME, RangeQuestion
 from federation.wire.rpc import Nothing, PageQuery, Rpc, Side
-from tests.wire import answers, case_answers, erasure_answers, intake_answers, oversight_answers, register_samples
+from tests.wire import (
+    answers,
+    case_answers,
+    document_answers,
+    erasure_answers,
+    intake_answers,
+    oversight_answers,
+    register_samples,
+)
 from tests.wire.answers import ACT, ALLOWED, APPLICATION, BARE_ITEM, CITIZEN_NUMBER, ITEM, REFUSED, URN
 
 ZHEJIANG = NodeName("zhejiang")
@@ -235,6 +244,10 @@ CALLS = (
     Call(cases.LIST_DUE_CASES, POLICE, cases.DueQuery(before=case_answers.TIME, page_size=5), case_answers.DUE),
     Call(cases.TRACE_CASE, HALL, case_answers.CODE, case_answers.TRACE),
     Call(cases.READ_PROCEDURE, HALL, "dispute-mediation", case_answers.LISTS),
+    Call(documents.BEGIN_DOCUMENT, POLICE, document_answers.UPLOAD, document_answers.STANDING),
+    Call(documents.UPLOAD_CHUNK, POLICE, document_answers.CHUNK, document_answers.STANDING),
+    Call(documents.LIST_DOCUMENTS, POLICE, case_answers.CODE, document_answers.LIST),
+    Call(documents.DOWNLOAD_DOCUMENT, POLICE, document_answers.PLACE, document_answers.PARTS),
     Call(erasure.ORDER_ERASURE, HALL, ERASURE, erasure_answers.ORDERED),
     Call(
         erasure.LIST_SENT,
@@ -247,6 +260,7 @@ CALLS = (
     Call(audit.LIST_MESSAGES, AUDITOR, MESSAGE_QUERY, answers.MESSAGES),
     Call(SUBMIT, ZHEJIANG, (answers.SUBMISSION,), (answers.RECEIPT,)),
     Call(TELL_TIME, ZHEJIANG, Nothing(), answers.TIME),
+    Call(FETCH_DOCUMENT, ZHEJIANG, document_answers.PLACE, document_answers.PROVED),
     Call(
         DIGEST_RANGE,
         ZHEJIANG,

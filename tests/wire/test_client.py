@@ -13,9 +13,9 @@ from federation.wire import gatekeeper
 from federation.wire.agency import cases, corrections, erasure, intake, leads, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
-from federation.wire.client import AgencyClient
+from federation.wire.client import AgencyClient, Client
 from federation.wire.peer import SUBMIT, PeerClient
-from federation.wire.rpc import ClientProfile, TlsFiles
+from federation.wire.rpc import Act, ClientProfile, TlsFiles
 from federation.wire.table import RPCS
 from tests.wire import calls, case_answers
 from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, LEAD, SUBMISSION, URN
@@ -92,12 +92,16 @@ async def _ask(house: House, call: Call) -> Any:
     if not isinstance(call.caller, AgencyId):
         issued = house.authorities[call.caller].node(call.caller)
         async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
-            return await client.call(call.rpc, act, call.question)
+            return await _answered(client, call, act)
     issued = house.authorities[JIANGXI].agency(str(call.caller))
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
-        if call.rpc.stream:
-            return tuple([each async for each in client.watch(call.rpc, act, call.question)])
-        return await client.call(call.rpc, act, call.question)
+        return await _answered(client, call, act)
+
+
+async def _answered(client: Client, call: Call, act: Act | None) -> Any:
+    if call.rpc.stream:
+        return tuple([each async for each in client.watch(call.rpc, act, call.question)])
+    return await client.call(call.rpc, act, call.question)
 
 
 @EVERY

@@ -12,11 +12,13 @@ from typing import Final
 
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.retention import CIVIL, destroyed_after
+from federation.node.documents import owner_of
 from federation.node.joint.records import OWN, RECORDS, OwnBody, StoredRecord
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, open_places
 from federation.protocol.ids import truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.store.blobs import erase_blobs_of
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 
@@ -46,6 +48,7 @@ def close_items(node: Node, transaction: GroupTransaction, name: str) -> bool:
         return False
     closed = OwnBody(name=name, body=open_places(own.body, (0,)), version=own.version + 1)
     OWN.put(transaction, closed, owner=node.name)
+    erase_blobs_of(transaction, owner_of(name))
     transaction.note_erased()
     agreement = node.trust.in_force.agreement
     leaf = Leaf(

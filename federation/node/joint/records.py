@@ -253,19 +253,24 @@ def put_own(node: Node, transaction: GroupTransaction, kept: StoredEntry, *, bod
 
 def parts_of(node: Node, source: Source, kept: StoredEntry) -> dict[int, Part]:
     """The places of an entry that stand open here, by number, from all that was handed over of it."""
-    realm = node.trust.in_force.agreement.realm
     if kept.author == node.name:
         own = OWN.find(source, kept.name)
-        bodies: list[Handed] = [own.body] if own is not None else []
-    else:
-        brought = (find_handed(source, handed.message_id) for handed in HANDED.each(source, under=f"{kept.name}/"))
-        bodies = [body for body in brought if body is not None]
+        return _parts_in(node, kept, own.body if own is not None else None)
     found: dict[int, Part] = {}
-    for body in bodies:
-        for at, item in _open_items(body):
-            if at > 0:
-                found[at] = read_part(item, kept.head.items[at - 1], realm=realm)
+    for handed in HANDED.each(source, under=f"{kept.name}/"):
+        found |= parts_handed(node, source, kept, message_id=handed.message_id)
     return found
+
+
+def parts_handed(node: Node, source: Source, kept: StoredEntry, *, message_id: MessageId) -> dict[int, Part]:
+    """The places of an entry that one message opened here."""
+    return _parts_in(node, kept, find_handed(source, message_id))
+
+
+def _parts_in(node: Node, kept: StoredEntry, body: Handed | None) -> dict[int, Part]:
+    realm = node.trust.in_force.agreement.realm
+    opened = _open_items(body) if body is not None else ()
+    return {at: read_part(item, kept.head.items[at - 1], realm=realm) for at, item in opened if at > 0}
 
 
 def _open_items(body: Handed) -> Iterator[tuple[int, bytes]]:

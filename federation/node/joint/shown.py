@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from federation.domain.acts import ACTS, Field
-from federation.domain.case_items import AT_HOME, join
+from federation.domain.case_items import AT_HOME, Part, join
 from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import CUT, FieldValue, Head, NoEffect
 from federation.domain.joint_offers import Offer, offered
@@ -39,12 +39,7 @@ def entry_line(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, 
     """One entry as an office of ours may see it, with the way of its messages where it is ours."""
     head, act, case = kept.head, ACTS.get(kept.head.act), held.case
     why = _effects(case).get(kept.name)
-    parts = parts_of(node, node.database, kept)
-    if case is not None and reader != head.agency:
-        listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
-        is_member = standing_of(case, reader) is Standing.MEMBER
-        places = visible(in_force, case, reader, kept=kept, parts=listed)[0] if is_member else set[int]()
-        parts = {at: part for at, part in parts.items() if at in places and head.items[at - 1] not in AT_HOME}
+    parts = shown_parts(node, in_force, held, kept=kept, reader=reader)
     return EntryLine(
         name=kept.name, author=kept.author, n=head.n, act=head.act, act_zh=act.zh if act else head.act,
         act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
@@ -52,6 +47,17 @@ def entry_line(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, 
         without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
         deliveries=deliveries(node, held, kept),
     )  # fmt: skip
+
+
+def shown_parts(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, reader: AgencyId) -> dict[int, Part]:
+    """The open places of an entry that an office of ours may see, by number."""
+    head, case, parts = kept.head, held.case, parts_of(node, node.database, kept)
+    if case is None or reader == head.agency:
+        return parts
+    listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
+    is_member = standing_of(case, reader) is Standing.MEMBER
+    places = visible(in_force, case, reader, kept=kept, parts=listed)[0] if is_member else set[int]()
+    return {at: part for at, part in parts.items() if at in places and head.items[at - 1] not in AT_HOME}
 
 
 def text_of(value: FieldValue) -> str:

@@ -33,6 +33,7 @@ from federation.domain.joint_policy import (
 from federation.domain.joint_record import Record as JointRecord
 from federation.domain.joint_state import Case
 from federation.domain.procedure import Rules, procedure_names, read_rules
+from federation.node.documents import file_documents
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.replies import replies
 from federation.node.joint import shown
@@ -183,6 +184,7 @@ def _put(errand: Errand, held: Held, said: Said, seat: Seat, transaction: GroupT
     entry = written(node, held, head_of(node, held, said), places=said.places, seat=seat, why=why)
     if not put_written(node, held, transaction, entries=(entry,)):
         raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
+    file_documents(transaction, said.places, entry=entry.kept.name, agency=said.agency)
     return CaseWritten(record=held.id, name=entry.kept.name)
 
 
@@ -225,7 +227,7 @@ def _form_of(field: Field) -> str:
 @on(wire.READ_CASE)
 async def read_case(errand: Errand, name: str) -> CaseView:
     """Shows a case, what it waits for, and what the office may do in it now."""
-    held, ruling = await _readable(errand, name)
+    held, ruling = await readable(errand, name)
     if held is None:
         return CaseView(decision=ruling)
     case, node = held.case, errand.node
@@ -243,7 +245,7 @@ async def read_case(errand: Errand, name: str) -> CaseView:
 @on(wire.LIST_ENTRIES)
 async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
     """Lists the entries of a case in their order."""
-    held, ruling = await _readable(errand, query.case)
+    held, ruling = await readable(errand, query.case)
     if held is None:
         return EntryPage(decision=ruling)
     start = int(query.page_token) if query.page_token.isdigit() else 0
@@ -323,7 +325,7 @@ async def _list_ruling(errand: Errand) -> Ruling:
     )
 
 
-async def _readable(errand: Errand, name: str) -> tuple[Held | None, Ruling]:
+async def readable(errand: Errand, name: str) -> tuple[Held | None, Ruling]:
     """The case of that name when the office may read it; without one, the logged no of a stranger."""
     held = _find(errand, name)
     if held is None:
