@@ -106,6 +106,8 @@ def require_text(text: str) -> str:
     """Returns text a note may hold: ends in LF, no other control byte, valid UTF-8; refuses others (TEXT)."""
     if not text.endswith("\n"):
         raise MalformedError("TEXT", "expected text that ends in a line feed, got another end")
+    if text.replace("\n", "").isprintable():  # as no control character is, and no surrogate
+        return text
     if control := _CONTROL.search(text):
         raise MalformedError("TEXT", f"expected no control byte but LF, got {control.group()!r}")
     if _SURROGATE.search(text):
