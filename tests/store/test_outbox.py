@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from federation.protocol.errors import ConflictError
 from federation.protocol.receipt import Receipt
+from federation.store import messages
 from federation.store.database import Database
 from federation.store.exchange_log import commit_group
 from federation.store.messages import (
     count_expired,
     count_pending,
+    each_queued,
     expire_outbox,
     find_outbox,
     find_outbox_state,
@@ -22,6 +25,7 @@ from federation.store.messages import (
     reject_outbox,
     settle_outbox,
 )
+from federation.store.tables import MESSAGE_BODY
 from tests.store.samples import FUJIAN, JIANGXI, NOW, OUT, body_of, digest_of, message_id_of, message_of, run, send
 
 RECEIPT = Receipt(leaf=b"leaf", proof=b"proof")
@@ -147,3 +151,27 @@ def test_age_and_expiries_of_the_queue_are_read_by_peer(five: Database) -> None:
     run(five, lambda tx: [expire_outbox(tx, message_id_of(number)) for number in range(1, 6)])
 
     assert (oldest_pending(five), count_expired(five)) == ({}, {JIANGXI: 5})
+
+
+def test_each_queued_goes_peer_by_peer_behind_what_cannot_be_done(five: Database, monkeypatch) -> None:
+    """In the order of the numbers, a page at a time, each once; of peers that are not asked for, nothing."""
+    monkeypatch.setattr(messages, "_AT_ONCE", 2)
+    run(five, lambda tx: put_outbox(tx, message_id=message_id_of(9), peer=FUJIAN, seq=1, expires=NOW))
+    run(five, lambda tx: expire_outbox(tx, message_id_of(3), state="missed"))
+
+    assert list(each_queued(five, "pending", to=lambda _: True)) == [message_id_of(n) for n in (9, 1, 2, 4, 5)]
+    assert list(each_queued(five, "pending", to=lambda peer: peer == FUJIAN)) == [message_id_of(9)]
+    assert list(each_queued(five, "missed", to=lambda _: True)) == [message_id_of(3)]
+    assert list(each_queued(five, "unheard", to=lambda _: True)) == []
+
+
+def test_message_with_a_damaged_body_comes_with_its_fault(five: Database) -> None:
+    """It is not sent, and those behind it come as ever."""
+    with five.writing() as connection:
+        connection.execute(
+            update(MESSAGE_BODY).where(MESSAGE_BODY.c.message_id == message_id_of(2)).values(content=b"x")
+        )
+
+    found = load_pending(five, JIANGXI, after_seq=0, limit=9, max_bytes=1_000_000)
+
+    assert [bool(each.fault) for each in found] == [False, True, False, False, False]
