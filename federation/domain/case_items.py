@@ -51,7 +51,7 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "contact": "tag:tag phone:phone address:line e_service:yes e_service_day:day",
     "claim": "tag:tag kind:word amount:fen period:line basis:line paid:fen left:fen state:word verified_by:line",
     "fact": "text:text source:line agreed:word day:day",
-    "document": "manifest:digest name:line media_type:line size:count chunk_size:count root:digest",
+    "document": "name:line media_type:line size:count chunk_size:count root:digest",
     "session": "day:day place:line online:yes roles:line minutes:text recording:digest",
     "agreement": "form:word obligations:text signatures:line seal:digest effective:day",
     "decision": "kind:word number:line article:line result:line served_on:day remedy:line remedy_until:day",

@@ -28,7 +28,7 @@ from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.trust import Agreement
 from federation.store.database import Database, open_database
 from federation.store.exchange_log import check_log, find_leaf, load_entry_bundle, load_head, load_tile
-from federation.store.messages import StoredMessage, find_body, find_handed, find_outbox, list_messages
+from federation.store.messages import StoredMessage, find_handed, find_outbox, list_messages
 from federation.store.witness_state import find_witness_state
 from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
 
@@ -141,7 +141,7 @@ def _check_pair(sender: NodeStore, recipient: NodeStore, *, settled: bool) -> No
 
 def _check_bodies(sender: NodeStore, recipient: NodeStore, message: StoredMessage) -> None:
     """Each side holds the body, the same one, or its log says that it was erased there."""
-    held = {each.name: find_body(each.database, message.id) for each in (sender, recipient)}
+    held = {each.name: find_handed(each.database, message.id) for each in (sender, recipient)}
     for each in (sender, recipient):
         erased = find_leaf(each.database, LeafKind.ERASURE, message.digest) is not None
         assert (held[each.name] is None) is erased, f"{each.name}: {message.kind} {message.seq}: {erased=}"
