@@ -145,7 +145,7 @@ _CASE: Final = (
         "procedure:word! agreement:number! role:word! division:division! stage:word code:code received:time "
         "trigger:contract|project|event source:patrol|visit|risk_push|call|letter|court|petition|walk_in",
         items="place document"),
-    act("move", "转入下一环节|go on to a stage", "to:word!"),
+    act("move", "转入下一环节|go on to a stage", "to:word! from:word"),
     act("close", "结案|close the case", "outcome:word!"),
     act("invite", "邀请参与|invite an agency", "agency:agency! role:word!"),
     act("join", "同意参与|join the case", items="document"),
@@ -167,11 +167,11 @@ _CASE: Final = (
     act("request_recusal", "申请回避|ask for recusal", "who:officer! tie:kin|interest|other|earlier|clan|firm",
         items="tie"),
     act("decide_recusal", "决定是否回避|decide on recusal", "about:entry! result:barred|stays!", once="about"),
-    act("extend", "延长期限|extend a time", "clock:clock! by:number!"),
+    act("extend", "延长期限|extend a time", "clock:clock! by:number! reason:text!"),
     act("suspend", "中止计时|stop a clock for a listed reason", "clock:clock! why:word!"),
     act("resume", "恢复计时|let a clock run on", "clock:clock!"),
-    act("raise", "提级办理|raise to a higher tier", "tier:V|T|C|J!"),
-    act("lower", "下沉办理|lower to a lower tier", "tier:V|T|C|J!"),
+    act("raise", "提级办理|raise to a higher tier", "tier:V|T|C|J! reason:text!"),
+    act("lower", "下沉办理|lower to a lower tier", "tier:V|T|C|J! reason:text!"),
     act("report_police", "报告公安机关|report to the police", "agency:agency!", items="document"),
     act("signpost", "告知救济途径|tell the remedies", "remedy:word! body:text! last_day:day"),
     act("withdraw", "当事人撤回|a party withdraws", of_party=True, items="document"),
@@ -204,7 +204,7 @@ _MATTER: Final = (
     act("refuse", "不予受理|refuse", "why:text!", once="", freed_by="accept", items="document"),
     act("classify", "认定纠纷类型|say what kind of quarrel it is",
         "kind:word! mediable:yes|no! title_disputed:yes|no excluded:none|status|title|ip|not_court"),
-    act("name_owner", "确定承办单位|name the owner", "agency:agency!", once="", freed_by="decline_task"),
+    act("name_owner", "确定承办单位|name the owner", "agency:agency!"),
     act("decline_task", "谢绝任务|decline a task, or to own the matter", "why:text! task:word"),
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ from federation.domain.facts import (
     says,
     stated,
 )
+from federation.domain.joint import office_of
 from federation.protocol.ids import parse_agency_id
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ def _voluntary(case: Case) -> bool:
     for found in sorted((*case.done.get("refuse_mediation", ()), *case.done.get("agree_mediation", ()))):
         newest[found.head.fields["on_behalf"]] = found.head.act
     return "refuse_mediation" not in newest.values()
+
+
+def _mediator_named(case: Case) -> bool:
+    """人民调解法 19: mediators are named and not replaced, and the office of each still takes part."""
+    proposed = case.standing("propose_mediators")
+    who = () if proposed is None else proposed.head.fields["who"]
+    return bool(who) and isinstance(who, tuple) and all(office_of(each) in case.members for each in who)
 
 
 def _mediator_accepted(case: Case) -> bool:
@@ -201,7 +209,7 @@ def _competent_counties(case: Case) -> set[str]:
     places = [head.fields.get("county") for head in case.parties.values()]
     places += [found.head.fields["division"] for found in case.newest("open", "register")]
     who = None if mediators is None else mediators.head.fields["who"]
-    bodies = [parse_agency_id(each.partition("#")[0]) for each in (who if isinstance(who, tuple) else ())]
+    bodies = [office_of(each) for each in (who if isinstance(who, tuple) else ())]
     return {str(place)[:6] for place in places if place is not None} | {body.county for body in bodies}
 
 
@@ -280,7 +288,7 @@ _ROWS: Final = (
         Fact(_limitation_noted, (frozenset({"add_claim"}),))),
     # who acts
     ("owner_named", "承办单位已确定", "one owner is named", "[P]",
-        done("name_owner") & not_after("name_owner", "decline_task")),
+        Fact(lambda case: any("owner" in roles for roles in case.members.values()), (frozenset({"name_owner"}),))),
     ("peer_told", "对方节点已签收或者已参与", "the other side's node receipted it, or takes part", "[P]",
         Fact(lambda case: len(case.sides) > 1 or bool(case.done.get("told")), (frozenset({"join", "told"}),))),
     ("first_filed_named", "双方确认同一最先立案", "both sides signed the same first filing", "民诉36；民诉解释352",
@@ -296,7 +304,7 @@ _ROWS: Final = (
     ("mediable", "属于可以调解的纠纷", "this kind of quarrel may be mediated", "行程178、179",
         never_says("classify", "mediable", "no")),
     ("mediator_named", "调解员已指派", "mediators are named", "人民调解法19",
-        Fact(lambda case: case.standing("propose_mediators") is not None, (frozenset({"propose_mediators"}),))),
+        Fact(_mediator_named, (frozenset({"propose_mediators"}),))),
     ("mediator_accepted", "当事人接受调解员", "each party chose or accepted them", "人民调解法19、23",
         Fact(_mediator_accepted, (frozenset({"propose_mediators"}), frozenset({"choose_mediator"})))),
     ("recusal_clear", "无须回避", "no undecided or upheld tie of who acts now", "在线调解规则13；民诉47；处罚法43",

@@ -16,7 +16,17 @@ from typing import Annotated, ClassVar, Final, TypeAlias
 from federation.domain.citizen_number import names_by_number
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import MAX_INTEGER, Digest, Item, Time, decode
-from federation.protocol.ids import AgencyId, NodeName, OfficerId, RecordId, between, checked, matching, record_node
+from federation.protocol.ids import (
+    AgencyId,
+    NodeName,
+    OfficerId,
+    RecordId,
+    between,
+    checked,
+    matching,
+    parse_agency_id,
+    record_node,
+)
 
 MAX_ENTRIES: Final = 20_000
 """The most entries of a record, and so the greatest height of one."""
@@ -144,3 +154,8 @@ def read_entry(encoded: bytes, *, name: str, author: NodeName) -> Entry:
 def _texts(fields: Mapping[str, FieldValue]) -> list[str]:
     lists = [found if isinstance(found, tuple) else (found,) for found in fields.values()]
     return [text for found in lists for text in found if isinstance(text, str)]
+
+
+def office_of(officer: str) -> AgencyId:
+    """The office of an officer who is named in a field as `agency#officer`."""
+    return parse_agency_id(officer.partition("#")[0])

@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Final
 
 from federation.domain.acts import ACTS, EVERYWHERE, FieldValue
-from federation.domain.joint import Entry, Head, NoEffect
+from federation.domain.joint import Entry, Head, NoEffect, office_of
 from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
-from federation.domain.joint_state import TASK_ACTS, Case, Done, judged_ties, office_of, officer_of, with_things
+from federation.domain.joint_state import TASK_ACTS, Case, Done, judged_ties, officer_of, with_things
 from federation.domain.procedure import TIERS, Rules
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
@@ -227,6 +227,8 @@ def _cannot_name(case: Case, entry: Entry) -> NoEffect | None:
         return NoEffect(reason="NOT_A_MEMBER")
     if head.act == "remove" and agency == case.lead:
         return NoEffect(reason="LEAD_STAYS")
+    if head.act == "name_owner" and any(OWNER in roles for roles in case.members.values()):
+        return NoEffect(reason="DONE_ALREADY")
     if head.agency == case.lead or head.act == "name_owner":
         return None
     of_own_province = head.act == "remove" and head.agency.node == agency.node
@@ -287,6 +289,8 @@ def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
 
 def _cannot_go(case: Case, entry: Entry) -> NoEffect | None:
     said = entry.head.fields
+    if said.get("from", case.stage) != case.stage:
+        return NoEffect(reason="STAGE_LEFT")
     if entry.head.act == "move":
         return cannot_move(case, str(said["to"]), reason="reason" in said)
     return cannot_close(case, str(said["outcome"]), reason="reason" in said)
@@ -372,6 +376,13 @@ def _named_one(case: Case, head: Head) -> Case:
     return replace(case, lead=lead, members={**members, agency: members[agency] | {role}})
 
 
+def _given_back(case: Case, head: Head) -> Case:
+    """An owner that gives the matter back owns it no more; a task that is declined changes no role."""
+    if "task" in head.fields:
+        return case
+    return replace(case, members={**case.members, head.agency: case.roles(head.agency) - {OWNER}})
+
+
 def _marked(case: Case, head: Head) -> Case:
     clock = mark_clock(case.clocks, head, case.rules)
     return case if isinstance(clock, NoEffect) else replace(case, clocks={**case.clocks, clock.key: clock})
@@ -389,6 +400,7 @@ _CHANGES: Final[Mapping[str, Callable[[Case, Head], Case]]] = MappingProxyType(
         "remove": _left,
         "hand_over": _named_one,
         "name_owner": _named_one,
+        "decline_task": _given_back,
         "raise": lambda case, head: replace(case, tier=str(head.fields["tier"])),
         "lower": lambda case, head: replace(case, tier=str(head.fields["tier"])),
         **dict.fromkeys(CLOCK_ACTS, _marked),

@@ -111,6 +111,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "DONE_ALREADY": ("已办理，此后的同类记录不生效", "it was done before; only the first counts"),
         "CONDITION_MISSING": ("条件尚未具备", "conditions are missing"),
+        "STAGE_LEFT": ("案件已不在该环节", "the case has left that stage"),
         "NOT_NEXT": ("不能从本环节转入该环节", "that stage does not follow this one"),
         "NO_ENTRY_STAGE": ("不能从该环节开案", "no case is opened in that stage"),
         "REASON_MISSING": ("须说明理由", "it wants a reason"),

@@ -15,11 +15,11 @@ import msgspec
 
 from federation.domain.acts import ACTS
 from federation.domain.conditions import CONDITIONS
-from federation.domain.joint import Entry, Head, NoEffect
+from federation.domain.joint import Entry, Head, NoEffect, office_of
 from federation.domain.joint_clocks import Clock
 from federation.domain.procedure import Procedure, Rules
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from federation.protocol.ids import AgencyId, NodeName
 
 TASK_ACTS: Final = (
     "accept_task", "decline_task", "report_progress", "report_result", "ask_more_time", "verify", "return_task",
@@ -117,8 +117,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sides(self) -> frozenset[NodeName]:
-        """The provinces that take part."""
-        return frozenset(agency.node for agency in self.members)
+        """The provinces that take part: those of offices that do something in some stage, and do not only look on."""
+        acting = self.procedure.acting_roles
+        return frozenset(agency.node for agency, roles in self.members.items() if roles & acting)
 
     @property
     def timed_here(self) -> frozenset[str]:
@@ -226,7 +227,3 @@ def judged_ties(case: Case) -> tuple[Tie, ...]:
 
 def officer_of(head: Head) -> str:
     return f"{head.agency}#{head.officer or ''}"
-
-
-def office_of(officer: str) -> AgencyId:
-    return parse_agency_id(officer.partition("#")[0])

@@ -170,6 +170,11 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
         return {stage.id: number for number, stage in enumerate(self.stage)}
 
     @cached_property
+    def acting_roles(self) -> frozenset[str]:
+        """The roles that do something in some stage; the others look on."""
+        return frozenset(role for stage in self.stage for role in stage.who) | {"lead", "owner"}
+
+    @cached_property
     def gates(self) -> Mapping[str, tuple[str, ...]]:
         return {gate.act: gate.needs for gate in self.gate}
 

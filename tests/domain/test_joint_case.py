@@ -98,7 +98,7 @@ def strange(draw):
     fields = {}
     for field in chosen:
         values = tuple(field.words) or VALUES[field.type]
-        if field.name in ("to", "stage"):
+        if field.name in ("to", "from", "stage"):
             values = tuple(RULES.procedure.stages)
         if field.name == "outcome":
             values = tuple(end.id for end in RULES.procedure.outcome)
@@ -249,7 +249,7 @@ def test_the_tier_rises_with_a_reason_and_the_lower_clock_goes_on(opened):
     register(opened)
     assert opened.case.tier == "T"
     clock = opened.case.clocks["dispute.accept"]
-    opened.cannot("town", "lower", "TIER_NOT_SO", tier="T")
+    opened.cannot("town", "lower", "TIER_NOT_SO", tier="T", reason_="x")
     opened.does("town", "raise", tier="J", reason="涉及两省")
     assert opened.case.tier == "J"
     assert opened.case.clocks["dispute.accept"] == clock
@@ -260,7 +260,7 @@ def test_the_tier_rises_with_a_reason_and_the_lower_clock_goes_on(opened):
 def test_a_clock_is_extended_and_rests_as_its_row_says(opened):
     """What the table does not allow has no effect."""
     register(opened)
-    opened.cannot("town", "extend", "EXTENSION_NOT_ALLOWED", clock="dispute.accept", by=3)
+    opened.cannot("town", "extend", "EXTENSION_NOT_ALLOWED", clock="dispute.accept", by=3, reason_="x")
     opened.cannot("town", "suspend", "CLOCK_DOES_NOT_REST", clock="dispute.accept", why="appraisal")
     opened.cannot("town", "suspend", "CLOCK_NOT_RUNNING", clock="dispute.mediate", why="appraisal")
     choose(opened, assign(opened))
@@ -273,7 +273,7 @@ def test_a_clock_is_extended_and_rests_as_its_row_says(opened):
     assert opened.case.clocks["dispute.mediate"].due == due + timedelta(days=7)
     opened.cannot("town", "resume", "CLOCK_NOT_RESTING", clock="dispute.mediate")
     opened.does("town", "extend", clock="dispute.mediate", by=30, reason="双方同意")
-    opened.cannot("town", "extend", "EXTENSION_USED", clock="dispute.mediate", by=1)
+    opened.cannot("town", "extend", "EXTENSION_USED", clock="dispute.mediate", by=1, reason_="x")
 
 
 def test_only_the_time_itself_is_written_and_once(opened):

@@ -129,3 +129,49 @@ def test_ties_are_limited_and_of_members_only():
     for number in range(100):
         case.does("peer", "request_recusal", who=f"{DESKS['body']}#x-{number}")
     case.cannot("peer", "request_recusal", "TIES_FULL", who=MEDIATORS[0])
+
+
+def test_there_is_one_owner_and_who_gives_the_matter_back_makes_room():
+    """An owner that declined, left or was removed owns nothing; mediators whose office left are none."""
+    case = opened()
+    assign(case)
+    case.does("town", "invite", agency=DESKS["court"], role="court")
+    case.does("court", "join")
+    assert not case.case.missing(["owner_named", "mediator_named"])
+    case.does("peer_body", "leave", cut=("jiangxi:9",))
+    assert case.case.missing(["owner_named", "mediator_named"]) == ("mediator_named",)
+    routing = opened()
+    routing.does("town", "accept")
+    routing.does("town", "move", to="routing")
+    routing.does("town", "name_owner", agency=DESKS["town"])
+    routing.cannot("town", "name_owner", "DONE_ALREADY", agency=DESKS["town"])
+    routing.does("town", "decline_task", why="不属本镇")
+    assert routing.case.missing(["owner_named"])
+    routing.does("town", "name_owner", agency=DESKS["town"])
+
+
+def test_a_move_from_a_stage_that_was_left_meanwhile_goes_nowhere():
+    """Two sides moved it while apart: the second says from where, and does not move it twice."""
+    case = opened()
+    case.does("town", "accept")
+    second = case.make("town", "move", to="routing", from_="acceptance")
+    case.does("town", "move", to="routing", from_="acceptance")
+    case.add(second)
+    assert case.case.without_effect[-1][1].reason == "STAGE_LEFT"
+
+
+def test_who_only_looks_on_is_no_side():
+    """`each side` is of those who do something: a third province that watches signs nothing."""
+    watching = (
+        """{ id = "procuratorate", zh = "检察机关", en = "procuratorate", kinds = ["procuratorate"], side = "any" },"""
+    )
+    files = altered(DISPUTE, "role = [", f"role = [\n  {watching}")
+    case = CaseBuilder(rules_of("dispute-mediation", files), DESKS | {"watch": "fujian/350722/procuratorate"})
+    case.does(
+        "town", "open", procedure="dispute-mediation", agreement=1, role="town", division="330822", stage="registration"
+    )
+    case.does("town", "invite", agency="fujian/350722/procuratorate", role="procuratorate")
+    case.does("watch", "join")
+    register(case)
+    choose(case, assign(case))
+    assert case.case.sides == {"zhejiang", "jiangxi"}
