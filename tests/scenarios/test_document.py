@@ -1,0 +1,191 @@
+"""A document of a case crosses between two running nodes over a line that is cut three times; what memory that takes.
+
+`BRIDGEHEAD_DOCUMENT_MB=1024` sends one of 1 GiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from federation.cli.demo import provinces as demo
+from federation.domain.case_items import CaseItem
+from federation.domain.documents import CHUNK_BYTES, Manifest, manifest_fields
+from federation.protocol.errors import UnavailableError
+from federation.protocol.ids import NodeName
+from federation.wire.agency import cases, documents
+from federation.wire.agency.cases import CaseOpening, CaseStep
+from federation.wire.agency.documents import ChunkUpload, DocumentPlace, DocumentUpload
+from federation.wire.client import AgencyClient
+from federation.wire.rpc import Act
+from tests.ports import free_ports
+from tests.scenarios.provinces import ISLAND, Federation, make_federation
+
+ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
+TOWN, PEER = "zhejiang/330822/town", "jiangxi/361123/governance"
+CHUNKS = int(os.environ.get("BRIDGEHEAD_DOCUMENT_MB", "12"))
+MOST_MB = 300
+_BASE = hashlib.shake_128(b"a recording").digest(CHUNK_BYTES - 16)
+
+
+def chunk_of(number: int) -> bytes:
+    """One chunk of an invented document; no two are equal."""
+    return (b"%PDF-1.7\n" if number == 0 else b"").ljust(8, b"\0")[:8] + number.to_bytes(8, "big") + _BASE
+
+
+@dataclass
+class Relay:
+    """The line to a node: cut, with all that is under way, once so many bytes came from it."""
+
+    port: int
+    target: int
+    cut_at: list[int]
+    came: int = 0
+    cuts: int = 0
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def run(self) -> None:
+        async with await asyncio.start_server(self._join, "127.0.0.1", self.port) as server:
+            await server.serve_forever()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, to = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.close()
+            return
+        self.open |= {writer, to}
+        await asyncio.gather(self._pass(reader, to, counts=False), self._pass(there, writer, counts=True))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counts: bool) -> None:
+        with contextlib.suppress(OSError):
+            while block := await reader.read(65_536):
+                self.came += len(block) if counts else 0
+                if counts and self.cut_at and self.came > self.cut_at[0]:
+                    self.cut_at.pop(0)
+                    self.cuts += 1
+                    for each in self.open:
+                        each.transport.abort()
+                    self.open.clear()
+                    return
+                writer.write(block)
+                await writer.drain()
+        writer.transport.abort()
+
+
+def peak_mb(pid: int) -> int:
+    """The most memory that a process ever had, in MiB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) // 1024
+
+
+@contextlib.asynccontextmanager
+async def two_nodes(folder: Path) -> AsyncIterator[tuple[Federation, Relay]]:
+    """Zhejiang and Jiangxi as processes; Jiangxi reaches Zhejiang over the relay."""
+    federation = make_federation(folder, document_seconds=0.2, intake_seconds=0.2)
+    settings = federation.home("zhejiang") / "node.toml"
+    text = settings.read_text(encoding="utf-8")
+    agreed, (moved,) = int(re.findall(r"peer_port = (\d+)", text)[0]), free_ports(1)
+    settings.write_text(text.replace(f"peer_port = {agreed}", f"peer_port = {moved}"), encoding="utf-8")
+    relay = Relay(agreed, moved, cut_at=[CHUNKS * CHUNK_BYTES * part // 4 for part in (1, 2, 3)])
+    running = asyncio.create_task(relay.run())
+    for node in (ZHEJIANG, JIANGXI):
+        demo.start_node(federation.made, node, island=ISLAND)
+    try:
+        yield federation, relay
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        for node in (ZHEJIANG, JIANGXI):
+            federation.made.processes[node].send_signal(signal.SIGTERM)
+            await asyncio.to_thread(federation.made.processes[node].wait, 30)
+
+
+def acts() -> Act:
+    """What an officer does in a mediation."""
+    return Act(request_id=str(uuid.uuid4()), purpose="dispute.mediation", function="F09", officer="officer-1")
+
+
+async def patient(client: AgencyClient, rpc, question):
+    """What a node answers that may be starting."""
+    asked = acts()
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await client.call(rpc, asked, question)
+            except UnavailableError:
+                await asyncio.sleep(0.05)
+
+
+async def upload(client: AgencyClient) -> Manifest:
+    made = DocumentUpload(
+        name="录音.pdf", media_type="application/pdf", size=CHUNKS * CHUNK_BYTES, chunk_size=CHUNK_BYTES
+    )
+    standing = await client.call(documents.BEGIN_DOCUMENT, acts(), made)
+    for number in range(CHUNKS):
+        chunk = ChunkUpload(document=standing.document, number=number, data=chunk_of(number))
+        standing = await client.call(documents.UPLOAD_CHUNK, acts(), chunk, timeout_seconds=120)
+    return Manifest(
+        name=made.name, media_type=made.media_type, size=made.size, chunk_size=made.chunk_size, root=standing.root
+    )
+
+
+async def download(client: AgencyClient, place: DocumentPlace) -> str:
+    """The digest of what is read, through as many calls as it takes."""
+    digest = hashlib.sha256()
+    async with asyncio.timeout(600):
+        while place.from_chunk < CHUNKS:
+            try:
+                async for part in client.watch(documents.DOWNLOAD_DOCUMENT, acts(), place):
+                    digest.update(part.data)
+                    place = replace(place, from_chunk=part.number + 1)
+            except UnavailableError:
+                await asyncio.sleep(0.1)
+    return digest.hexdigest()
+
+
+async def test_a_document_crosses_a_line_that_is_cut_three_times(tmp_path: Path) -> None:
+    """It arrives whole, no chunk of it twice, and neither node holds more than a few chunks of it."""
+    async with (
+        two_nodes(tmp_path) as (federation, relay),
+        federation.client(TOWN) as town,
+        federation.client(PEER) as peer,
+    ):
+        opening = CaseOpening(
+            procedure="dispute-mediation", role="town", division="330822",
+            fields={"stage": "registration", "source": "walk_in"},
+        )  # fmt: skip
+        opened = await patient(town, cases.OPEN_CASE, opening)
+        code, record = opened.line.code, opened.line.record
+        invited = CaseStep(case=code, name="invite", fields={"agency": PEER, "role": "peer"})
+        assert (await patient(town, cases.ACT_IN_CASE, invited)).decision.allowed
+        while not (await patient(peer, cases.ACT_IN_CASE, CaseStep(case=record, name="join"))).decision.allowed:
+            await asyncio.sleep(0.1)
+        before = {node: peak_mb(federation.made.processes[node].pid) for node in (ZHEJIANG, JIANGXI)}
+
+        made = await upload(town)
+        item = CaseItem(kind="document", fields=manifest_fields(made))
+        added = await town.call(cases.ACT_IN_CASE, acts(), CaseStep(case=code, name="add_document", items=(item,)))
+        relay.came = 0
+        whole = hashlib.sha256()
+        for number in range(CHUNKS):
+            whole.update(chunk_of(number))
+        started = asyncio.get_running_loop().time()
+        assert await download(peer, DocumentPlace(record=record, entry=added.entry.name, item=1)) == whole.hexdigest()
+        seconds = asyncio.get_running_loop().time() - started
+
+        peaks = {node: peak_mb(federation.made.processes[node].pid) for node in (ZHEJIANG, JIANGXI)}
+        print(f"document of {CHUNKS} MiB in {seconds:.1f} s, {relay.cuts} cuts, {relay.came >> 20} MiB came")
+        print(f"peak memory, before and after, MiB: {before} {peaks}")
+        assert relay.cuts == 3
+        assert relay.came < CHUNKS * CHUNK_BYTES * 1.1 + 8 * CHUNK_BYTES
+        assert max(peaks.values()) < MOST_MB
