@@ -1,0 +1,58 @@
+"""Tests of `bridgehead case`: opened, joined, worked, shown and traced at real nodes; what a person reads."""
+
+import pytest
+
+from federation.cli.cases import entry_lines, offer_lines, view_lines
+from tests.wire.case_answers import ENTRY, VIEW
+
+TOWN, PEER = "zhejiang/330822/town", "jiangxi/361123/governance"
+
+
+def test_case_is_shown_in_both_languages_with_what_is_late_closed_void_and_missing():
+    """Each line that a clerk must not overlook has its words."""
+    view = "\n".join(view_lines(VIEW))
+    assert "矛盾纠纷联调 Dispute mediation" in view
+    assert "逾期 OVERDUE" in view
+    assert "等待浙江的第3条记录" in view
+    entry = "\n".join(entry_lines(ENTRY))
+    assert "无效果 without effect: 条件尚未具备" in entry
+    assert "未接收 refused: deny-case-recused" in entry
+    assert "2 项不对本单位开放" in entry
+    offered = "\n".join(offer_lines(VIEW.offers))
+    assert "缺 missing: 双方均已听取 | both were heard ([P])" in offered
+
+
+def test_case_is_opened_joined_and_traced(nodes):
+    """A town opens, the centre across joins and sees what it may; act without an act says what is missing."""
+    opened = nodes.ask(
+        TOWN, "case", "open", "dispute-mediation", "--role", "town", "--division", "330822",
+        "--set", "stage=registration", "--set", "source=walk_in", "-o", "json",
+    ).json  # fmt: skip
+    code = opened["line"]["code"]
+    nodes.ask(
+        TOWN, "case", "party", code, "p1", "--side", "A", "--role", "applicant", "--name", "林甲", "--county", "330822",
+        "--phone", "0570-5012345",
+    )  # fmt: skip
+    nodes.ask(TOWN, "case", "invite", code, PEER, "peer")
+    nodes.ask(PEER, "case", "join", code)
+    nodes.delivered(PEER)
+
+    assert code in nodes.ask(PEER, "case", "list").out
+    history = nodes.ask(PEER, "case", "history", code).out
+    assert "林甲" in history
+    assert "0570-5012345" not in history
+    ways = nodes.ask(TOWN, "case", "act", code).out
+    assert "move acceptance" in ways
+    assert "缺 missing" in ways
+    refused = nodes.ask(TOWN, "case", "act", code, "move", "--set", "to=acceptance", "-o", "json", code=1).error
+    assert (refused["reason"], bool(refused["next"])) == ("CASE_ACT", True)
+    assert "已登记" in nodes.ask(PEER, "case", "trace", code).out
+    assert "职责 duties" in nodes.ask(TOWN, "case", "lists", "dispute-mediation").out
+    nodes.ask(TOWN, "case", "due", "--days", "30")
+    assert PEER in nodes.ask(TOWN, "case", "show", code).out
+
+
+@pytest.mark.parametrize("typed", [("--set", "stage"), ("--item", "fact;text")])
+def test_field_without_a_value_is_a_usage_error(nodes, typed):
+    """Nothing is asked of the node."""
+    nodes.ask(TOWN, "case", "open", "dispute-mediation", "--role", "town", "--division", "330822", *typed, code=2)
