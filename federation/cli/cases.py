@@ -318,9 +318,13 @@ def offer_lines(offers: Iterable[wire.CaseOffer]) -> Iterator[str]:
         if not offer.possible:
             zh, en = REASONS.get(offer.reason, ("", offer.reason))
             yield f"  {_named(offer)}  {offer.zh} {offer.en}: {zh} | {en}"
-            for lack in offer.missing:
-                rule = f" ({lack.rule})" if lack.rule else ""
-                yield f"    缺 missing: {lack.zh} | {lack.en}{rule}"
+            yield from (f"    缺 missing: {lack_line(lack)}" for lack in offer.missing)
+
+
+def lack_line(lack: wire.CaseMissing) -> str:
+    """The condition that is missing, with its rule; where law is silent it is the provinces' own."""
+    rule = "四省自定 the provinces' own" if lack.rule == "[P]" else lack.rule
+    return f"{lack.zh} | {lack.en}{f'（{rule}）' if rule else ''}"
 
 
 def entry_lines(line: wire.EntryLine) -> Iterator[str]:

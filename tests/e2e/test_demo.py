@@ -84,6 +84,20 @@ def test_demo_keeps_registers_and_looks_them_up(demo):
     }
 
 
+def test_demo_works_joint_cases_of_two_provinces_to_their_end(demo):
+    """Wages paid in full and a licence issued: each sees what it may, a clerk is told what is missing, a citizen how far."""
+    wage, vehicle = (demo[0]["joint_cases"][name] for name in ("wage", "vehicle"))
+
+    assert (wage["outcome"], vehicle["outcome"]) == ("paid_full", "issued")
+    assert (wage["notices"], vehicle["notices"]) == (0, 0)
+    assert wage["entries"] > 40
+    assert wage["seen"] == {"labour": ["amount", "basis", "kind", "period"], "peer": ["amount", "kind"]}
+    assert wage["missing"] == ["verification_answered", "payer_named"]
+    assert wage["trace"][0].startswith("已登记")
+    assert [wage["trace"][-1], vehicle["trace"][-1]] == ["已办结：全额支付", "已办结：已核发"]
+    assert not any("-前" in line or "至-" in line for line in (*wage["trace"], *vehicle["trace"]))
+
+
 def test_demo_ends_verified_and_says_so(demo):
     """All four logs verified, every permit imported, the refusal names its policy."""
     summary, federation, _ = demo

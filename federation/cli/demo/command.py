@@ -159,7 +159,7 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
 
 
 async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
-    from federation.cli.demo import scenes
+    from federation.cli.demo import joint_cases, scenes
 
     try:
         await stage.register_clerks()
@@ -175,6 +175,7 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
         ended = await scenes.report(stage)
         if ended[1]:
             raise NotFoundError("DEMO_WITHHELD", f"expected nothing held back, got {ended[1]}")
+        joint = {"wage": await joint_cases.claim_wages(stage), "vehicle": await joint_cases.renew_licence(stage)}
         imported = await scenes.import_all(stage, records)
     finally:
         await stage.close()
@@ -186,6 +187,7 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
         "registers": registers,
         "desk": desk,
         "person": {"break_glass": finding, "lines": lines, "withheld": withheld},
+        "joint_cases": joint,
     }
 
 

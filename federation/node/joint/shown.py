@@ -13,6 +13,7 @@ from federation.domain.joint import CUT, FieldValue, Head, NoEffect
 from federation.domain.joint_offers import Offer, offered
 from federation.domain.joint_policy import Standing, standing_of
 from federation.domain.joint_state import Case
+from federation.domain.procedure import Stage
 from federation.node.exchange.replies import find_response
 from federation.node.joint.entries import visible
 from federation.node.joint.records import REFUSED, SENT, Held, SentEntry, StoredEntry, parts_of
@@ -197,26 +198,26 @@ def trace(held: Held) -> tuple[TraceLine, ...]:
     if case is None:
         return ()
     entered = [found for act in ("open", "move") for found in case.done.get(act, ())]
+    closed, end = case.last("close"), next((end for end in case.procedure.outcome if end.id == case.outcome), None)
     lines = []
     for head in (found.head for found in sorted(entered, key=lambda found: found.at)):
         stage = case.procedure.stages[_stage_of(case, head)]
-        if stage.trace_zh:
-            lines.append(TraceLine(time=head.at, zh=_filled(case, stage.trace_zh), en=_filled(case, stage.trace_en)))
-    closed = case.last("close")
-    end = next((end for end in case.procedure.outcome if end.id == case.outcome), None)
+        if stage.trace_zh and "{outcome}" not in stage.trace_zh:  # the end says it, once there is one
+            zh, en = (_filled(case, stage, line) for line in (stage.trace_zh, stage.trace_en))
+            lines.append(TraceLine(time=head.at, zh=zh, en=en))
     if closed is not None and end is not None:
         lines.append(TraceLine(time=closed.head.at, zh=f"已办结：{end.zh}", en=f"Closed: {end.en}"))
     return tuple(lines)
 
 
-def _filled(case: Case, line: str) -> str:
-    """A trace line with what it names: the code of the case, the day of the clock that is due first, the lead."""
-    due = [clock.due for clock in case.clocks.values() if clock.runs and clock.due is not None]
-    known = {
-        "code": case.code,
-        "due": min(due).date().isoformat() if due else "-",
-        "lead": str(case.lead),
-    }
+def _filled(case: Case, stage: Stage, line: str) -> str:
+    """A trace line with what it names: the code of the case, the last day of the stage's clock, the lead."""
+    own = {deadline.clock for deadline in stage.deadline}
+    timed = [clock for clock in case.clocks.values() if clock.name in own and clock.deadline is not None]
+    running = [clock for clock in timed if clock.runs and clock.resting is None] or timed
+    days = [clock.deadline.last_day for clock in running if clock.deadline is not None]
+    due = min((day for day in days if day is not None), default=None)
+    known = {"code": case.code, "due": due.isoformat() if due else "-", "lead": str(case.lead)}
     return line.format_map(_Known(known))
 
 
