@@ -35,13 +35,15 @@ MAX_BYTES: Final = 2 * 1024 * 1024 * 1024
 CHUNK_BYTES: Final = 1024 * 1024
 """The size of a chunk, and the most that one may have."""
 MIN_CHUNK_BYTES: Final = 4096
+MAX_CHUNKS: Final = 4096
+"""So few that all their hashes are little to hold for whoever proves or verifies one."""
 SALT_BYTES: Final = 32
 START_BYTES: Final = 512
 """By so many bytes at its beginning a kind of file is told."""
 MAX_MEMBERS: Final = 10_000
 _CONTEXT: Final = b"bridgehead/document-salt/v1"
 _NUMBER: Final = re.compile("0|[1-9][0-9]{0,14}", re.ASCII)
-_PROOF: Final = 20  # more than a document of the smallest chunks has
+_PROOF: Final = 12  # of a document of as many chunks as may be
 _TEXT_BLOCK: Final = 64 * 1024
 _TAIL_BYTES: Final = 65_557  # of a zip: the end record with the longest comment, and the locator before it
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -148,6 +150,8 @@ def verify_manifest(manifest: Manifest) -> Manifest:
     """Returns a manifest of a document that may be one. Refuses DOCUMENT_MANIFEST, DOCUMENT_TYPE, DOCUMENT_PROGRAM."""
     if manifest.chunk_size & (manifest.chunk_size - 1):
         raise MalformedError("DOCUMENT_MANIFEST", "expected chunks of a power of two bytes", field="chunk_size")
+    if manifest.chunks > MAX_CHUNKS:
+        raise MalformedError("DOCUMENT_MANIFEST", f"expected at most {MAX_CHUNKS} chunks", field="chunk_size")
     if names_by_number(manifest.name):
         raise MalformedError("DOCUMENT_MANIFEST", "expected no person's number in a name", field="name")
     kind = _kind(manifest.media_type)

@@ -28,7 +28,7 @@ from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$federation/v1/document_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x01\n\x14\x42\x65ginDocumentRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12\x1d\n\nmedia_type\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12\x1b\n\x04size\x18\x04 \x01(\x04\x42\r\xbaH\n2\x08\x18\x80\x80\x80\x80\x08(\x01\x12 \n\nchunk_size\x18\x05 \x01(\rB\x0c\xbaH\t*\x07\x18\x80\x80@(\x80 \"H\n\x15\x42\x65ginDocumentResponse\x12/\n\x08standing\x18\x01 \x01(\x0b\x32\x1d.federation.v1.UploadStanding\"\x9c\x01\n\x12UploadChunkRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x08\x64ocument\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{32}$\x12\x19\n\x06number\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x10\x80\x80 \x12\x19\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80@\"F\n\x13UploadChunkResponse\x12/\n\x08standing\x18\x01 \x01(\x0b\x32\x1d.federation.v1.UploadStanding\"y\n\x0eUploadStanding\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0c\n\x04here\x18\x03 \x01(\r\x12\x0c\n\x04root\x18\x04 \x01(\t\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x14ListDocumentsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x04\x63\x61se\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"n\n\x15ListDocumentsResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x05lines\x18\x02 \x03(\x0b\x32\x1b.federation.v1.DocumentLine\"\\\n\x08Manifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x12\n\nchunk_size\x18\x04 \x01(\r\x12\x0c\n\x04root\x18\x05 \x01(\t\"\x94\x01\n\x0c\x44ocumentLine\x12\x0e\n\x06record\x18\x01 \x01(\t\x12\r\n\x05\x65ntry\x18\x02 \x01(\t\x12\x0c\n\x04item\x18\x03 \x01(\r\x12)\n\x08manifest\x18\x04 \x01(\x0b\x32\x17.federation.v1.Manifest\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12\x0c\n\x04here\x18\x06 \x01(\r\x12\x0e\n\x06reason\x18\x07 \x01(\t\"w\n\x17\x44ownloadDocumentRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x33\n\x05place\x18\x02 \x01(\x0b\x32\x1c.federation.v1.DocumentPlaceB\x06\xbaH\x03\xc8\x01\x01\"8\n\x18\x44ownloadDocumentResponse\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x88\x01\n\rDocumentPlace\x12\x19\n\x06record\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12$\n\x05\x65ntry\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x04item\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18@(\x01\x12\x1d\n\nfrom_chunk\x18\x04 \x01(\rB\t\xbaH\x06*\x04\x18\x80\x80 \"K\n\x14\x46\x65tchDocumentRequest\x12\x33\n\x05place\x18\x01 \x01(\x0b\x32\x1c.federation.v1.DocumentPlaceB\x06\xbaH\x03\xc8\x01\x01\"R\n\x15\x46\x65tchDocumentResponse\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c\x32\xe4\x03\n\x0f\x44ocumentService\x12Z\n\rBeginDocument\x12#.federation.v1.BeginDocumentRequest\x1a$.federation.v1.BeginDocumentResponse\x12T\n\x0bUploadChunk\x12!.federation.v1.UploadChunkRequest\x1a\".federation.v1.UploadChunkResponse\x12Z\n\rListDocuments\x12#.federation.v1.ListDocumentsRequest\x1a$.federation.v1.ListDocumentsResponse\x12\x65\n\x10\x44ownloadDocument\x12&.federation.v1.DownloadDocumentRequest\x1a\'.federation.v1.DownloadDocumentResponse0\x01\x12\\\n\rFetchDocument\x12#.federation.v1.FetchDocumentRequest\x1a$.federation.v1.FetchDocumentResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$federation/v1/document_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x01\n\x14\x42\x65ginDocumentRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12\x1d\n\nmedia_type\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18x\x12\x1b\n\x04size\x18\x04 \x01(\x04\x42\r\xbaH\n2\x08\x18\x80\x80\x80\x80\x08(\x01\x12 \n\nchunk_size\x18\x05 \x01(\rB\x0c\xbaH\t*\x07\x18\x80\x80@(\x80 \"H\n\x15\x42\x65ginDocumentResponse\x12/\n\x08standing\x18\x01 \x01(\x0b\x32\x1d.federation.v1.UploadStanding\"\x9b\x01\n\x12UploadChunkRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x08\x64ocument\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{32}$\x12\x18\n\x06number\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x10\x80 \x12\x19\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80@\"F\n\x13UploadChunkResponse\x12/\n\x08standing\x18\x01 \x01(\x0b\x32\x1d.federation.v1.UploadStanding\"y\n\x0eUploadStanding\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0c\n\x04here\x18\x03 \x01(\r\x12\x0c\n\x04root\x18\x04 \x01(\t\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x14ListDocumentsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x04\x63\x61se\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"n\n\x15ListDocumentsResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x05lines\x18\x02 \x03(\x0b\x32\x1b.federation.v1.DocumentLine\"\\\n\x08Manifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\x12\x12\n\nchunk_size\x18\x04 \x01(\r\x12\x0c\n\x04root\x18\x05 \x01(\t\"\x94\x01\n\x0c\x44ocumentLine\x12\x0e\n\x06record\x18\x01 \x01(\t\x12\r\n\x05\x65ntry\x18\x02 \x01(\t\x12\x0c\n\x04item\x18\x03 \x01(\r\x12)\n\x08manifest\x18\x04 \x01(\x0b\x32\x17.federation.v1.Manifest\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12\x0c\n\x04here\x18\x06 \x01(\r\x12\x0e\n\x06reason\x18\x07 \x01(\t\"w\n\x17\x44ownloadDocumentRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x33\n\x05place\x18\x02 \x01(\x0b\x32\x1c.federation.v1.DocumentPlaceB\x06\xbaH\x03\xc8\x01\x01\"8\n\x18\x44ownloadDocumentResponse\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x87\x01\n\rDocumentPlace\x12\x19\n\x06record\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12$\n\x05\x65ntry\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\x12\x17\n\x04item\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18@(\x01\x12\x1c\n\nfrom_chunk\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\x80 \"K\n\x14\x46\x65tchDocumentRequest\x12\x33\n\x05place\x18\x01 \x01(\x0b\x32\x1c.federation.v1.DocumentPlaceB\x06\xbaH\x03\xc8\x01\x01\"R\n\x15\x46\x65tchDocumentResponse\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c\x32\xe4\x03\n\x0f\x44ocumentService\x12Z\n\rBeginDocument\x12#.federation.v1.BeginDocumentRequest\x1a$.federation.v1.BeginDocumentResponse\x12T\n\x0bUploadChunk\x12!.federation.v1.UploadChunkRequest\x1a\".federation.v1.UploadChunkResponse\x12Z\n\rListDocuments\x12#.federation.v1.ListDocumentsRequest\x1a$.federation.v1.ListDocumentsResponse\x12\x65\n\x10\x44ownloadDocument\x12&.federation.v1.DownloadDocumentRequest\x1a\'.federation.v1.DownloadDocumentResponse0\x01\x12\\\n\rFetchDocument\x12#.federation.v1.FetchDocumentRequest\x1a$.federation.v1.FetchDocumentResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,7 +50,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADCHUNKREQUEST'].fields_by_name['document']._loaded_options = None
   _globals['_UPLOADCHUNKREQUEST'].fields_by_name['document']._serialized_options = b'\272H\022r\0202\016^[0-9a-f]{32}$'
   _globals['_UPLOADCHUNKREQUEST'].fields_by_name['number']._loaded_options = None
-  _globals['_UPLOADCHUNKREQUEST'].fields_by_name['number']._serialized_options = b'\272H\006*\004\020\200\200 '
+  _globals['_UPLOADCHUNKREQUEST'].fields_by_name['number']._serialized_options = b'\272H\005*\003\020\200 '
   _globals['_UPLOADCHUNKREQUEST'].fields_by_name['data']._loaded_options = None
   _globals['_UPLOADCHUNKREQUEST'].fields_by_name['data']._serialized_options = b'\272H\010z\006\020\001\030\200\200@'
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['act']._loaded_options = None
@@ -68,7 +68,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTPLACE'].fields_by_name['item']._loaded_options = None
   _globals['_DOCUMENTPLACE'].fields_by_name['item']._serialized_options = b'\272H\006*\004\030@(\001'
   _globals['_DOCUMENTPLACE'].fields_by_name['from_chunk']._loaded_options = None
-  _globals['_DOCUMENTPLACE'].fields_by_name['from_chunk']._serialized_options = b'\272H\006*\004\030\200\200 '
+  _globals['_DOCUMENTPLACE'].fields_by_name['from_chunk']._serialized_options = b'\272H\005*\003\030\200 '
   _globals['_FETCHDOCUMENTREQUEST'].fields_by_name['place']._loaded_options = None
   _globals['_FETCHDOCUMENTREQUEST'].fields_by_name['place']._serialized_options = b'\272H\003\310\001\001'
   _globals['_BEGINDOCUMENTREQUEST']._serialized_start=171
@@ -76,29 +76,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BEGINDOCUMENTRESPONSE']._serialized_start=355
   _globals['_BEGINDOCUMENTRESPONSE']._serialized_end=427
   _globals['_UPLOADCHUNKREQUEST']._serialized_start=430
-  _globals['_UPLOADCHUNKREQUEST']._serialized_end=586
-  _globals['_UPLOADCHUNKRESPONSE']._serialized_start=588
-  _globals['_UPLOADCHUNKRESPONSE']._serialized_end=658
-  _globals['_UPLOADSTANDING']._serialized_start=660
-  _globals['_UPLOADSTANDING']._serialized_end=781
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=783
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=871
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=873
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=983
-  _globals['_MANIFEST']._serialized_start=985
-  _globals['_MANIFEST']._serialized_end=1077
-  _globals['_DOCUMENTLINE']._serialized_start=1080
-  _globals['_DOCUMENTLINE']._serialized_end=1228
-  _globals['_DOWNLOADDOCUMENTREQUEST']._serialized_start=1230
-  _globals['_DOWNLOADDOCUMENTREQUEST']._serialized_end=1349
-  _globals['_DOWNLOADDOCUMENTRESPONSE']._serialized_start=1351
-  _globals['_DOWNLOADDOCUMENTRESPONSE']._serialized_end=1407
-  _globals['_DOCUMENTPLACE']._serialized_start=1410
-  _globals['_DOCUMENTPLACE']._serialized_end=1546
-  _globals['_FETCHDOCUMENTREQUEST']._serialized_start=1548
-  _globals['_FETCHDOCUMENTREQUEST']._serialized_end=1623
-  _globals['_FETCHDOCUMENTRESPONSE']._serialized_start=1625
-  _globals['_FETCHDOCUMENTRESPONSE']._serialized_end=1707
-  _globals['_DOCUMENTSERVICE']._serialized_start=1710
-  _globals['_DOCUMENTSERVICE']._serialized_end=2194
+  _globals['_UPLOADCHUNKREQUEST']._serialized_end=585
+  _globals['_UPLOADCHUNKRESPONSE']._serialized_start=587
+  _globals['_UPLOADCHUNKRESPONSE']._serialized_end=657
+  _globals['_UPLOADSTANDING']._serialized_start=659
+  _globals['_UPLOADSTANDING']._serialized_end=780
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=782
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=870
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=872
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=982
+  _globals['_MANIFEST']._serialized_start=984
+  _globals['_MANIFEST']._serialized_end=1076
+  _globals['_DOCUMENTLINE']._serialized_start=1079
+  _globals['_DOCUMENTLINE']._serialized_end=1227
+  _globals['_DOWNLOADDOCUMENTREQUEST']._serialized_start=1229
+  _globals['_DOWNLOADDOCUMENTREQUEST']._serialized_end=1348
+  _globals['_DOWNLOADDOCUMENTRESPONSE']._serialized_start=1350
+  _globals['_DOWNLOADDOCUMENTRESPONSE']._serialized_end=1406
+  _globals['_DOCUMENTPLACE']._serialized_start=1409
+  _globals['_DOCUMENTPLACE']._serialized_end=1544
+  _globals['_FETCHDOCUMENTREQUEST']._serialized_start=1546
+  _globals['_FETCHDOCUMENTREQUEST']._serialized_end=1621
+  _globals['_FETCHDOCUMENTRESPONSE']._serialized_start=1623
+  _globals['_FETCHDOCUMENTRESPONSE']._serialized_end=1705
+  _globals['_DOCUMENTSERVICE']._serialized_start=1708
+  _globals['_DOCUMENTSERVICE']._serialized_end=2192
 # @@protoc_insertion_point(module_scope)

@@ -141,6 +141,7 @@ def test_a_manifest_is_the_fields_of_an_item():
         ({"size": "many"}, "DOCUMENT_MANIFEST"),
         ({"chunk_size": str(2 * CHUNK_BYTES)}, "DOCUMENT_MANIFEST"),
         ({"chunk_size": "5000"}, "DOCUMENT_MANIFEST"),
+        ({"size": str(4097 * MIN_CHUNK_BYTES)}, "DOCUMENT_MANIFEST"),
         ({"media_type": "application/x-msdownload"}, "DOCUMENT_TYPE"),
         ({"media_type": "image/png"}, "DOCUMENT_TYPE"),
         ({"name": "协议.pdf.exe"}, "DOCUMENT_PROGRAM"),
