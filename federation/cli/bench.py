@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 
@@ -51,6 +51,7 @@ class Figure:
     unit: str
 
 
+T = TypeVar("T")
 Run: TypeAlias = Callable[[Path], Coroutine[None, None, Sequence[Measurement]]]
 
 
@@ -112,23 +113,38 @@ def idle(
 ) -> None:
     """Measure four nodes with nothing to do: share of a core, memory, lines in the log, age of the head."""
     from federation.cli.bench_at_rest import measure_idle
-    from federation.cli.node import configure_log
 
-    configure_log(quiet=True)
-    with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
-        show_figures(run_loop(measure_idle(Path(folder), minutes=minutes)), output)
+    show_figures(_run(lambda folder: measure_idle(folder, minutes=minutes)), output)
 
 
 @app.command()
 def case(
-    policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
+    seconds: SecondsOption = 5.0,
+    entries: Annotated[
+        list[int], typer.Option(min=1, max=20_000, help="Entries of a case that is folded; several may be named.")
+    ] = [10, 100, 1_000, 10_000],  # noqa: B006 - read only
+    in_flight: Annotated[
+        list[int], typer.Option(min=1, max=256, help="Entries in flight at once; several may be named.")
+    ] = [1, 64],  # noqa: B006 - read only
+    cases: Annotated[int, typer.Option(min=1, max=10_000_000, help="Cases in the list of what is due.")] = 100_000,
+    policies: Annotated[Path, typer.Option("--policies", help="The policy files of the fold.")] = Path("policies"),
     output: FormOption = Form.TEXT,
 ) -> None:
-    """Measure how long it takes to order and fold a joint case of 10, 100, 1,000 and 10,000 entries."""
-    from federation.cli.bench_case import SIZES, measure_folds
+    """Measure joint cases: the fold of their entries, entries across two nodes, and the list of what is due."""
+    from federation.cli.bench_case import measure_folds
+    from federation.cli.bench_case_runs import measure_cases
     from federation.node.home.draft import read_policies
 
-    show_figures(measure_folds(read_policies(policies), SIZES), output)
+    figures = measure_folds(read_policies(policies), entries)
+    due, measured = _run(lambda folder: measure_cases(folder, seconds=seconds, levels=in_flight, cases=cases))
+    if output is Form.JSON:
+        show_json({
+            "figures": [figure_object(each) for each in (*figures, *due)],
+            "measurements": [measurement_object(each) for each in measured],
+        })  # fmt: skip
+        return
+    show_figures((*figures, *due), output)
+    show_measurements(measured, output)
 
 
 @app.command(hidden=True)
@@ -140,20 +156,28 @@ def echo(home: Annotated[Path, typer.Option("--home")]) -> None:
 
 
 def _measure(run: Run, output: Form) -> None:
+    show_measurements(_run(run), output)
+
+
+def _run(run: Callable[[Path], Coroutine[None, None, T]]) -> T:
+    """Measures in a folder that is gone afterwards."""
     from federation.cli.node import configure_log
 
     configure_log(quiet=True)
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
-        found = run_loop(run(Path(folder)))
-    show_measurements(found, output)
+        return run_loop(run(Path(folder)))
 
 
 def show_figures(found: Sequence[Figure], output: Form) -> None:
     if output is Form.JSON:
-        show_json([{**pick(figure, "of", "what", "unit"), "value": round(figure.value, 3)} for figure in found])
+        show_json([figure_object(figure) for figure in found])
         return
     rows = [(figure.of, figure.what, f"{figure.value:,.2f}", figure.unit) for figure in found]
     show_lines(align([("of", "what", "value", "unit"), *rows]))
+
+
+def figure_object(found: Figure) -> dict[str, JsonOut]:
+    return {**pick(found, "of", "what", "unit"), "value": round(found.value, 3)}
 
 
 def show_measurements(found: Sequence[Measurement], output: Form) -> None:

@@ -22,7 +22,6 @@ from federation.domain.procedure import Rules, read_rules
 from federation.protocol.form import encode
 from federation.protocol.ids import AgencyId, NodeName, RecordId, format_message_id
 
-SIZES: Final = (10, 100, 1_000, 10_000)
 _Fields = dict[str, FieldValue]
 _PROCEDURE: Final = "dispute-mediation"
 _OURS: Final = AgencyId(NodeName("zhejiang"), "330822", "town")

@@ -215,10 +215,23 @@ async def run_exchange(bench: Bench, echo: Timing, *, in_flight: int, seconds: f
             if state != "settled":
                 raise UnavailableError("BENCH_UNSETTLED", f"expected a settled message, got one that is {state}")
 
-    await measure(exchange, in_flight=in_flight, seconds=min(1.0, seconds / 3))
-    timing = await measure(exchange, in_flight=in_flight, seconds=seconds)
+    return await beside_echo(bench, "exchange", exchange, echo=echo, in_flight=in_flight, seconds=seconds)
+
+
+async def beside_echo(
+    bench: Bench,
+    operation: str,
+    call: Callable[[], Awaitable[object]],
+    *,
+    echo: Timing,
+    in_flight: int,
+    seconds: float,
+) -> Measurement:
+    """Measures a call that crosses once, after a little warming, beside the bare echo of the same run."""
+    await measure(call, in_flight=in_flight, seconds=min(1.0, seconds / 3))
+    timing = await measure(call, in_flight=in_flight, seconds=seconds)
     return Measurement(
-        operation="exchange",
+        operation=operation,
         in_flight=in_flight,
         timing=timing,
         calibration=f"bare grpc echo of {ECHO_BYTES} bytes over the same mutual TLS, {in_flight} in flight",

@@ -21,6 +21,7 @@ from federation.cli.bench_at_rest import DUTIES, cpu_seconds
 from federation.cli.bench_case import fold_each, fold_set, make_entries, measure_folds
 from federation.cli.bench_runs import RECEIVER, search_measurement
 from federation.cli.bench_store import fill_store, load_federation, open_parts
+from federation.cli.main import main
 from federation.cli.options import Form
 from federation.domain.procedure import read_rules
 from federation.node.exchange.send import AWAITED, ENDS
@@ -132,3 +133,18 @@ def test_bench_of_a_case_folds_a_case_that_all_of_its_entries_made():
     figures = measure_folds(policies, [10])
     assert {figure.of for figure in figures} == {"case of 10 entries"}
     assert all(figure.value > 0 and figure.unit == "ms" for figure in figures)
+
+
+def test_bench_case_measures_entries_of_two_nodes_and_the_list_of_what_is_due(capsys: pytest.CaptureFixture[str]):
+    """Two nodes start, an entry is beside its echo, and the list is of the cases that the bench put there."""
+    policies = Path(__file__).parents[2] / "policies"
+    few = ["--seconds", "0.5", "--entries", "10", "--in-flight", "2", "--cases", "9"]
+
+    assert main(["bench", "case", *few, "--policies", str(policies), "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    entry, bare = found["measurements"]
+    assert (entry["operation"], entry["in_flight"], bare["operation"]) == ("entry of a joint case", 2, "bare grpc echo")
+    assert entry["calibration_rate_per_second"] == bare["rate_per_second"]
+    assert entry["rate_per_second"] > 0
+    assert found["figures"][0]["of"] == "case of 10 entries"
+    assert found["figures"][-1]["of"] == "case due within 366 days, 9 lines of 9 cases"

@@ -23,7 +23,7 @@ lookup key new|lookup key offer|lookup key register|lookup key withdraw|lookup k
 oversight flags|oversight digest|oversight sample|oversight reviewed|oversight watch|oversight readings
 subject report|subject correct|subject corrections|lead hand-over|lead accept|lead decline|lead list
 subject grant|subject deny|subject extend|policy check|policy explain|policy replay
-log checkpoint|log proof|log leaf|audit verify|bench|bench lookup
+log checkpoint|log proof|log leaf|audit verify|bench|bench lookup|bench case
 """
 
 
