@@ -77,7 +77,7 @@ _NOTE: Final = CaseItem(kind="note", fields={"text": "双方约定下周再谈�
 async def measure_cases(
     folder: Path, *, seconds: float, levels: Sequence[int], cases: int
 ) -> tuple[Sequence[Figure], Sequence[Measurement]]:
-    """How soon a list of what is due among so many cases is answered, and entries beside echoes of the same run."""
+    """Measures a list of what is due among so many cases, and entries beside echoes of the same run."""
     found: list[Measurement] = []
     async with ready_bench(folder, people=0) as bench, echo_client(bench) as client:
         say(f"opening {max(levels)} cases of two provinces")
