@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import urllib.request
 import uuid
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from securesystemslib.dsse import Envelope as OtherEnvelope
 from securesystemslib.signer import SSlibKey
 
 from federation.cli.demo.provinces import profile_of
+from federation.cli.show import china_today
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName, parse_agency_id
@@ -95,6 +98,8 @@ def test_demo_works_joint_cases_of_two_provinces_to_their_end(demo):
     assert wage["missing"] == ["verification_answered", "payer_named"]
     assert wage["trace"][0].startswith("已登记")
     assert [wage["trace"][-1], vehicle["trace"][-1]] == ["已办结：全额支付", "已办结：已核发"]
+    days = [date.fromisoformat(found) for found in re.findall("[0-9]{4}-[0-9]{2}-[0-9]{2}", "".join(wage["trace"]))]
+    assert [(day - china_today()).days for day in days] == [15, 30, 20]
     assert not any("-前" in line or "至-" in line for line in (*wage["trace"], *vehicle["trace"]))
 
 

@@ -211,12 +211,16 @@ def trace(held: Held) -> tuple[TraceLine, ...]:
 
 
 def _filled(case: Case, stage: Stage, line: str) -> str:
-    """A trace line with what it names: the code of the case, the last day of the stage's clock, the lead."""
-    own = {deadline.clock for deadline in stage.deadline}
-    timed = [clock for clock in case.clocks.values() if clock.name in own and clock.deadline is not None]
-    running = [clock for clock in timed if clock.runs and clock.resting is None] or timed
-    days = [clock.deadline.last_day for clock in running if clock.deadline is not None]
-    due = min((day for day in days if day is not None), default=None)
+    """A trace line with what it names: the code of the case, the lead, the last day of the stage's clock.
+
+    That is the first in the procedure's own order that has begun; where several things have one each, the next that is
+    due.
+    """
+    started = [clock for clock in case.clocks.values() if clock.deadline is not None and clock.resting is None]
+    each = ([clock for clock in started if clock.name == timed.clock] for timed in stage.deadline)
+    found = next(filter(None, each), [])
+    days = [clock.deadline for clock in [clock for clock in found if clock.runs] or found]
+    due = min((deadline.last_day for deadline in days if deadline and deadline.last_day), default=None)
     known = {"code": case.code, "due": due.isoformat() if due else "-", "lead": str(case.lead)}
     return line.format_map(_Known(known))
 
