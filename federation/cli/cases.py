@@ -163,7 +163,7 @@ def claim(
     kind: Annotated[str, typer.Option("--kind", help="What it is about, such as wage.")],
     fen: Annotated[int | None, typer.Option("--fen", min=0, help="The sum in fen.")] = None,
     basis: Annotated[str | None, typer.Option("--basis", help="What it stands on (依据).")] = None,
-    asked: Annotated[str | None, typer.Option("--first-asked", help="The day it was first asked for (首次主张).")] = None,
+    asked: Annotated[str | None, typer.Option("--first-asked", help="The day of the first claim (首次主张).")] = None,
 ) -> None:
     """Enter a claim (登记诉求)."""
     said = {"kind": kind, **({"amount": str(fen)} if fen is not None else {}), **({"basis": basis} if basis else {})}
