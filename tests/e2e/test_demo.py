@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -25,6 +26,7 @@ from federation.protocol.tlog.note import parse_checkpoint, parse_note
 from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
+from tests.cli.command_line import run
 from tests.protocol.tlog.published import tiles_between
 from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
@@ -127,6 +129,28 @@ def test_demo_ends_verified_and_says_so(demo):
         assert set(node) == {
             "node", "agency_addr", "peer_addr", "read_url", "origin", "log_vkey", "witness_vkey", "home", "pid",
         }  # fmt: skip
+
+
+def test_demo_goes_on_with_the_joint_case_that_the_readme_types(demo):
+    """Every line of the section ends well at the two desks, and what is missing is said where it says so."""
+    _, _, folder = demo
+    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## A joint case\n")[2]
+    desks = {
+        name: shlex.join(["--home", str(folder), "--agency", re.search(f'{name}="[^"]*--agency ([^"]+)"', section)[1]])
+        for name in ("P", "L")
+    }
+    opening, *lines = section.partition("```\n")[2].partition("```")[0].splitlines()
+    for name, words in desks.items():
+        opening, *lines = (line.replace(f"${name}", words) for line in (opening, *lines))
+
+    code = run(*shlex.split(opening)[1:]).out.split()[0]
+    said = [run(*shlex.split(line.replace("CODE", code))[1:]).out for line in lines]
+
+    offers = next(out for line, out in zip(lines, said, strict=True) if line.startswith("bridgehead case act CODE --"))
+    assert "check_duplicates" in offers.partition("尚不能办")[0]
+    assert "已查重并逐一处理" in offers.partition("尚不能办")[2]
+    assert "核实诉求 verify a claim" in said[-3]
+    assert "正在向用工地核实工资台账" in said[-1]
 
 
 def test_demo_keeps_each_store_in_its_own_home_whatever_the_folder_is_named(demo):
