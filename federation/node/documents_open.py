@@ -16,7 +16,16 @@ from federation.domain.documents import DOCUMENT, SALT_BYTES, manifests_in
 from federation.node.documents import file_of, owner_of
 from federation.node.documents_pull import PULLS, HeldDocument, Wanted, find_held, pulled
 from federation.node.exchange.errand import Errand, on, streaming
-from federation.node.joint.records import ENTRIES, HANDED, SENT, Held, StoredEntry, load_held, parts_handed, parts_of
+from federation.node.joint.records import (
+    ENTRIES,
+    HANDED,
+    Held,
+    StoredEntry,
+    each_sent,
+    load_held,
+    parts_handed,
+    parts_of,
+)
 from federation.node.joint.shown import shown_parts
 from federation.node.joint.steps import readable
 from federation.node.node import Node
@@ -42,8 +51,8 @@ def open_to_province(node: Node, place: DocumentPlace, to: NodeName) -> HeldDocu
         raise refused
     opened = {
         at
-        for sent in SENT.each(node.database, under=f"{record}/")
-        if (sent.name, sent.to) == (place.entry, to) and has_body(node.database, sent.message_id)
+        for sent in each_sent(node.database, record, place.entry)
+        if sent.to == to and has_body(node.database, sent.message_id)
         for at in sent.places
     }
     parts = {at: part for at, part in parts_of(node, node.database, entry).items() if at in opened}

@@ -31,6 +31,7 @@ from federation.store.records import (
     erase_record,
     find_by_subject,
     find_record,
+    find_version,
     ids_under,
     list_due,
     list_records,
@@ -114,6 +115,10 @@ class Collection(Generic[V]):
     def find(self, source: Source, value_id: str) -> V | None:
         record = find_record(source, self.kind, value_id, replica=self.replica)
         return self.decode(record) if record is not None else None
+
+    def has(self, source: Source, value_id: str) -> bool:
+        """Returns whether a value is there, without reading it."""
+        return find_version(source, self.kind, value_id, replica=self.replica) > 0
 
     def by_subject(self, source: Source, subject: str, *, unread: Unread | None = None) -> list[V]:
         found = find_by_subject(source, self.kind, subject, unread=unread)

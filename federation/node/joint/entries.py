@@ -211,7 +211,7 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
     now = RECORDS.find(transaction, held.id)
     if now is None or now.step != row.step:
         return False
-    if RULES.find(transaction, f"{in_force.agreement.version:08}") is None:
+    if not RULES.has(transaction, f"{in_force.agreement.version:08}"):
         RULES.put(transaction, rule_files(in_force), owner=node.name)
     ends = items_end(in_force, row)
     if ends is not None and node.now() >= ends:
@@ -355,7 +355,8 @@ def _sent_rows(node: Node, owed: _Owed, sent: Sent) -> tuple[Record, ...]:
 def _resent(missed: Missed) -> Draft | None:
     """The same places of the same entry under a new statement, which the record of what was sent names from then on."""
     record = missed.statement.case or ""
-    sent = SENT.find(missed.source, f"{record}/{missed.message.id}")
+    name = missed.statement.body.commitment if missed.statement.body is not None else ""
+    sent = SENT.find(missed.source, f"{record}/{name}/{missed.message.id}")
     if sent is None:
         return None
     SENT.erase(missed.source, SENT.id(sent))

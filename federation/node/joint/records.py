@@ -139,8 +139,13 @@ HANDED: Final = item_collection(
     HandedEntry, kind="case-handed", id=lambda kept: f"{kept.name}/{kept.message_id}", replica=True
 )
 SENT: Final = item_collection(
-    SentEntry, kind="case-sent", id=lambda sent: f"{sent.record}/{sent.message_id}", replica=True, kept_under=PROVISION
+    SentEntry,
+    kind="case-sent",
+    id=lambda sent: f"{sent.record}/{sent.name}/{sent.message_id}",
+    replica=True,
+    kept_under=PROVISION,
 )
+"""Of one entry in the order in which its messages went, so that nobody reads those of the whole record for it."""
 REFUSED: Final = item_collection(
     RefusedEntry, kind="case-refused", id=lambda kept: f"{kept.record}/{kept.author}/{kept.n:06}/{kept.name}",
     replica=True, kept_under=PROVISION,
@@ -223,6 +228,11 @@ def find_rules(in_force: InForce, source: Source, opening: Head) -> Rules | None
         return read_rules(files, name)
     except NotFoundError:
         return None
+
+
+def each_sent(source: Source, record: str, name: str) -> Iterator[SentEntry]:
+    """The messages that handed over one entry of ours, oldest first."""
+    return SENT.each(source, under=f"{record}/{name}/")
 
 
 def rule_files(in_force: InForce) -> RuleFiles:

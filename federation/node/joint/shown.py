@@ -16,9 +16,9 @@ from federation.domain.joint_state import Case
 from federation.domain.procedure import Stage
 from federation.node.exchange.replies import find_response
 from federation.node.joint.entries import visible
-from federation.node.joint.records import REFUSED, SENT, Held, SentEntry, StoredEntry, parts_of
+from federation.node.joint.records import REFUSED, Held, SentEntry, StoredEntry, each_sent, parts_of
 from federation.node.node import InForce, Node
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import AgencyId
 from federation.wire.agency.cases import (
     CaseClock,
     CaseDelivery,
@@ -67,10 +67,7 @@ def text_of(value: FieldValue) -> str:
 
 def deliveries(node: Node, held: Held, kept: StoredEntry) -> tuple[CaseDelivery, ...]:
     """The way of an entry of ours to each province; of several messages to one, the newest counts."""
-    newest: dict[NodeName, SentEntry] = {}
-    for sent in SENT.each(node.database, under=f"{held.id}/"):
-        if sent.name == kept.name:
-            newest[sent.to] = sent
+    newest = {sent.to: sent for sent in each_sent(node.database, held.id, kept.name)}
     return tuple(_delivery(node, sent) for _, sent in sorted(newest.items()))
 
 

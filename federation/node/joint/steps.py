@@ -38,7 +38,7 @@ from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.replies import replies
 from federation.node.joint import shown
 from federation.node.joint.entries import settle
-from federation.node.joint.records import CASES, SENT, Held, load_held
+from federation.node.joint.records import CASES, Held, each_sent, load_held
 from federation.node.joint.writing import Said, head_of, put_written, written
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Digest, Item, encode
@@ -163,7 +163,7 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     node, in_force = errand.node, errand.in_force
     record = parse_record_id(answer.record)
     await settle(node, record)
-    sent = [each.digest for each in SENT.each(node.database, under=f"{record}/") if each.name == answer.name]
+    sent = [each.digest for each in each_sent(node.database, record, answer.name)]
     await replies(node, sent, seconds=WAIT_SECONDS, received=True)
     if said.act == "invite":
         await settle(node, record)  # that the other side's node has it is an entry of its own

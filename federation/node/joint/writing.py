@@ -19,7 +19,7 @@ from federation.domain.joint_case import advance
 from federation.domain.joint_policy import Seat, Standing
 from federation.domain.joint_state import Case
 from federation.node.exchange.replies import find_response
-from federation.node.joint.records import RECORDS, SENT, Held, StoredEntry, put_own
+from federation.node.joint.records import RECORDS, Held, StoredEntry, each_sent, put_own
 from federation.node.node import Node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.form import encode
@@ -112,10 +112,7 @@ def _due(node: Node, held: Held, case: Case) -> Iterator[tuple[str, dict[str, st
         elif clock.on_breach == ESCALATE and not clock.escalated:
             yield ESCALATE, said
     for kept in untold(node, held, case):
-        if any(
-            sent.name == kept.name and find_response(node, sent.digest).received
-            for sent in SENT.each(node.database, under=f"{held.id}/")
-        ):
+        if any(find_response(node, sent.digest).received for sent in each_sent(node.database, held.id, kept.name)):
             yield "told", {"about": kept.name, "agency": str(kept.head.fields["agency"])}
 
 
