@@ -310,11 +310,11 @@ def view_lines(view: wire.CaseView) -> Iterator[str]:
 def offer_lines(offers: Iterable[wire.CaseOffer]) -> Iterator[str]:
     """The acts that may be done now, with their fields, and what is missing for the rest, with its rule."""
     found = list(offers)
-    yield "现在可办 may be done now:"
+    yield "现在可办 may be done now:  （! 必填，[] 可用逗号写多项 | ! required, [] several with commas）"
     for offer in found:
         if offer.possible:
-            fields = f"  --set {' '.join(offer.fields)}" if offer.fields else ""
-            yield f"  {_named(offer)}  {offer.zh} {offer.en}{fields}"
+            fields = "".join(f" --set {field.replace(':', '=', 1)}" for field in offer.fields)
+            yield f"  {_named(offer)}  {offer.zh} {offer.en} {fields}".rstrip()
     yield "尚不能办 not yet:"
     for offer in found:
         if not offer.possible:

@@ -19,7 +19,7 @@ def test_case_is_shown_in_both_languages_with_what_is_late_closed_void_and_missi
     assert "未接收 refused: deny-case-recused" in entry
     assert "2 项不对本单位开放" in entry
     offered = "\n".join(offer_lines(VIEW.offers))
-    assert "缺 missing: 双方均已听取 | both were heard ([P])" in offered
+    assert "缺 missing: 双方均已听取 | both were heard（四省自定 the provinces' own）" in offered
 
 
 def test_case_is_opened_joined_and_traced(nodes):
@@ -44,6 +44,7 @@ def test_case_is_opened_joined_and_traced(nodes):
     ways = nodes.ask(TOWN, "case", "act", code).out
     assert "move acceptance" in ways
     assert "缺 missing" in ways
+    assert "--set party=word! --set side=A|B!" in ways
     refused = nodes.ask(TOWN, "case", "act", code, "move", "--set", "to=acceptance", "-o", "json", code=1).error
     assert (refused["reason"], bool(refused["next"])) == ("CASE_ACT", True)
     assert "已登记" in nodes.ask(PEER, "case", "trace", code).out
