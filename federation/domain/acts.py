@@ -38,6 +38,7 @@ TYPES: Final[Mapping[str, _Takes]] = MappingProxyType(
     {
         "word": _form("[a-z][a-z0-9_-]{0,31}"),
         "clock": _form("[a-z][a-z0-9._-]{0,63}(:[a-z][a-z0-9_-]{0,31})?"),
+        "purpose": _form("[a-z][a-z0-9_]{0,30}([.][a-z][a-z0-9_]{0,30})+"),
         "text": bool,
         "day": lambda text: len(text) == 10 and date.fromisoformat(text),
         "time": parse_time,
@@ -379,7 +380,7 @@ _LETTER: Final = (
     act("file_superior_decision", "报送上级决定|file the superior's decision",
         "manifest:digest! decides:word", items="document"),
     act("grant_lookup", "批准随案核查|grant look-ups",
-        "purposes:word[]! counties:division[]! days:number! leader:officer! letter:digest!"),
+        "purposes:purpose[]! counties:division[]! days:number! leader:officer! letter:digest!"),
     act("end_lookup", "终止随案核查|end the look-ups", "about:entry!", once="about"),
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Final
 from federation.domain.acts import ACTS, EVERYWHERE, FieldValue
 from federation.domain.joint import Entry, Head, NoEffect, office_of
 from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
+from federation.domain.joint_mandates import GRANT, cannot_grant
 from federation.domain.joint_state import TASK_ACTS, Case, Done, judged_ties, officer_of, with_things
 from federation.domain.procedure import TIERS, Rules
 from federation.protocol.form import replace
@@ -312,6 +313,7 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         "declare_tie": _cannot_tie,
         "request_recusal": _cannot_tie,
         "decide_recusal": _cannot_decide,
+        GRANT: cannot_grant,
         "raise": _cannot_change_tier,
         "lower": _cannot_change_tier,
         **dict.fromkeys(CLOCK_ACTS, _cannot_mark),

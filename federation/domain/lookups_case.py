@@ -33,10 +33,11 @@ NO_LETTER: Final = "BREAK-GLASS"
 """What stands in the place of the letter's number in such a case, and in no other."""
 BREAK_GLASS_TIME: Final = timedelta(hours=2)
 """The longest term of such a case; the answering side holds the asker to it."""
-_MAX_NAMES: Final = 50
+MAX_NAMES: Final = 50
 _KNOWN_CASES: Final = 1024
 """Decoded cases kept: every search and every fetch reads its own again, on both sides."""
 _CASE_ID_FORM: Final = "[A-Z0-9][A-Z0-9-]{3,39}"
+_JOINT_CODE: Final = re.compile(r"[0-9]{17}", re.ASCII)
 _CASE_ID: Final = re.compile(_CASE_ID_FORM, re.ASCII)
 _COUNTY: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _PURPOSE: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
@@ -169,6 +170,11 @@ def parse_case_id(text: str) -> str:
     return text
 
 
+def is_joint_code(case_id: str) -> bool:
+    """True for the code of a joint case: no look-up case that is opened by letter has such a number."""
+    return bool(_JOINT_CODE.fullmatch(case_id))
+
+
 def is_break_glass(case_id: str) -> bool:
     return case_id.startswith(BREAK_GLASS_PREFIX)
 
@@ -194,8 +200,8 @@ def _verify_forms(case: LookupCase) -> None:
 
 
 def _verify_names(names: frozenset[str], form: re.Pattern[str], reason: str) -> None:
-    if not 1 <= len(names) <= _MAX_NAMES or not all(form.fullmatch(name) for name in names):
-        raise MalformedError(reason, f"expected 1 to {_MAX_NAMES} names that match {form.pattern}")
+    if not 1 <= len(names) <= MAX_NAMES or not all(form.fullmatch(name) for name in names):
+        raise MalformedError(reason, f"expected 1 to {MAX_NAMES} names that match {form.pattern}")
 
 
 def _verify_term(case: LookupCase) -> None:

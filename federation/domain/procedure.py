@@ -133,6 +133,7 @@ class Listed(Row, frozen=True, kw_only=True):
 class Procedure(Row, frozen=True, kw_only=True, dict=True):
     """One kind of joint case. `papers` are the kinds of papers that must be attached.
 
+    `lookups` are the purposes for which look-ups may be granted in it, none where none may.
     `classes`: for each class of items what each role is given, all or some fields. `A` stands for every office of the
     province where a case was opened, `B` for those of the other that are not named by their role, `citizen` for the
     party whom an item is about.
@@ -147,6 +148,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     source: str
     retention: str
     papers: tuple[_Word, ...] = ()
+    lookups: tuple[str, ...] = ()
     role: tuple[Role, ...]
     stage: tuple[Stage, ...]
     outcome: tuple[Outcome, ...]

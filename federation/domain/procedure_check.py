@@ -18,6 +18,8 @@ from federation.domain.clock import CLOCKS_FILE, ClockRule, ClockTable, parse_cl
 from federation.domain.conditions import CONDITIONS
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.joint_case import LEAD, OWNER, PARTY
+from federation.domain.joint_mandates import GRANT
+from federation.domain.lookups_case import LookupPurpose
 from federation.domain.procedure import (
     ALL,
     ANY,
@@ -88,6 +90,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "RETENTION_UNKNOWN": ("保存期限表没有这一行", "no row of the table of retention"),
         "FUNCTION_UNKNOWN": ("没有这一职能", "no such function"),
         "AGENCY_KIND": ("没有这类单位", "no such kind of agency"),
+        "LOOKUP_PURPOSES": (
+            "随案核查的用途未列明，或者不可用",
+            "look-ups, and no purpose of theirs is named",
+        ),
         "WORDS": ("缺少中文或者英文", "Chinese or English is missing"),
         "TRACE_UNKNOWN": ("进度说明中的占位不可用", "a trace line stands for something that is not known"),
     }
@@ -126,6 +132,7 @@ def find_faults(procedure: Procedure, clocks: ClockTable) -> list[Finding]:
         *_events(procedure),
         *_clocks(procedure, clocks),
         *_classes(procedure),
+        *_lookups(procedure),
         *_wording(procedure),
     ]
 
@@ -331,6 +338,11 @@ def _classes(procedure: Procedure) -> Iterator[Finding]:
                 yield from _not_in(unknown, CLASS_FIELDS[name], what="FIELD_UNKNOWN", where=f"{where} {role}")
         if not any(procedure.seen(name, procedure.roles, side) for side in "AB") and "citizen" not in views:
             yield Finding(what="CLASS_UNSEEN", where=where)
+
+
+def _lookups(procedure: Procedure) -> Iterator[Finding]:
+    if (GRANT in procedure.acts) != bool(procedure.lookups) or not set(procedure.lookups) <= set(LookupPurpose):
+        yield Finding(what="LOOKUP_PURPOSES", where="lookups")
 
 
 def _wording(procedure: Procedure) -> Iterator[Finding]:

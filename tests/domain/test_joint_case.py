@@ -74,6 +74,7 @@ ENTRIES = CASE.entries
 VALUES = {
     "word": ("p1", "p2", "o1", "town", "peer", "body", "acceptance", "mediation", "agreement", "withdrawn", "x"),
     "clock": tuple(CASE.case.clocks),
+    "purpose": ("lookup.identity_check",),
     "text": ("x",),
     "number": (0, 1, 2**53 - 1),
     "fen": (0, 300_000, 2**53 - 1),

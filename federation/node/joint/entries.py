@@ -29,6 +29,7 @@ from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.joint.ends import close_items, items_end
 from federation.node.joint.lists import case_lines, next_look
+from federation.node.joint.mandates import put_mandates
 from federation.node.joint.records import (
     CASES,
     ENTRIES,
@@ -236,6 +237,7 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
             settled = replace(settled, look=ends)
         for line in case_lines(node, held, step=settled.step):
             CASES.put(transaction, line, owner=node.name)
+        put_mandates(node, transaction, held)
     RECORDS.put(transaction, settled, owner=node.name)
     return True
 

@@ -19,6 +19,7 @@ from federation.domain.acts import ACTS, COMMON, Field
 from federation.domain.case_items import Places, format_case_code, split
 from federation.domain.joint import Entry, FieldValue
 from federation.domain.joint_case import advance
+from federation.domain.joint_mandates import GRANT
 from federation.domain.joint_offers import REASONS
 from federation.domain.joint_policy import (
     CaseLine,
@@ -40,6 +41,8 @@ from federation.node.joint import shown
 from federation.node.joint.entries import settle
 from federation.node.joint.records import CASES, Held, each_sent, load_held
 from federation.node.joint.writing import Said, head_of, put_written, written
+from federation.node.lookups.cases import count_opened
+from federation.node.officers import or_logged
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Digest, Item, encode
 from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
@@ -154,7 +157,7 @@ async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: s
     if not ruling.allowed:
         return CaseOutcome(decision=ruling)
     _verify_allowed(start, Entry(name="0" * 64, author=node.name, head=head))
-    answer = await errand.once(bound, CaseWritten, partial(_put, errand, held, said, seat))
+    answer = await or_logged(errand, errand.once(bound, CaseWritten, partial(_put, errand, held, said, seat)))
     return await _written(errand, answer, said, ruling)
 
 
@@ -184,6 +187,8 @@ def _put(errand: Errand, held: Held, said: Said, seat: Seat, transaction: GroupT
     entry = written(node, held, head_of(node, held, said), places=said.places, seat=seat, why=why)
     if not put_written(node, held, transaction, entries=(entry,)):
         raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
+    if said.act == GRANT:
+        count_opened(node, transaction, said.agency)
     file_documents(transaction, said.places, entry=entry.kept.name, agency=said.agency)
     return CaseWritten(record=held.id, name=entry.kept.name)
 

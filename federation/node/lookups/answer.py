@@ -50,6 +50,7 @@ from federation.domain.lookups_case import (
     LookupCase,
     LookupOccasion,
     fetch_request,
+    is_joint_code,
     lookup_occasion,
     search_request,
 )
@@ -79,6 +80,7 @@ from federation.node.exchange.judge import (
     rule_decision,
 )
 from federation.node.exchange.replies import reply_draft, statement_of, take_reply, verify_reply
+from federation.node.joint.mandates import as_it_stands
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.officer_keys import is_pinned
@@ -409,7 +411,9 @@ def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = fro
 
 
 def _find_case(received: Received[Any], case_id: str) -> LookupCase | None:
-    return records.find_case(received.node.database, received.statement.sender.agency, case_id, announced=True)
+    node, office = received.node, received.statement.sender.agency
+    case = records.find_case(node.database, office, case_id, announced=True)
+    return as_it_stands(node, case) if case is not None and is_joint_code(case_id) else case
 
 
 def _occasion_of(received: Received[Any], case: LookupCase | None, found: FoundDossier | None = None) -> LookupOccasion:

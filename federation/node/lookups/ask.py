@@ -31,6 +31,7 @@ from federation.domain.lookups_case import (
     LookupCase,
     basis_of,
     case_provinces,
+    is_joint_code,
     is_open,
     lookup_occasion,
     search_request,
@@ -43,6 +44,7 @@ from federation.node.exchange.errand import Errand, on, put_refusal
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import Response, find_response, replies
 from federation.node.exchange.send import SETTLE, Draft, Prepared, Sent, prepare, record_message
+from federation.node.joint.mandates import as_it_stands
 from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
 from federation.node.lookups.records import count, refusal_of, rule_refusal
@@ -372,7 +374,8 @@ def _put_history(
 
 def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
     """The newest version of a case that the calling agency opened; None also for a case of another agency."""
-    return records.find_case(errand.node.database, errand.caller, case_id, announced=False)
+    case = records.find_case(errand.node.database, errand.caller, case_id, announced=False)
+    return as_it_stands(errand.node, case) if case is not None and is_joint_code(case_id) else case
 
 
 @on(wire.LIST_LOOKUPS)

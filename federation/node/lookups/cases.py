@@ -21,6 +21,7 @@ from federation.domain.lookups_case import (
     close_case,
     decode_case,
     is_break_glass,
+    is_joint_code,
     is_open,
     letter_name,
     open_case,
@@ -38,11 +39,12 @@ from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Draft
 from federation.node.lookups import records
 from federation.node.lookups.ask import Asking, Step, StepTaken, find_own_case, take_step
+from federation.node.node import Node
 from federation.node.officers import lost_key, or_logged
 from federation.node.oversight.break_glass import NOTICES, begin_notice, put_notice
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
@@ -80,10 +82,11 @@ async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -
     open_ = open_break_glass if is_glass else open_case
     case = open_(case_id, terms, opened_by=errand.caller, now=node.now())
     verify_opener(case, errand.act.officer)
+    _verify_by_letter(case)
     notice = begin_notice(errand, case) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
-        verify_case_quota(transaction.count_up(f"lookup-cases/{errand.caller}/{node.today()}"), records.quotas_of(node))
+        count_opened(node, transaction, errand.caller)
         put_records(transaction, _letter_records(transaction, case, owner=node.name, replica=False))
         records.OWN_CASES.put(transaction, case, owner=node.name)
         if notice is not None:
@@ -117,6 +120,17 @@ async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
     case = close_case(opened, node.now())
     write = partial(_put_closed, case, node.name)
     return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED), case, write)
+
+
+def count_opened(node: Node, transaction: GroupTransaction, office: AgencyId) -> None:
+    """Counts a case that an office opens today, by letter or in a joint case; refuses one too many (QUOTA_CASES)."""
+    verify_case_quota(transaction.count_up(f"lookup-cases/{office}/{node.today()}"), records.quotas_of(node))
+
+
+def _verify_by_letter(case: LookupCase) -> None:
+    """Refuses to open a case under the number of a joint case (CASE_ID): its look-ups are granted in it."""
+    if is_joint_code(case.case_id):
+        raise MalformedError("CASE_ID", "a number of 17 digits is a joint case's, in which look-ups are granted")
 
 
 def _put_closed(case: LookupCase, owner: NodeName, transaction: GroupTransaction) -> None:
@@ -224,6 +238,8 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     if case.opened_by != statement.sender.agency or case.case_id != statement.case:
         raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
     owner = statement.sender.node
+    if not case.closed:
+        _verify_by_letter(case)
     verify_case_follows(records.find_case(node.database, case.opened_by, case.case_id, announced=True), case)
     request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
     announced = records.ANNOUNCED_CASES.record(case, owner=owner)

@@ -70,6 +70,7 @@ class Desks:
 
     rig: Rig
     case: str = ""
+    why: tuple[str, str] = WHY
     outcomes: list[CaseOutcome] = field(default_factory=list)
 
     @property
@@ -79,7 +80,7 @@ class Desks:
         return parse_record_id(line.record)
 
     async def open(self, caller: AgencyId = TOWN, *, request_id: str | None = None, **changes: object) -> CaseOutcome:
-        errand = begin_errand(self.rig[caller.node], caller, act(*WHY, request_id=request_id))
+        errand = begin_errand(self.rig[caller.node], caller, act(*self.why, request_id=request_id))
         outcome = await steps.open_case(errand, replace(OPENING, **changes))
         if outcome.line is not None and not self.case:
             self.case = outcome.line.code
@@ -95,7 +96,7 @@ class Desks:
         request_id: str | None = None,
         **fields: str,
     ) -> CaseOutcome:
-        asked = replace(act(*WHY, request_id=request_id), officer=officer)
+        asked = replace(act(*self.why, request_id=request_id), officer=officer)
         errand = begin_errand(self.rig[caller.node], caller, asked)
         plain = {key.rstrip("_"): value for key, value in fields.items()}
         return await steps.act_in_case(errand, CaseStep(case=self.case, name=name, fields=plain, items=items))
@@ -109,10 +110,10 @@ class Desks:
         return outcome.entry
 
     async def view(self, caller: AgencyId) -> CaseView:
-        return await steps.read_case(begin_errand(self.rig[caller.node], caller, act(*WHY)), self.case)
+        return await steps.read_case(begin_errand(self.rig[caller.node], caller, act(*self.why)), self.case)
 
     async def entries(self, caller: AgencyId) -> tuple[EntryLine, ...]:
-        errand = begin_errand(self.rig[caller.node], caller, act(*WHY))
+        errand = begin_errand(self.rig[caller.node], caller, act(*self.why))
         return (await steps.list_entries(errand, EntryQuery(case=self.case))).lines
 
     def held(self, node: NodeName) -> Held:

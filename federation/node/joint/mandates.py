@@ -1,0 +1,72 @@
+"""Look-ups under a joint case, in the store: what the fold grants is a look-up case like any other.
+
+Each node writes it from its own fold and closes it by its own fold: no message says it. What is closed stays closed,
+whatever a later fold makes of the grant; and whoever asks or answers looks at the fold once more, so that the end holds
+from the entry on that brought it. Source: DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from federation.domain.joint_mandates import GRANT, mandates
+from federation.domain.lookups_case import (
+    LOOKUP_FUNCTION,
+    LookupCase,
+    case_provinces,
+    case_request,
+    close_case,
+    is_joint_code,
+    is_open,
+)
+from federation.node.joint.records import CASES, Held, load_held
+from federation.node.lookups import records
+from federation.node.node import Node, agency_facts
+from federation.protocol.ids import parse_record_id
+from federation.protocol.policy import decide
+from federation.protocol.trust import find_agency
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import put_records
+
+
+def put_mandates(node: Node, transaction: GroupTransaction, held: Held) -> None:
+    """Opens the look-up cases that a joint case grants, as far as policy allows, and closes those that it ended."""
+    case = held.case
+    if case is None or not is_joint_code(case.code):
+        return
+    granted = mandates(case)
+    for office in {kept.head.agency for kept in held.kept.values() if kept.head.act == GRANT}:
+        mandate, announced = granted.get(office), office.node != node.name
+        kind = records.ANNOUNCED_CASES if announced else records.OWN_CASES
+        known = records.find_case(transaction, office, case.code, announced=announced)
+        if known is None and mandate is not None and is_open(mandate, node.now()) and _allowed(node, mandate):
+            kind.put(transaction, mandate, owner=office.node)
+        elif known is not None and not known.closed and known != mandate:
+            closed = close_case(known, mandate.closes if mandate is not None and mandate.closed else node.now())
+            kind.put(transaction, closed, owner=office.node)
+            put_records(transaction, [records.closed_record(closed, owner=office.node)])
+
+
+def _allowed(node: Node, mandate: LookupCase) -> bool:
+    """Policy's word on a look-up case of that office, as if it were opened by letter."""
+    in_force, office = node.trust.in_force, mandate.opened_by
+    named = case_provinces(mandate)
+    asked = named - {node.name} if office.node == node.name else named & {node.name}
+    if find_agency(in_force.agreement, office) is None or not asked:
+        return False
+    facts, occasion = agency_facts(in_force, office), in_force.occasion(min(mandate.purposes), LOOKUP_FUNCTION)
+    return all(
+        decide(
+            in_force.policies, case_request(facts, name, occasion=occasion, purposes=mandate.purposes)
+        ).allowed
+        for name in asked
+    )  # fmt: skip
+
+
+def as_it_stands(node: Node, case: LookupCase) -> LookupCase:
+    """A look-up case of a joint case as that has it at this moment: closed where the fold does not hold it open."""
+    if case.closed:
+        return case
+    for record in {parse_record_id(line.record) for line in CASES.by_subject(node.database, case.case_id)}:
+        joint = load_held(node, record).case
+        if joint is not None and mandates(joint).get(case.opened_by) == case:
+            return case
+    return close_case(case, node.now())
