@@ -285,7 +285,8 @@ def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
     reported = task.done.get("report_result")
     if reported is None:
         return NoEffect(reason="NOT_REPORTED")
-    return NoEffect(reason="VERIFIES_OWN_WORK") if is_owner or reported.head.officer == head.officer else None
+    is_own = is_owner or officer_of(reported.head) == officer_of(head)
+    return NoEffect(reason="VERIFIES_OWN_WORK") if is_own else None
 
 
 def _cannot_go(case: Case, entry: Entry) -> NoEffect | None:
