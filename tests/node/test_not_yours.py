@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.demo.synthetic import synthetic_uscc
+from federation.domain.documents import CHUNK_BYTES
 from federation.domain.intake import RefusalReason
 from federation.domain.lookups import FetchItem, Selector, SelectorKind, step_up_bytes
 from federation.domain.lookups_case import countersign_bytes
@@ -29,6 +30,7 @@ from federation.domain.permits import RevokeReason
 from federation.domain.recognition import RecognitionMode
 from federation.node import features, leads, permits
 from federation.node.corrections.steps import file_correction
+from federation.node.documents import begin
 from federation.node.exchange.errand import STEPS, begin_errand
 from federation.node.lookups.cases import begin_case
 from federation.node.officer_keys import Occurrence, enrol_administrator
@@ -44,6 +46,7 @@ from federation.wire.agency import (
     audit,
     cases,
     corrections,
+    documents,
     erasure,
     intake,
     keys,
@@ -74,12 +77,14 @@ F07, F16 = ("vehicle.administration", "F07"), ("enterprise.administration", "F16
 NO_ID, WORDS = "00000000-0000-7000-8000-000000000000", "核对无误"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST_DUE_CASES, cases.OPEN_CASE, corrections.LIST_CORRECTIONS, erasure.LIST_ERASURES, erasure.LIST_SENT, erasure.RUN_RETENTION, intake.LIST_INTAKE, keys.LIST_KEYS, keys.REGISTER_KEY, lead_rpcs.HAND_OVER_LEAD, lead_rpcs.LIST_LEADS, node.GET_STATUS, oversight.LIST_NOTICES, oversight.LIST_SAMPLE, oversight.WATCH_NOTICES, peer.DIGEST_RANGE, peer.FETCH_AGREEMENT, peer.SUBMIT, peer.TELL_TIME, permit_rpcs.LIST_PERMITS, permit_rpcs.REGISTER_PERMIT, permit_rpcs.IMPORT_PERMITS, reports.GET_REPORT), "it names no row of an office, lists what the caller has, or pages behind a sealed token") | {
+NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST_DUE_CASES, cases.OPEN_CASE, corrections.LIST_CORRECTIONS, documents.BEGIN_DOCUMENT, erasure.LIST_ERASURES, erasure.LIST_SENT, erasure.RUN_RETENTION, intake.LIST_INTAKE, keys.LIST_KEYS, keys.REGISTER_KEY, lead_rpcs.HAND_OVER_LEAD, lead_rpcs.LIST_LEADS, node.GET_STATUS, oversight.LIST_NOTICES, oversight.LIST_SAMPLE, oversight.WATCH_NOTICES, peer.DIGEST_RANGE, peer.FETCH_AGREEMENT, peer.SUBMIT, peer.TELL_TIME, permit_rpcs.LIST_PERMITS, permit_rpcs.REGISTER_PERMIT, permit_rpcs.IMPORT_PERMITS, reports.GET_REPORT), "it names no row of an office, lists what the caller has, or pages behind a sealed token") | {
     lookups.TRACE_READING: "an audit office reads the whole province",
     registers.REGISTER_VEHICLES: "a thing is kept once in a province: that it is elsewhere is said, and logged",
     registers.REGISTER_ENTERPRISES: "as vehicles",
     cases.TRACE_CASE: "who has the code of a case is told how far it is, and neither who nor what",
     cases.READ_PROCEDURE: "what the provinces agreed on",
+    documents.DOWNLOAD_DOCUMENT: "a stream: DOCUMENT_NOT_OPEN, whatever it lacks (tests/node/joint/test_documents.py)",
+    peer.FETCH_DOCUMENT: "a stream, too",
 }  # fmt: skip
 
 
@@ -170,8 +175,11 @@ async def world(found: Border) -> World:
     assert filed.correction is not None
     joint = Desks(rig)
     await joint.open()
+    upload = documents.DocumentUpload(name="协议.txt", media_type="text/plain", size=2, chunk_size=CHUNK_BYTES)
+    begun = await begin(begin_errand(rig[ZHEJIANG], TOWN, act(*CASE_WHY)), upload)
     await rig.drain()
     return World(found, key, {
+        "document": begun.document,
         "case": joint.case, "permit": permit.urn, "lookup": line.lookup_id, "handle": hit.handle or "", "lead": lead.line.handed.lead_id,
         "correction": filed.correction.correction_id, "request": await found.waiting(),
         "message": sent(rig, ZHEJIANG, JIANGXI, "permit.sync")[0].id,
@@ -310,6 +318,13 @@ def about_joint_cases(made: World) -> dict[Rpc[Any, Any], Named]:
     return {
         cases.READ_CASE: here,
         cases.LIST_ENTRIES: replace(here, ask=lambda name, _: cases.EntryQuery(case=name)),
+        documents.LIST_DOCUMENTS: here,
+        documents.UPLOAD_CHUNK: replace(
+            here,
+            real=made.names["document"],
+            unknown="0" * 32,
+            ask=lambda name, _: documents.ChunkUpload(document=name, number=0, data=b"ok"),
+        ),
         cases.ACT_IN_CASE: replace(here, ask=lambda name, _: cases.CaseStep(case=name, name="note")),
     }
 
