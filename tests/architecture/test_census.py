@@ -20,6 +20,7 @@ from federation.cli.permits import invent_one
 from federation.cli.show import china_today
 from federation.node.features import KINDS
 from federation.protocol.ids import parse_agency_id
+from federation.wire import rpc_connections
 from tests.architecture.entered import Trace
 from tests.cli.command_line import ACROSS_HALL, POLICE, ServedNodes, row_of
 from tests.cli.test_permits import options
@@ -172,7 +173,10 @@ def entered() -> tuple[set[str], set[str]]:
 
     The smallest of some runs each: what is read once and kept is not part of the act, nor what goes on beside it.
     """
-    with Trace().installed() as trace, tempfile.TemporaryDirectory() as folder:
+    with (
+        Trace().installed() as trace, tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch,
+    ):  # fmt: skip
+        patch.setattr(rpc_connections, "LOOK_SECONDS", 600)
         nodes = ServedNodes(Path(folder), **QUIET)
         try:
             registered, searched = [], []
