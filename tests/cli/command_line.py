@@ -82,6 +82,7 @@ class ServedNodes:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        structlog.reset_defaults()
 
     def key(self, agency: str, officer: str) -> Path:
         """The file of an officer's own key, beside the agency's profile and registered; `clerk` is who works there."""
