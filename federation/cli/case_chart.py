@@ -23,6 +23,7 @@ _TOP: Final = 96
 _STEP: Final = 84
 _CARD: Final = 66
 _EDGE: Final = _WIDTH - _GUTTER
+_WHO: Final = 24  # characters have room in a card
 _CLOCKS: Final = 2  # have room in a card; the first due stand first
 _STYLE: Final = """
 text{font-family:"Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei","PingFang SC","WenQuanYi Micro Hei",
@@ -119,7 +120,8 @@ def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: dateti
     left, right, state = _GUTTER + 28, _EDGE, _state(stage)
     beside = f"{stage.en} · {stage.tier}"
     days = " – ".join(local_day(each) for each in (stage.entered, stage.left) if each is not None)
-    rest = escape("".join(f" · {part}" for part in (days, stage.who_zh) if part))
+    who = stage.who_zh if len(stage.who_zh) <= _WHO else f"{stage.who_zh[:_WHO]}…"
+    rest = escape("".join(f" · {part}" for part in (days, who) if part))
     yield f'<g class="{state}">'
     yield f'<rect class="card" x="{left}" y="{y}" width="{right - left}" height="{_CARD}" rx="8"/>'
     yield f'<circle class="dot" cx="{_GUTTER}" cy="{y + _CARD // 2}" r="{9 if state == "now" else 7}"/>'
