@@ -10,7 +10,7 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import ClassVar, Final
@@ -47,6 +47,7 @@ from federation.protocol.errors import MalformedError, NotFoundError, RuleError,
 from federation.protocol.form import Digest, Item, encode
 from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
 from federation.protocol.trust import verify_in_force
+from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import next_serial
 from federation.wire.agency import cases as wire
@@ -58,6 +59,7 @@ from federation.wire.agency.cases import (
     CaseView,
     DuePage,
     DueQuery,
+    EntryLine,
     EntryPage,
     EntryQuery,
     ProcedureLine,
@@ -249,18 +251,20 @@ async def read_case(errand: Errand, name: str) -> CaseView:
 
 @on(wire.LIST_ENTRIES)
 async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
-    """Lists the entries of a case in their order."""
+    """Lists the entries of a case in their order (PAGE_TOKEN)."""
     held, ruling = await readable(errand, query.case)
     if held is None:
         return EntryPage(decision=ruling)
-    start = int(query.page_token) if query.page_token.isdigit() else 0
-    order = list(islice(held.record.entries_from(start), query.page_size + 1))
-    lines = tuple(
-        shown.entry_line(errand.node, errand.in_force, held, kept=held.kept[entry.name], reader=errand.caller)
-        for entry in order[: query.page_size]
-    )
-    more = len(order) > query.page_size
-    return EntryPage(decision=ruling, lines=lines, next_page_token=str(start + query.page_size) if more else "")
+
+    def listed(place: str) -> Iterator[tuple[str, EntryLine]]:
+        start = int(place or 0)
+        for number, entry in enumerate(held.record.entries_from(start), start=start + 1):
+            kept = held.kept[entry.name]
+            yield str(number), shown.entry_line(errand.node, errand.in_force, held, kept=kept, reader=errand.caller)
+
+    name, keys = f"case-entries/{held.id}/{errand.caller}", errand.node.database.keys
+    page = page_behind(keys, name, listed, limit=query.page_size, token=query.page_token)
+    return EntryPage(decision=ruling, lines=page.values, next_page_token=page.next_token)
 
 
 @on(wire.LIST_CASES)

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from federation.domain.joint_state import Case
-from federation.protocol.errors import RuleError
+from federation.node.exchange.errand import begin_errand
+from federation.node.joint.steps import list_entries
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.ids import AgencyId
+from federation.wire.agency.cases import EntryPage, EntryQuery
 from tests.node.joint.desks import (
     BODY,
     CONTACT,
@@ -21,7 +25,7 @@ from tests.node.joint.desks import (
     desks,
     digest,
 )
-from tests.node.rig import JIANGXI, ZHEJIANG
+from tests.node.rig import JIANGXI, ZHEJIANG, act
 
 
 def same(case: Desks) -> Case:
@@ -195,3 +199,26 @@ async def test_two_offices_of_one_province_share_its_record(tmp_path: Path) -> N
         assert {TOWN, VILLAGE, BODY} == case.held(ZHEJIANG).case.members.keys()
         assert case.held(JIANGXI).kept == {}
         assert digest("x")
+
+
+async def test_entries_are_listed_page_by_page_and_no_made_up_token_is_taken(tmp_path: Path) -> None:
+    """Pages together are the whole; a number, another office's token and nonsense are refused, not taken for a start."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        await case.invites(VILLAGE, "village")
+
+        async def page(caller: AgencyId, token: str) -> EntryPage:
+            errand = begin_errand(case.rig[caller.node], caller, act(*case.why))
+            return await list_entries(errand, EntryQuery(case=case.case, page_size=3, page_token=token))
+
+        found, token = [], ""
+        while page_found := await page(TOWN, token):
+            found += page_found.lines
+            if not (token := page_found.next_page_token):
+                break
+        assert found == list(await case.entries(TOWN))
+        assert len(found) > 3
+        for made_up in ("²", "3", "x" * 40, (await page(VILLAGE, "")).next_page_token):
+            with pytest.raises(MalformedError, match="token"):
+                await page(TOWN, made_up)
