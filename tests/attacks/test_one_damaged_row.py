@@ -14,15 +14,19 @@ from federation.node.ends import find_end
 from federation.node.erasure import ORDER_KIND, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.intake.clock import check_desk, check_pending
+from federation.node.joint.entries import settle_due
+from federation.node.joint.records import load_held
 from federation.node.log.bad_rows import LINES_A_MINUTE, BadRows
 from federation.node.lookups.records import HANDLES
 from federation.node.node import Node
 from federation.node.retention import destroy_ended
 from federation.protocol.errors import CorruptError
+from federation.protocol.ids import parse_record_id
 from federation.store.messages import find_body, find_outbox_state
 from federation.wire.agency.erasure import ErasureQuestion
 from tests.node.exchange.test_resend import expire
 from tests.node.intake import border as asking
+from tests.node.joint.desks import desks
 from tests.node.lookups.office import office
 from tests.node.oversight.test_leader_desk import names, watch
 from tests.node.oversight.test_oversight import put, raised
@@ -180,3 +184,18 @@ def test_many_damaged_rows_fill_neither_log_nor_memory() -> None:
 
     now = 25 * 3600.0
     assert rows.count() == 0
+
+
+async def test_round_of_joint_cases_goes_on_behind_one_that_cannot_be_settled(tmp_path: Path) -> None:
+    """The case with the damaged entry is named; the clock of the one behind it is written."""
+    async with desks(tmp_path) as case:
+        for _ in range(2):
+            await case.open()
+        node = case.rig[ZHEJIANG]
+        first, second = sorted(parse_record_id(each.line.record) for each in case.outcomes if each.line is not None)
+        case.rig.clock.advance(days=8)
+        spoil(case.rig, ZHEJIANG, f"UPDATE record SET content = x'00' WHERE {first_of('case-entry')}")
+        node.folds.clear()
+        await settle_due(node)
+        assert told(node, "cases") == [first]
+        assert "overdue" in [kept.head.act for kept in load_held(node, second).kept.values()]

@@ -52,6 +52,7 @@ from federation.node.joint.records import (
     rule_files,
 )
 from federation.node.joint.writing import ENTRY_TYPE, put_written, write_due
+from federation.node.log.bad_rows import ends_round
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, OpenPlace, PartialBody, open_places
 from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError
@@ -380,11 +381,20 @@ async def keep_cases(node: Node) -> None:
 
 
 async def settle_due(node: Node) -> None:
-    """Settles each record whose moment has come (AGREEMENT_EXPIRED)."""
+    """Settles each record whose moment has come; one that cannot be is told and left for the next round.
+
+    Raises what keeps all of them from it: AGREEMENT_EXPIRED, UnavailableError, LOG_STOPPED.
+    """
+    verify_in_force(node.trust.in_force.agreement, node.now())
     unread = node.bad_rows.of(_DUTY)
     due = await asyncio.to_thread(lambda: list(RECORDS.each_due_by(node.database, node.now(), unread)))
     for row in due:
-        await settle(node, row.record)
+        try:
+            await settle(node, row.record)
+        except Exception as error:
+            if ends_round(node, error):
+                raise
+            node.bad_rows.note(_DUTY, row.record, error)
 
 
 ENTRY: Final = Kind(

@@ -85,12 +85,13 @@ async def commit_each(node: Node, duty: str, jobs: Sequence[tuple[str, Job[T]]])
         for (name, _), outcome in zip(batch, outcomes, strict=True):
             if not isinstance(outcome, BaseException):
                 done.append(outcome.value)
-            elif isinstance(outcome, Exception) and not _is_of_all(node, outcome):
+            elif isinstance(outcome, Exception) and not ends_round(node, outcome):
                 node.bad_rows.note(duty, name, outcome)
             else:
                 raise outcome
     return done
 
 
-def _is_of_all(node: Node, error: Exception) -> bool:
+def ends_round(node: Node, error: Exception) -> bool:
+    """True when what failed is the store or the log itself, and not one row."""
     return isinstance(error, UnavailableError) or node.sequencer.failure is not None
