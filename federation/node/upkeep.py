@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from socket import SOCK_STREAM
@@ -14,7 +15,13 @@ import structlog
 
 from federation.node.exchange.former import end_for_former
 from federation.node.exchange.peers import Peers
-from federation.node.home.agreement import install_agreement, load_home_agreement, refresh
+from federation.node.home.agreement import (
+    file_marks,
+    install_agreement,
+    load_home_agreement,
+    read_agreement_files,
+    refresh,
+)
 from federation.node.home.keyring import load_keyring
 from federation.node.log.boot import agreement_leaf, leaf_entry
 from federation.node.node import Node
@@ -37,11 +44,13 @@ ADDRESSES_EACH = 4
 
 async def keep_agreement(node: Node, home: Path, peers: Peers) -> None:
     """Looks at home every few seconds and at the peers now and then; who joins or leaves by it is followed at once."""
-    rounds = 0
+    rounds, taken = 0, None
     while True:
         await asyncio.sleep(node.settings.agreement_seconds)
         rounds += 1
-        await _or_logged(take_from_home(node, home))
+        found = await asyncio.to_thread(file_marks, home)
+        if found != taken and await _or_logged(take_from_home(node, home)):
+            taken = found  # an idle node looks at its files, and verifies again what has changed
         if rounds % node.settings.agreement_fetch_rounds == 0:
             await take_from_peers(node, home, peers.clients)
             await _or_logged(_refresh_ahead(node, home))
@@ -49,14 +58,17 @@ async def keep_agreement(node: Node, home: Path, peers: Peers) -> None:
         await _or_logged(end_for_former(node))
 
 
-async def _or_logged(step: Awaitable[object], **facts: str) -> None:
-    """Takes a step of a round; whatever it raises is logged and ends neither the round nor the duty."""
+async def _or_logged(step: Awaitable[object], **facts: str) -> bool:
+    """Takes a step of a round and returns whether it was done; what it raises ends neither the round nor the duty."""
     try:
         await step
     except BridgeheadError as error:
         _log.warning("agreement.unchanged", reason=error.reason, **facts)
+        return False
     except Exception:  # noqa: BLE001 - a duty that ends would leave this node under an old agreement for ever
         _log.exception("agreement.failed", **facts)
+        return False
+    return True
 
 
 async def take_from_home(node: Node, home: Path) -> None:
@@ -72,7 +84,12 @@ async def take_from_peers(node: Node, home: Path, peers: Mapping[NodeName, PeerC
 
 async def _take_from_peer(node: Node, home: Path, name: NodeName, peer: PeerClient) -> None:
     try:
-        files = await peer.fetch_agreement(timeout_seconds=FETCH_SECONDS)
+        files = await peer.fetch_agreement(node.trust.in_force.agreement.version, timeout_seconds=FETCH_SECONDS)
+        own = await asyncio.to_thread(read_agreement_files, home)
+        if not files.targets:  # the version in force here, of which only the freshness may be newer
+            files = replace(files, targets=own.targets, files=own.files)
+        if files == own:
+            return
         found = await asyncio.to_thread(install_agreement, home, files, now=node.now(), verify=node.trust.verify)
     except BridgeheadError as error:
         _log.debug("agreement.passed_over", peer=name, reason=error.reason)

@@ -124,7 +124,7 @@ async def test_no_peer_ends_a_round(scene: Scene) -> None:
         def __init__(self, name: str, error: Exception) -> None:
             self.name, self.error = name, error
 
-        async def fetch_agreement(self, *, timeout_seconds: float) -> AgreementFiles:
+        async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
             asked.append(self.name)
             if len(asked) >= 6:
                 twice.set()

@@ -13,7 +13,7 @@ import pytest
 from federation.domain.retention import CORRECTION
 from federation.node.exchange.send import send
 from federation.node.features import KINDS
-from federation.node.home.agreement import install_agreement, read_agreement_files
+from federation.node.home.agreement import file_marks, install_agreement, read_agreement_files, refresh
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
 from federation.node.home.setup import member_bundle
@@ -87,11 +87,13 @@ class Source:
     """A peer that hands out an agreement, or none."""
 
     files: AgreementFiles | None
+    known: int = 0
+    """The version whose targets it does not repeat to who has it."""
 
     async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
         if self.files is None:
             raise UnavailableError("PEER_DOWN", "down")
-        return self.files
+        return replace(self.files, targets=b"", files={}) if known_version == self.known else self.files
 
 
 async def test_take_from_home_puts_what_was_published_in_force_and_logs_it(scene: Scene) -> None:
@@ -137,6 +139,33 @@ async def test_take_from_peers_installs_the_newest_that_verifies(scene: Scene) -
     assert scene.node.trust.in_force.agreement.version == 2
     assert read_agreement_files(scene.home) == newer
     assert scene.leaves() == [LeafKind.AGREEMENT]
+
+
+async def test_take_from_peers_takes_the_freshness_alone_of_the_version_that_is_here(scene: Scene) -> None:
+    """A refresh of the version in force comes without its targets, and stands over those that are here."""
+    jiangxi = scene.federation.home("jiangxi")
+    before, taken = read_agreement_files(scene.home), file_marks(scene.home)
+    await take_from_peers(scene.node, scene.home, {JIANGXI: Source(before, known=1)})
+    assert file_marks(scene.home) == taken
+
+    refreshed = refresh(jiangxi, load_keyring(jiangxi), utc_now() + timedelta(seconds=2))
+    newer = read_agreement_files(jiangxi)
+    await take_from_peers(scene.node, scene.home, {JIANGXI: Source(newer, known=1)})
+
+    assert scene.node.trust.in_force.agreement.timestamp_version == refreshed.timestamp_version
+    assert (read_agreement_files(scene.home), newer.targets) == (newer, before.targets)
+    assert file_marks(scene.home) != taken
+
+
+async def test_file_marks_tell_a_file_that_was_changed_where_it_lies(scene: Scene) -> None:
+    """What a duty passes over is only what nobody touched."""
+    taken = file_marks(scene.home)
+    assert file_marks(scene.home) == taken
+
+    members = scene.home / "agreement" / "current" / "targets" / "members.json"
+    members.write_bytes(members.read_bytes())
+
+    assert file_marks(scene.home) != taken
 
 
 @pytest.mark.parametrize("source", ["peer", "home"])

@@ -19,6 +19,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -48,6 +49,17 @@ def read_agreement_files(home: Path, *, version: int | None = None) -> Agreement
         wanted = "agreement" if version is None else f"agreement version {version}"
         raise NotFoundError("AGREEMENT_MISSING", f"expected an {wanted} in {home}: 'bridgehead agreement publish'")
     return read_repository(folder)
+
+
+def file_marks(home: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Returns where, which and when of the files of the version in force: who compares need not read them again."""
+    found = [home / "agreement" / PINNED_ROOT, *(home / "agreement" / "current").resolve().rglob("*")]
+    marks: list[tuple[str, int, int, int]] = []
+    for path in sorted(found):
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            marks.append((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(marks)
 
 
 class NewestFiles:

@@ -91,7 +91,7 @@ class NodeSettings(BaseSettings):
     """How many look-ups an office may ask for a day."""
     cases_an_office_day: Annotated[int, Field(ge=1, le=100_000)] = 20
     """How many cases an office may open a day."""
-    document_seconds: Annotated[float, Field(ge=0.05, le=600)] = 2.0
+    document_seconds: Annotated[float, Field(ge=0.05, le=600)] = 5.0
     """How often it is looked for documents that are wanted from another province, or were not filed in their time."""
     documents_gib_an_office: Annotated[int, Field(ge=1, le=100_000)] = 20
     """How much room the documents take that one office has uploaded, in GiB."""
