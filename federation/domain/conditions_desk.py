@@ -77,8 +77,8 @@ def _adult_present(case: Case) -> bool:
 
 def _identity_checked_before(case: Case) -> bool:
     """行程 120: before anything is recorded."""
-    checked, records = case.done.get("check_identity", ()), case.done.get("file_record", ())
-    return bool(checked) and all(checked[0].at < found.at for found in records)
+    checked, records = case.done.get("check_identity"), case.done.get("file_record", ())
+    return checked is not None and all(checked[0].at < found.at for found in records)
 
 
 def _integrity_matches(case: Case) -> bool:

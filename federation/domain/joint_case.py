@@ -17,7 +17,7 @@ from federation.domain.acts import ACTS, EVERYWHERE, FieldValue
 from federation.domain.joint import Entry, Head, NoEffect, office_of
 from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
 from federation.domain.joint_mandates import GRANT, cannot_grant
-from federation.domain.joint_state import TASK_ACTS, Case, Done, judged_ties, officer_of, with_things
+from federation.domain.joint_state import TASK_ACTS, Case, Done, Grown, judged_ties, officer_of, with_things
 from federation.domain.procedure import TIERS, Rules
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
@@ -43,7 +43,7 @@ def step(case: Case, entry: Entry, barred: str | None = None) -> Case:
     found = advance(case, entry) if barred is None else NoEffect(reason=barred)
     if isinstance(found, Case):
         return found
-    return replace(case, without_effect=(*case.without_effect, (entry, found)))
+    return replace(case, without_effect=case.without_effect.plus((entry, found)))
 
 
 def advance(case: Case, entry: Entry) -> Case | NoEffect:
@@ -330,9 +330,9 @@ def _taken(case: Case, entry: Entry) -> Case:
     taken = replace(
         case,
         at=case.at + 1,
-        done={**case.done, act: (*case.done.get(act, ()), done)},
-        named={**case.named, entry.name: done},
-        only=case.only if ACTS[act].once is None else {**case.only, _same(act, entry.head.fields): done},
+        done={**case.done, act: case.done[act].plus(done) if act in case.done else Grown((done,))},
+        named=case.named.plus(entry.name, done),
+        only=case.only if ACTS[act].once is None else case.only.plus(_same(act, entry.head.fields), done),
     )
     after = _changed(with_things(taken, done), entry)
     if act in TIE_ACTS or (after.ties and (after.members is not case.members or after.parties is not case.parties)):

@@ -6,10 +6,11 @@ read from them. Source: DESIGN section 5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple, TypeVar, overload
 
 import msgspec
 
@@ -26,6 +27,73 @@ TASK_ACTS: Final = (
     "carry_over", "drop_task", "reopen",
 )  # fmt: skip
 """The acts about a task that somebody has."""
+_BLOCK: Final = 128
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Grown(Sequence[V]):
+    """A sequence that is never changed: `plus` makes a longer one, which shares with it all but its last block.
+
+    So an entry costs the same in a case of ten thousand, and each state of a case that a fold remembers stays as it is.
+    """
+
+    __slots__ = ("_blocks", "_last")
+
+    def __init__(self, last: tuple[V, ...] = (), *, blocks: tuple[tuple[V, ...], ...] = ()) -> None:
+        self._blocks, self._last = blocks, last
+
+    def plus(self, value: V) -> Grown[V]:
+        if len(self._last) < _BLOCK:
+            return Grown((*self._last, value), blocks=self._blocks)
+        return Grown((value,), blocks=(*self._blocks, self._last))
+
+    def __len__(self) -> int:
+        return len(self._blocks) * _BLOCK + len(self._last)
+
+    def __iter__(self) -> Iterator[V]:
+        return chain(chain.from_iterable(self._blocks), self._last)
+
+    @overload
+    def __getitem__(self, place: int) -> V: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[V]: ...
+    def __getitem__(self, place: int | slice) -> V | Sequence[V]:
+        if isinstance(place, slice):
+            return tuple(self)[place]
+        block, rest = divmod(range(len(self))[place], _BLOCK)
+        return (self._blocks[block] if block < len(self._blocks) else self._last)[rest]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Grown, tuple)) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as a mapping has none
+
+
+class GrownMap(Mapping[K, V]):
+    """A mapping that is never changed: `plus` makes one with another value, which shares with it all but the newest."""
+
+    __slots__ = ("_new", "_old")
+
+    def __init__(self, new: dict[K, V] | None = None, *, old: dict[K, V] | None = None) -> None:
+        self._old, self._new = old or {}, new or {}
+
+    def plus(self, key: K, value: V) -> GrownMap[K, V]:
+        if len(self._new) < _BLOCK:
+            return GrownMap({**self._new, key: value}, old=self._old)
+        return GrownMap({key: value}, old={**self._old, **self._new})
+
+    def __len__(self) -> int:
+        return len(self._old) + sum(key not in self._old for key in self._new)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter({**self._old, **self._new} if self._old else self._new)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._new or key in self._old
+
+    def __getitem__(self, key: K) -> V:
+        return self._new[key] if key in self._new else self._old[key]
 
 
 class Done(NamedTuple):
@@ -95,17 +163,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     entered: int = -1
     members: Mapping[AgencyId, frozenset[str]] = msgspec.field(default_factory=dict)
     invited: Mapping[AgencyId, frozenset[str]] = msgspec.field(default_factory=dict)
-    done: Mapping[str, tuple[Done, ...]] = msgspec.field(default_factory=dict)
-    named: Mapping[str, Done] = msgspec.field(default_factory=dict)
-    only: Mapping[tuple[object, ...], Done] = msgspec.field(default_factory=dict)
-    parties: Mapping[object, Head] = msgspec.field(default_factory=dict)
-    claims: Mapping[object, frozenset[str]] = msgspec.field(default_factory=dict)
-    tasks: Mapping[str, Task] = msgspec.field(default_factory=dict)
+    done: Mapping[str, Grown[Done]] = msgspec.field(default_factory=dict)
+    named: GrownMap[str, Done] = msgspec.field(default_factory=GrownMap)
+    only: GrownMap[tuple[object, ...], Done] = msgspec.field(default_factory=GrownMap)
+    parties: GrownMap[object, Head] = msgspec.field(default_factory=GrownMap)
+    claims: GrownMap[object, frozenset[str]] = msgspec.field(default_factory=GrownMap)
+    tasks: GrownMap[str, Task] = msgspec.field(default_factory=GrownMap)
     ties: tuple[Tie, ...] = ()
     clocks: Mapping[str, Clock] = msgspec.field(default_factory=dict)
     holding: frozenset[str] = frozenset()
     outcome: str | None = None
-    without_effect: tuple[tuple[Entry, NoEffect], ...] = ()
+    without_effect: Grown[tuple[Entry, NoEffect]] = msgspec.field(default_factory=Grown)
 
     @property
     def procedure(self) -> Procedure:
@@ -192,18 +260,18 @@ def with_things(case: Case, done: Done) -> Case:
     """The case with what an entry says of a party, a claim or a task: read at every entry, so kept and not counted."""
     act, said = done.head.act, done.head.fields
     if act == "add_party" and said["role"] in ("applicant", "respondent"):
-        return replace(case, parties={**case.parties, said["party"]: done.head})
+        return replace(case, parties=case.parties.plus(said["party"], done.head))
     if "claim" in said:
         about = case.claims.get(said["claim"], frozenset()) | {act}
-        return replace(case, claims={**case.claims, said["claim"]: about})
+        return replace(case, claims=case.claims.plus(said["claim"], about))
     name = str(said.get("task", ""))
     if act == "record_item":
-        return replace(case, tasks={**case.tasks, name: Task(name=name, made=done.head)})
+        return replace(case, tasks=case.tasks.plus(name, Task(name=name, made=done.head)))
     if name not in case.tasks or act not in TASK_ACTS:
         return case
     task = case.tasks[name]
     state = task.state if act in ("ask_more_time", "report_progress") else "open" if act == "reopen" else act
-    return replace(case, tasks={**case.tasks, name: replace(task, done={**task.done, act: done}, state=state)})
+    return replace(case, tasks=case.tasks.plus(name, replace(task, done={**task.done, act: done}, state=state)))
 
 
 def judged_ties(case: Case) -> tuple[Tie, ...]:

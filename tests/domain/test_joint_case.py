@@ -14,7 +14,7 @@ from federation.domain.acts import ACTS, COMMON
 from federation.domain.joint import NoEffect
 from federation.domain.joint_case import advance, fold, step
 from federation.domain.joint_offers import REASONS, offered
-from federation.domain.joint_state import Case
+from federation.domain.joint_state import Case, Grown, GrownMap
 from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 from tests.domain.case_builder import MONDAY, RECORD, CaseBuilder, digest
@@ -190,6 +190,28 @@ def test_every_reason_has_its_words():
     assert said <= REASONS.keys()
 
 
+def test_what_grows_is_as_if_it_were_copied():
+    """Every length stays what it was, whatever came after it, and whatever went on from it another way."""
+    grown, mapped, before = Grown(), GrownMap(), []
+    for number in range(400):
+        before.append((grown, mapped))
+        grown.plus("aside"), mapped.plus(number, "aside")  # as an act that is tried and not written
+        grown, mapped = grown.plus(number), mapped.plus(number % 300, number)
+    for length, (longer, named) in enumerate(before):
+        expected, values = tuple(range(length)), {number % 300: number for number in range(length)}
+        assert (longer, tuple(longer), len(longer)) == (expected, expected, length)
+        assert (named, list(named.items()), len(named)) == (values, list(values.items()), len(values))
+    assert (grown[0], grown[200], grown[-1], grown[-3:], 299 in mapped, 300 in mapped) == (
+        0, 200, 399, (397, 398, 399), True, False,
+    )  # fmt: skip
+    assert grown != (*range(399), 0)
+    assert grown != list(range(400))
+    with pytest.raises(IndexError):
+        grown[400]
+    with pytest.raises(KeyError):
+        mapped[300]
+
+
 def test_an_entry_that_the_record_bars_is_without_effect():
     """What the record says of an entry outweighs the state."""
     [opening] = ENTRIES[:1]
@@ -217,6 +239,18 @@ def test_a_case_is_opened_once_in_an_entry_stage_by_a_role_of_its_side(opened):
     fresh.cannot("town", "open", "CONDITION_MISSING", "source_named", **said, stage="screening")
     fresh.cannot("court", "open", "ROLE_NOT_THEIRS", **said, stage="registration")
     fresh.does("town", "open", **said, stage="screening", source="patrol")
+
+
+def test_an_entry_of_a_long_case_copies_nothing_of_it(opened):
+    """What one more entry makes anew is bounded, however many came before: the rest is the same objects."""
+    shared = 0
+    for _ in range(700):
+        before = opened.case
+        opened.does("town", "note", items=("note",))
+        if "note" in before.done:
+            shared += before.done["note"]._blocks is opened.case.done["note"]._blocks
+            shared += before.named._old is opened.case.named._old
+    assert shared > 2 * 690
 
 
 def test_members_are_invited_by_the_lead_or_their_own_side(opened):
