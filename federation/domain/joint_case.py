@@ -326,13 +326,14 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
 
 def _taken(case: Case, entry: Entry) -> Case:
     """The case with an entry that has effect."""
-    act, done = entry.head.act, Done(case.at, entry)
+    act, agency, done = entry.head.act, entry.head.agency, Done(case.at, entry)
     taken = replace(
         case,
         at=case.at + 1,
         done={**case.done, act: case.done[act].plus(done) if act in case.done else Grown((done,))},
         named=case.named.plus(entry.name, done),
         only=case.only if ACTS[act].once is None else case.only.plus(_same(act, entry.head.fields), done),
+        acted=case.acted if agency in case.acted else case.acted | {agency},
     )
     after = _changed(with_things(taken, done), entry)
     if act in TIE_ACTS or (after.ties and (after.members is not case.members or after.parties is not case.parties)):

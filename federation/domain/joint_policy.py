@@ -98,8 +98,7 @@ def standing_of(case: Case, agency: AgencyId) -> Standing:
         return Standing.MEMBER
     if agency in case.invited:
         return Standing.INVITED
-    was = any(found.head.agency == agency for every in case.done.values() for found in every)
-    return Standing.FORMER if was else Standing.STRANGER
+    return Standing.FORMER if agency in case.acted else Standing.STRANGER
 
 
 def act_request(agency: AgencyFacts, seat: Seat, act: str, *, home: NodeName, occasion: Occasion) -> PolicyRequest:
@@ -137,6 +136,14 @@ def see_request(
         minor=minor,
         guardianAgreed=False,
     )
+
+
+def shown_by(case: Case) -> object:
+    """What a case says of who is shown what: while that is the same, nobody is owed more of an entry than before.
+
+    It holds all that `see_request` and the choice of provinces read of a case.
+    """
+    return case.members, case.invited, len(case.done.get("remove", ()))
 
 
 def read_request(

@@ -146,9 +146,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     opened: side A. `moment` is when the entry that is being judged happened; `at` counts the entries with effect,
     `entered` is the place of the one that entered the stage. `members` holds each agency's roles, `invited` those that
     nobody has accepted yet. `done` are the entries with effect by act, `named` by name, `only` those that may be done
-    only once by what makes them the same. `parties` are the two sides of the quarrel by their tags, `claims` the acts
-    that were done about each claim, `tasks` those of a meeting or a list. `holding` names the events that are
-    conditions and hold now.
+    only once by what makes them the same, `acted` who did them. `parties` are the two sides of the quarrel by their
+    tags, `claims` the acts that were done about each claim, `tasks` those of a meeting or a list. `holding` names the
+    events that are conditions and hold now.
     """
 
     rules: Rules
@@ -166,6 +166,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     done: Mapping[str, Grown[Done]] = msgspec.field(default_factory=dict)
     named: GrownMap[str, Done] = msgspec.field(default_factory=GrownMap)
     only: GrownMap[tuple[object, ...], Done] = msgspec.field(default_factory=GrownMap)
+    acted: frozenset[AgencyId] = frozenset()
     parties: GrownMap[object, Head] = msgspec.field(default_factory=GrownMap)
     claims: GrownMap[object, frozenset[str]] = msgspec.field(default_factory=GrownMap)
     tasks: GrownMap[str, Task] = msgspec.field(default_factory=GrownMap)

@@ -20,7 +20,7 @@ import structlog
 
 from federation.domain.case_items import SHOWS_CHILD, Part, read_part
 from federation.domain.joint import Entry, Head, read_entry
-from federation.domain.joint_policy import Standing, act_request, seat_of, see_request
+from federation.domain.joint_policy import Standing, act_request, seat_of, see_request, shown_by
 from federation.domain.joint_state import Case
 from federation.domain.retention import CIVIL
 from federation.node.exchange.erase import sent_by_it
@@ -46,6 +46,7 @@ from federation.node.joint.records import (
     SentEntry,
     StoredEntry,
     StoredRecord,
+    each_sent,
     find_rules,
     load_held,
     next_arrival,
@@ -194,15 +195,18 @@ async def settle(node: Node, record: RecordId) -> None:
         held = load_held(node, record)
         if row is None or row.entries != len(held.kept):
             continue
-        brought = write_due(node, held)
-        owed = () if brought else tuple(_owed(node, in_force, held))
-        job = partial(put_written, node, held, entries=brought) if brought else partial(_hand_on, node, held, row, owed)
+        brought, seen, number = write_due(node, held), _seen_now(in_force, held), len(held.own)
+        ahead = () if brought else tuple(owed(node, in_force, held, seen=seen))
+        job = (
+            partial(put_written, node, held, entries=brought) if brought else partial(_hand_on, node, held, row, ahead)
+        )
         written = (await node.sequencer.commit(job)).value
         if written and not brought:
+            held.handed = number, seen
             break
     else:
         return
-    for name in {each.to for each in owed}:
+    for name in {each.to for each in ahead}:
         node.wake_delivery(name)
     node.waiters.tell(case_key(record))
 
@@ -217,9 +221,8 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
         RULES.put(transaction, rule_files(in_force), owner=node.name)
     ends = items_end(in_force, row)
     if ends is not None and node.now() >= ends:
-        own = [kept.name for kept in held.kept.values() if kept.author == node.name]
-        for name in own:
-            close_items(node, transaction, name)
+        for kept in held.own:
+            close_items(node, transaction, kept.name)
     for each in owed:
         ready = prepare(node, _draft(node, held, each))
         record_message(node, transaction, ready, in_force=in_force)
@@ -243,17 +246,24 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
     return True
 
 
-def _owed(node: Node, in_force: InForce, held: Held) -> Iterator[_Owed]:
-    """The entries of ours that each province which takes part has not been handed yet."""
-    case = held.case
-    if case is None:
-        return
-    own = sorted((kept for kept in held.kept.values() if kept.author == node.name), key=lambda kept: kept.head.n)
-    if not own:
+def _seen_now(in_force: InForce, held: Held) -> object:
+    """All that decides which places of an entry a province is handed, beside the entry."""
+    return (in_force, None if held.case is None else shown_by(held.case))
+
+
+def owed(node: Node, in_force: InForce, held: Held, *, seen: object = None) -> Iterator[_Owed]:
+    """The entries of ours that each province which takes part has not been handed yet.
+
+    Those that were handed on while `seen` was the same are not looked at; without it, all are.
+    """
+    case, (handed, before) = held.case, held.handed
+    own = held.own[handed if seen is not None and before == seen else 0 :]
+    if case is None or not own:
         return
     given: dict[tuple[str, NodeName], set[int]] = {}
-    for sent in SENT.each(node.database, under=f"{held.id}/"):
-        given.setdefault((sent.name, sent.to), set()).update(sent.places)
+    for kept in own:
+        for sent in each_sent(node.database, held.id, kept.name):
+            given.setdefault((sent.name, sent.to), set()).update(sent.places)
     for to in sorted(_others(node, in_force, case)):
         for kept in own:
             if (each := _owed_to(node, in_force, case, kept, to, given.get((kept.name, to)))) is not None:

@@ -24,7 +24,6 @@ def case_lines(node: Node, held: Held, *, step: int) -> Iterator[CaseLine]:
     if case is None or case.lead is None:
         return
     opened = case.done["open"][0].head
-    changed = max(kept.head.at for kept in held.kept.values())
     stage, clock = case.procedure.stages[case.stage], first_clock(case)
     for office in _offices(node, case):
         yield CaseLine(
@@ -32,7 +31,7 @@ def case_lines(node: Node, held: Held, *, step: int) -> Iterator[CaseLine]:
             title_zh=case.procedure.title_zh, title_en=case.procedure.title_en, stage=case.stage, stage_zh=stage.zh,
             stage_en=stage.en, tier=case.tier, standing=standing_of(case, office),
             roles=tuple(sorted(case.roles(office) or case.invited.get(office, frozenset()))), lead=case.lead,
-            opened=opened.at, changed=changed, clock="" if clock is None else clock.key,
+            opened=opened.at, changed=held.changed or opened.at, clock="" if clock is None else clock.key,
             due=None if clock is None else clock.due, late=clock is not None and clock.late,
             outcome=case.outcome or "", waiting=len(held.record.pending),
         )  # fmt: skip
@@ -62,5 +61,4 @@ def next_look(node: Node, held: Held) -> datetime | None:
 
 
 def _offices(node: Node, case: Case) -> list[AgencyId]:
-    acted = {found.head.agency for every in case.done.values() for found in every}
-    return sorted({each for each in (*case.members, *case.invited, *acted) if each.node == node.name}, key=str)
+    return sorted({each for each in (*case.members, *case.invited, *case.acted) if each.node == node.name}, key=str)

@@ -7,7 +7,7 @@ from the entry on that brought it. Source: DESIGN section 5.
 
 from __future__ import annotations
 
-from federation.domain.joint_mandates import GRANT, mandates
+from federation.domain.joint_mandates import mandates
 from federation.domain.lookups_case import (
     LOOKUP_FUNCTION,
     LookupCase,
@@ -33,7 +33,7 @@ def put_mandates(node: Node, transaction: GroupTransaction, held: Held) -> None:
     if case is None or not is_joint_code(case.code):
         return
     granted = mandates(case)
-    for office in {kept.head.agency for kept in held.kept.values() if kept.head.act == GRANT}:
+    for office in held.granted:
         mandate, announced = granted.get(office), office.node != node.name
         kind = records.ANNOUNCED_CASES if announced else records.OWN_CASES
         known = records.find_case(transaction, office, case.code, announced=announced)

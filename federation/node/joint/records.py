@@ -17,6 +17,7 @@ from typing import Annotated, ClassVar, Final
 from federation.domain.case_items import Part, read_part
 from federation.domain.joint import Entry, Head
 from federation.domain.joint_case import step
+from federation.domain.joint_mandates import GRANT
 from federation.domain.joint_policy import CaseLine, Seat
 from federation.domain.joint_record import Fold
 from federation.domain.joint_record import Record as JointRecord
@@ -27,7 +28,7 @@ from federation.node.node import InForce, Node
 from federation.protocol.body import Body, Handed, OpenPlace, PartialBody, pack_body, unpack_body
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, replace
-from federation.protocol.ids import MessageId, NodeName, RecordId, between
+from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId, between
 from federation.protocol.statement import BodyRef
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
@@ -175,10 +176,19 @@ OWN: Final[Collection[OwnBody]] = Collection(
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class Held:
-    """A record as this node holds it: its entries by name, their order, and the case that they make."""
+    """A record as this node holds it: its entries by name, their order, and the case that they make.
+
+    `own` are the entries of this node by number, `changed` is the newest moment of any, `granted` are the offices that
+    ever granted look-ups. `handed`: so many of `own` were handed on by what decided it then, which is the second of it.
+    """
 
     record: JointRecord
+    node: NodeName
     kept: dict[str, StoredEntry] = field(default_factory=dict)
+    own: list[StoredEntry] = field(default_factory=list)
+    changed: datetime | None = None
+    granted: set[AgencyId] = field(default_factory=set)
+    handed: tuple[int, object] = (0, None)
     fold: Fold[Case] | None = None
 
     @property
@@ -194,6 +204,11 @@ class Held:
         """Adds entries that came since; `find` looks for the rules that an opening pins."""
         for kept in new:
             self.kept[kept.name] = kept
+            self.changed = max(self.changed or kept.head.at, kept.head.at)
+            if kept.author == self.node:
+                self.own.append(kept)
+            if kept.head.act == GRANT:
+                self.granted.add(kept.head.agency)
             (self.fold or self.record).add(kept.entry, stored=True)
         opening = next(self.record.entries_from(0), None)
         rules = find(opening.head) if self.fold is None and opening is not None else None
@@ -204,7 +219,7 @@ class Held:
 def load_held(node: Node, record: RecordId) -> Held:
     """The record as it is in the store now."""
     folds, source = node.folds, node.database
-    held = folds.pop(record, None) or Held(record=JointRecord(record))
+    held = folds.pop(record, None) or Held(record=JointRecord(record), node=node.name)
     new = ENTRIES.each(source, under=f"{record}/", after=f"{record}/{len(held.kept):06}")
     held.take(new, partial(find_rules, node.trust.in_force, source))
     folds[record] = held

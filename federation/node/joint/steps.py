@@ -100,7 +100,9 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
     places = split(asked.items, realm=in_force.agreement.realm)
     said = Said(agency=errand.caller, officer=errand.act.officer, act="open", fields=fields, places=places)
     what = encode(_Asked(case=asked.procedure, act="open", fields=_plain(fields), items=_hexed(places))).decode()
-    return await _write(errand, Held(record=JointRecord(record)), said, start=Case(rules=rules), what=what)
+    return await _write(
+        errand, Held(record=JointRecord(record), node=node.name), said, start=Case(rules=rules), what=what
+    )
 
 
 @on(wire.ACT_IN_CASE)

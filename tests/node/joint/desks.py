@@ -125,12 +125,17 @@ class Desks:
         return {line.record: line.stage for line in found}
 
     async def settled(self) -> None:
-        """Waits until nothing is queued, and every node has settled what it holds."""
+        """Waits until nothing is queued, and every node has settled what it holds, as a look at all of it shows."""
         for _ in range(4):
             await self.rig.drain()
             for name in self.rig.hosts:
                 await entries.settle(self.rig[name], self.record)
         assert not any(count_pending(self.rig[name].database) for name in self.rig.hosts)
+        for name in self.rig.hosts:
+            node = self.rig[name]
+            known = node.folds.pop(self.record)
+            assert not list(entries.owed(node, node.trust.in_force, self.held(name)))
+            node.folds[self.record] = known
 
     async def invites(self, office: AgencyId, role: str) -> None:
         await self.does(TOWN, "invite", agency=str(office), role=role)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from federation.domain.joint_state import Case
 from federation.node.exchange.errand import begin_errand
+from federation.node.joint import entries
 from federation.node.joint.steps import list_entries
+from federation.node.node import Node
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.wire.agency.cases import EntryPage, EntryQuery
 from tests.node.joint.desks import (
@@ -18,6 +22,7 @@ from tests.node.joint.desks import (
     NOTE,
     PARTY,
     PEER,
+    PEER_BODY,
     STRANGER,
     TOWN,
     VILLAGE,
@@ -168,6 +173,41 @@ async def test_member_whose_role_sees_more_is_handed_the_places_again(tmp_path: 
         again = next(line for line in await case.entries(PEER) if line.act == "add_party")
         assert again.items == before.items
         same(case)
+
+
+async def test_entry_that_was_handed_on_is_looked_at_again_only_when_others_may_see_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one more entry costs does not grow with the case; a new member, role or agreement has all looked at."""
+    looked: list[str] = []
+    look_at = entries._owed_to
+
+    def counted(node: Node, *about: Any) -> object:
+        looked.append(about[2].head.act)
+        return look_at(node, *about)
+
+    monkeypatch.setattr(entries, "_owed_to", counted)
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        looked.clear()
+        for _ in range(3):
+            await case.does(TOWN, "note", NOTE)
+        every = len(case.held(ZHEJIANG).own)
+        assert looked == ["note"] * 3
+        looked.clear()
+        case.rig[ZHEJIANG].folds.clear()  # as after a restart
+        await entries.settle(case.rig[ZHEJIANG], case.record)
+        await entries.settle(case.rig[ZHEJIANG], case.record)
+        assert len(looked) == every
+        looked.clear()
+        case.rig.put_in_force(replace(case.rig.agreement, version=case.rig.agreement.version + 1))
+        await entries.settle(case.rig[ZHEJIANG], case.record)
+        assert len(looked) == every
+        looked.clear()
+        await case.invites(PEER_BODY, "mediator")
+        assert looked.count("add_party") >= 4
 
 
 async def test_office_that_left_acts_no_more_and_keeps_what_it_read(tmp_path: Path) -> None:
