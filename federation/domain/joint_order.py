@@ -137,6 +137,18 @@ class Order:
             first = place if first is None else min(first, place)
         return first
 
+    def is_followed_by(self, entry: Entry) -> bool:
+        """True when an entry that is not here would be the last one, would count, and would change nothing else."""
+        causal, head = self._causal, entry.head
+        if self.barred or self._disputes or cuts(head) or any(_reaches(cut, entry) for _, cut in self._cuts):
+            return False
+        if not self.keys or not head.parents <= causal.entries.keys():
+            return False
+        line = self.lines.get(entry.author, [])
+        height = 1 + max(causal.heights[parent] for parent in head.parents) if head.parents else 0
+        is_next = head.n == len(line) + 1 and (not line or line[-1] in head.parents) and head.height == height
+        return is_next and max(self._heights[parent] for parent in head.parents) >= self.keys[-1][0]
+
     def settle(self) -> None:
         """Orders all that the graph holds, from nothing but the graph."""
         causal = self._causal

@@ -139,7 +139,7 @@ def see_request(
 
 
 def shown_by(case: Case) -> object:
-    """What a case says of who is shown what: while that is the same, nobody is owed more of an entry than before.
+    """The part of a case that decides who is shown what: while it is the same, nobody is owed more of an entry.
 
     It holds all that `see_request` and the choice of provinces read of a case.
     """

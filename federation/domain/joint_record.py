@@ -123,6 +123,13 @@ class Record:
             sentence = f"expected at most {MAX_BESIDE} entries of {entry.author} that wait or do not count"
             raise UnavailableError("RECORD_PENDING_FULL", sentence)
 
+    def is_followed_by(self, entry: Entry) -> bool:
+        """True when an entry would be the last one of the order, would count, and would change nothing before it.
+
+        So what it makes of the record can be told, and written with it, before it is here.
+        """
+        return not self._missing and self._order.is_followed_by(entry)
+
     @property
     def order(self) -> tuple[Entry, ...]:
         """The entries all of whose ancestors are here, in their order, those without effect among them."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar, overload
 
 import msgspec
@@ -75,8 +76,8 @@ class GrownMap(Mapping[K, V]):
 
     __slots__ = ("_new", "_old")
 
-    def __init__(self, new: dict[K, V] | None = None, *, old: dict[K, V] | None = None) -> None:
-        self._old, self._new = old or {}, new or {}
+    def __init__(self, new: Mapping[K, V] = MappingProxyType({}), *, old: Mapping[K, V] = MappingProxyType({})) -> None:
+        self._old, self._new = old, new
 
     def plus(self, key: K, value: V) -> GrownMap[K, V]:
         if len(self._new) < _BLOCK:

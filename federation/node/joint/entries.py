@@ -11,7 +11,7 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -20,6 +20,7 @@ import structlog
 
 from federation.domain.case_items import SHOWS_CHILD, Part, read_part
 from federation.domain.joint import Entry, Head, read_entry
+from federation.domain.joint_mandates import GRANT
 from federation.domain.joint_policy import Standing, act_request, seat_of, see_request, shown_by
 from federation.domain.joint_state import Case
 from federation.domain.retention import CIVIL
@@ -28,34 +29,34 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.joint.ends import close_items, items_end
-from federation.node.joint.lists import case_lines, next_look
+from federation.node.joint.lists import settled_rows
 from federation.node.joint.mandates import put_mandates
 from federation.node.joint.records import (
-    CASES,
     ENTRIES,
     HANDED,
-    OWN,
     RECORDS,
     REFUSED,
     RULES,
     SENT,
     HandedEntry,
     Held,
-    OwnBody,
+    Moment,
     RefusedEntry,
     SentEntry,
     StoredEntry,
     StoredRecord,
     each_sent,
+    find_own_body,
     find_rules,
+    is_due_now,
     load_held,
     next_arrival,
     rule_files,
 )
-from federation.node.joint.writing import ENTRY_TYPE, put_written, write_due
+from federation.node.joint.writing import ENTRY_TYPE, Written, each_due, put_written, write_due
 from federation.node.log.bad_rows import ends_round
 from federation.node.node import InForce, Node, agency_facts
-from federation.protocol.body import Body, OpenPlace, PartialBody, open_places
+from federation.protocol.body import Body, Handed, OpenPlace, PartialBody, open_places
 from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, RecordId, parse_record_id, record_node, truncate_to_millisecond
@@ -64,7 +65,7 @@ from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import find_agency, verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record
+from federation.store.records import Record, put_records
 
 _TRIES: Final = 64
 """So often a record that moved while it was looked at is looked at again; the duty does the rest."""
@@ -105,9 +106,9 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
         asked,
         rows=Rows(
             records=(handed,),
-            updates=partial(_arrived, node, kept),
+            updates=partial(_arrived, node, kept, settled_with(node, held, kept)),
             wakes=(case_key(record),),
-            then=partial(settle, record=record),
+            then=partial(settle_moved, record=record),
         ),
     )
     refused = RefusedEntry(
@@ -152,13 +153,15 @@ def _knew_removal(held: Held, entry: Entry) -> bool:
     return held.record.stands_on(entry, out)
 
 
-def _arrived(node: Node, kept: StoredEntry, source: Source) -> tuple[Record, ...]:
-    """The rows of an entry that was not here yet; none for one that is."""
+def _arrived(node: Node, kept: StoredEntry, settled: Settled | None, source: Source) -> tuple[Record, ...]:
+    """The rows of an entry that was not here yet, and of the record that it leaves settled; none for one that is."""
+    row = next_arrival(source, parse_record_id(kept.head.record))
+    placed = ENTRIES.record(replace(kept, arrival=row.entries), owner=kept.author)
+    if settled is not None and row.entries == settled.now.entries:  # no other came: it is a new one, as it was then
+        return (placed, *settled_rows(node, settled.now, row))
     if any(known.name == kept.name for known in ENTRIES.by_subject(source, kept.name)):
         return ()
-    row = next_arrival(source, parse_record_id(kept.head.record))
-    placed = replace(kept, arrival=row.entries)
-    return (ENTRIES.record(placed, owner=kept.author), RECORDS.record(row, owner=node.name))
+    return (placed, RECORDS.record(row, owner=node.name))
 
 
 def case_key(record: RecordId) -> str:
@@ -176,10 +179,45 @@ class _Owed:
     kept: StoredEntry
     to: NodeName
     places: tuple[int, ...]
-    own: OwnBody
+    body: Handed
     asked: tuple[PolicyRequest, ...]
     decision: Decision
     again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A record as one more entry leaves it, with nothing else to do: what is owed of that entry, if it is ours."""
+
+    now: Moment
+    seen: object
+    owed: tuple[_Owed, ...] = ()
+
+
+def settled_with(node: Node, held: Held, kept: StoredEntry, *, body: Body | None = None) -> Settled | None:
+    """Returns what is written with an entry so that it leaves the record settled; `body` is that of an entry of ours.
+
+    None where more than this entry is to be looked at, which `settle` does once it is durable: it does not merely
+    follow, others may see more than before, it grants look-ups, time brings an entry, or the case ends or has ended.
+    """
+    in_force, now = node.trust.in_force, held.with_next(kept.entry)
+    if now is None or now.case is None or now.case.outcome is not None:
+        return None
+    seen = _seen_now(in_force, held.case)
+    if held.handed != (len(held.own), seen) or seen != _seen_now(in_force, now.case):
+        return None
+    if held.granted or kept.head.act == GRANT or next(each_due(node, now.case), None) is not None:
+        return None
+    others = sorted(_others(node, in_force, now.case)) if body is not None else ()
+    owed = (_owed_to(in_force, now.case, kept, to, None, lambda: body) for to in others)
+    return Settled(now=now, seen=seen, owed=tuple(each for each in owed if each is not None))
+
+
+async def settle_moved(node: Node, record: RecordId) -> None:
+    """Settles a record unless the entry that moved it left it settled."""
+    row = RECORDS.find(node.database, record)
+    if row is not None and is_due_now(row):
+        await settle(node, record)
 
 
 async def settle(node: Node, record: RecordId) -> None:
@@ -195,13 +233,12 @@ async def settle(node: Node, record: RecordId) -> None:
         held = load_held(node, record)
         if row is None or row.entries != len(held.kept):
             continue
-        brought, seen, number = write_due(node, held), _seen_now(in_force, held), len(held.own)
-        ahead = () if brought else tuple(owed(node, in_force, held, seen=seen))
-        job = (
-            partial(put_written, node, held, entries=brought) if brought else partial(_hand_on, node, held, row, ahead)
-        )
-        written = (await node.sequencer.commit(job)).value
-        if written and not brought:
+        brought, seen, number = write_due(node, held), _seen_now(in_force, held.case), len(held.own)
+        if brought is not None:
+            await node.sequencer.commit(partial(_put_brought, node, brought))
+            continue
+        ahead = tuple(owed(node, in_force, held, seen=seen))
+        if (await node.sequencer.commit(partial(_hand_on, node, held, row, ahead))).value:
             held.handed = number, seen
             break
     else:
@@ -209,6 +246,39 @@ async def settle(node: Node, record: RecordId) -> None:
     for name in {each.to for each in ahead}:
         node.wake_delivery(name)
     node.waiters.tell(case_key(record))
+
+
+def _put_brought(node: Node, entry: Written, transaction: GroupTransaction) -> None:
+    row = put_written(node, transaction, entry)
+    if row is not None:
+        RECORDS.put(transaction, row, owner=node.name)
+
+
+def put_settled(node: Node, transaction: GroupTransaction, entry: Written, *, settled: Settled | None) -> bool:
+    """Stores an entry of ours with all that is left to do, or leaves that to `settle`; False when the record moved."""
+    row = put_written(node, transaction, entry)
+    if row is None:
+        return False
+    if settled is None:
+        RECORDS.put(transaction, row, owner=node.name)
+        return True
+    for each in settled.owed:
+        ready = prepare(node, _draft(node, settled.now.case, each))
+        record_message(node, transaction, ready, in_force=node.trust.in_force)
+    put_records(transaction, list(settled_rows(node, settled.now, row)))
+    return True
+
+
+def note_settled(node: Node, entry: Written, settled: Settled) -> None:
+    """Has the messages of an entry, if it is durable, go on their way, and remembers that they do."""
+    held = load_held(node, settled.now.id)
+    if entry.kept.name not in held.kept:
+        return
+    if held.handed == (entry.kept.head.n - 1, settled.seen):
+        held.handed = entry.kept.head.n, settled.seen
+    for each in settled.owed:
+        node.wake_delivery(each.to)
+    node.waiters.tell(case_key(held.id))
 
 
 def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], transaction: GroupTransaction) -> bool:
@@ -224,31 +294,15 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
         for kept in held.own:
             close_items(node, transaction, kept.name)
     for each in owed:
-        ready = prepare(node, _draft(node, held, each))
-        record_message(node, transaction, ready, in_force=in_force)
-    settled = replace(row, step=row.step + 1, look=next_look(node, held))
-    case = held.case
-    if case is not None:
-        closed = case.last("close")
-        settled = replace(
-            settled,
-            procedure=case.procedure.name,
-            retention=case.procedure.retention,
-            closed=None if closed is None else closed.head.at,
-        )
-        ends = items_end(in_force, settled)
-        if ends is not None and node.now() < ends:
-            settled = replace(settled, look=ends)
-        for line in case_lines(node, held, step=settled.step):
-            CASES.put(transaction, line, owner=node.name)
-        put_mandates(node, transaction, held)
-    RECORDS.put(transaction, settled, owner=node.name)
+        record_message(node, transaction, prepare(node, _draft(node, held.case, each)), in_force=in_force)
+    put_records(transaction, list(settled_rows(node, held.moment, row)))
+    put_mandates(node, transaction, held)
     return True
 
 
-def _seen_now(in_force: InForce, held: Held) -> object:
+def _seen_now(in_force: InForce, case: Case | None) -> object:
     """All that decides which places of an entry a province is handed, beside the entry."""
-    return (in_force, None if held.case is None else shown_by(held.case))
+    return (in_force, None if case is None else shown_by(case))
 
 
 def owed(node: Node, in_force: InForce, held: Held, *, seen: object = None) -> Iterator[_Owed]:
@@ -266,7 +320,8 @@ def owed(node: Node, in_force: InForce, held: Held, *, seen: object = None) -> I
             given.setdefault((sent.name, sent.to), set()).update(sent.places)
     for to in sorted(_others(node, in_force, case)):
         for kept in own:
-            if (each := _owed_to(node, in_force, case, kept, to, given.get((kept.name, to)))) is not None:
+            body = partial(find_own_body, node, kept.name)
+            if (each := _owed_to(in_force, case, kept, to, given.get((kept.name, to)), body)) is not None:
                 yield each
 
 
@@ -279,17 +334,22 @@ def _others(node: Node, in_force: InForce, case: Case) -> set[NodeName]:
 
 
 def _owed_to(
-    node: Node, in_force: InForce, case: Case, kept: StoredEntry, to: NodeName, given: set[int] | None
+    in_force: InForce,
+    case: Case,
+    kept: StoredEntry,
+    to: NodeName,
+    given: set[int] | None,
+    find_body: Callable[[], Handed | None],
 ) -> _Owed | None:
     takes_part = any(agency.node == to for agency in (*case.members, *case.invited))
     if not takes_part and (given is not None or kept.head.act != "remove"):
         return None
     if given is not None and len(given) == 1 + len(kept.head.items):
         return None
-    own = OWN.find(node.database, kept.name)
-    if own is None or kept.seat is None:
+    body = find_body()
+    if body is None or kept.seat is None:
         return None
-    places, seen = _open_to(in_force, case, kept, own, to)
+    places, seen = _open_to(in_force, case, kept, body, to)
     if given is not None and set(places) <= given:
         return None
     occasion = in_force.occasion(kept.purpose, kept.function)
@@ -299,18 +359,18 @@ def _owed_to(
     if not decision.allowed:
         return None  # the policy of today lets it out no more: what stands on it waits at the other side
     return _Owed(
-        kept=kept, to=to, places=places, own=own, asked=asked, decision=decision, again=given is not None
+        kept=kept, to=to, places=places, body=body, asked=asked, decision=decision, again=given is not None
     )  # fmt: skip
 
 
 def _open_to(
-    in_force: InForce, case: Case, kept: StoredEntry, own: OwnBody, to: NodeName
+    in_force: InForce, case: Case, kept: StoredEntry, body: Handed, to: NodeName
 ) -> tuple[tuple[int, ...], tuple[PolicyRequest, ...]]:
     """The places of an entry that the offices of a province may see, and the questions that said yes to it."""
-    if not isinstance(own.body, Body):
+    if not isinstance(body, Body):
         return (0,), ()
     parts = [read_part(item, cls, realm=in_force.agreement.realm)
-             for cls, item in zip(kept.head.items, own.body.items[1:], strict=True)]  # fmt: skip
+             for cls, item in zip(kept.head.items, body.items[1:], strict=True)]  # fmt: skip
     places, asked = {0}, list[PolicyRequest]()
     for agency in sorted(case.members, key=str):
         if agency.node == to and find_agency(in_force.agreement, agency) is not None:
@@ -342,14 +402,14 @@ def visible(
     return places, asked
 
 
-def _draft(node: Node, held: Held, owed: _Owed) -> Draft:
-    kept, body = owed.kept, owed.own.body
+def _draft(node: Node, case: Case | None, owed: _Owed) -> Draft:
+    kept, body = owed.kept, owed.body
     head = kept.head
     handed = open_places(body, owed.places) if isinstance(body, Body) else body
     cause = Cause(
         sender=Sender(node=node.name, agency=head.agency, officer=head.officer),
         purpose=kept.purpose, function=kept.function, case=head.record,
-        basis="" if held.case is None else held.case.procedure.source,
+        basis="" if case is None else case.procedure.source,
     )  # fmt: skip
     return Draft(
         kind=(DISCLOSURE if owed.again else ENTRY).name, recipient=Recipient(node=owed.to), cause=cause, body=handed,

@@ -25,14 +25,13 @@ from federation.domain.joint_state import Case
 from federation.domain.procedure import Rules, read_rules
 from federation.domain.retention import PROVISION
 from federation.node.node import InForce, Node
-from federation.protocol.body import Body, Handed, OpenPlace, PartialBody, pack_body, unpack_body
+from federation.protocol.body import Handed, OpenPlace, PartialBody, pack_body, unpack_body
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId, between
 from federation.protocol.statement import BodyRef
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
-from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_handed
 
 MAX_FOLDS: Final = 256
@@ -158,7 +157,7 @@ RECORDS: Final = item_collection(
 CASES: Final = item_collection(
     CaseLine, kind="case", id=lambda line: f"{line.office}/{line.record}", replica=True,
     version=lambda line: line.step, division=lambda line: str(line.office), due_time=lambda line: line.due,
-    subject=lambda line: line.code, status=lambda line: "closed" if line.outcome else "open",
+    subject=lambda line: line.code, status=lambda line: "closed" if line.outcome else "open", kept_under=PROVISION,
 )  # fmt: skip
 """By office, in the order in which they were opened; `each_due_by` of an office's division is what is due there."""
 RULES: Final = item_collection(
@@ -172,6 +171,20 @@ OWN: Final[Collection[OwnBody]] = Collection(
     replica=True,
     version=lambda own: own.version,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Moment:
+    """A record at one moment: `entries` are here, of which `waiting` wait; `changed` is the newest time that any says.
+
+    It is all that the rows of a settled record say, and no entry that comes later changes it.
+    """
+
+    id: RecordId
+    entries: int
+    case: Case | None
+    changed: datetime | None
+    waiting: int = 0
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -199,6 +212,19 @@ class Held:
     def case(self) -> Case | None:
         """The case; None while the opening, or the rules that it pins, are not here."""
         return None if self.fold is None else self.fold.state
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(
+            id=self.id, entries=len(self.kept), case=self.case, changed=self.changed, waiting=len(self.record.pending)
+        )
+
+    def with_next(self, entry: Entry) -> Moment | None:
+        """The record with an entry that is not here; None where that takes more than to fold this one."""
+        if self.case is None or self.changed is None or not self.record.is_followed_by(entry):
+            return None
+        changed = max(self.changed, entry.head.at)
+        return Moment(id=self.id, entries=len(self.kept) + 1, case=step(self.case, entry), changed=changed)
 
     def take(self, new: Iterator[StoredEntry], find: Callable[[Head], Rules | None]) -> None:
         """Adds entries that came since; `find` looks for the rules that an opening pins."""
@@ -269,11 +295,15 @@ _NOW: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """A moment that has come: what is to be looked at without waiting."""
 
 
-def put_own(node: Node, transaction: GroupTransaction, kept: StoredEntry, *, body: Body) -> None:
-    """Writes an entry of our own, which counts from then on."""
-    OWN.put(transaction, OwnBody(name=kept.name, body=body), owner=node.name)
-    ENTRIES.put(transaction, kept, owner=node.name)
-    RECORDS.put(transaction, next_arrival(transaction, kept.head.record), owner=node.name)
+def is_due_now(row: StoredRecord) -> bool:
+    """True when an entry came that did not leave the record settled."""
+    return row.look == _NOW
+
+
+def find_own_body(node: Node, name: str) -> Handed | None:
+    """The body of an entry of ours."""
+    own = OWN.find(node.database, name)
+    return None if own is None else own.body
 
 
 def parts_of(node: Node, source: Source, kept: StoredEntry) -> dict[int, Part]:

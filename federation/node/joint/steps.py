@@ -9,6 +9,7 @@ Source: DESIGN sections 3 and 5.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -38,13 +39,13 @@ from federation.node.documents import file_documents
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.replies import replies
 from federation.node.joint import shown
-from federation.node.joint.entries import settle
+from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
 from federation.node.joint.records import CASES, Held, each_sent, load_held
-from federation.node.joint.writing import Said, head_of, put_written, written
+from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.lookups.cases import count_opened
 from federation.node.officers import or_logged
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
-from federation.protocol.form import Digest, Item, encode
+from federation.protocol.form import Digest, Item, encode, replace
 from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import page_behind
@@ -160,8 +161,15 @@ async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: s
     ruling = await errand.ask(question)
     if not ruling.allowed:
         return CaseOutcome(decision=ruling)
-    _verify_allowed(start, Entry(name="0" * 64, author=node.name, head=head))
-    answer = await or_logged(errand, errand.once(bound, CaseWritten, partial(_put, errand, held, said, seat)))
+    why = (errand.act.purpose, errand.act.function)
+    entry = written(node, held, head, places=said.places, seat=seat, why=why)
+    _verify_allowed(start, entry.kept.entry)
+    settled = settled_with(node, held, entry.kept, body=entry.body)
+    put = partial(_put, errand, held, said, entry, settled)
+    writing = asyncio.ensure_future(errand.once(bound, CaseWritten, put))
+    if settled is not None:  # also when who asked has gone meanwhile
+        writing.add_done_callback(lambda _: note_settled(node, entry, settled))
+    answer = await or_logged(errand, asyncio.shield(writing))
     return await _written(errand, answer, said, ruling)
 
 
@@ -169,7 +177,7 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     """Hands an entry on, waits a little for the others to have it, and shows it."""
     node, in_force = errand.node, errand.in_force
     record = parse_record_id(answer.record)
-    await settle(node, record)
+    await settle_moved(node, record)
     sent = [each.digest for each in each_sent(node.database, record, answer.name)]
     await replies(node, sent, seconds=WAIT_SECONDS, received=True)
     if said.act == "invite":
@@ -180,16 +188,17 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     return CaseOutcome(decision=ruling, line=line, entry=entry)
 
 
-def _put(errand: Errand, held: Held, said: Said, seat: Seat, transaction: GroupTransaction) -> CaseWritten:
-    """Writes the entry in the transaction that remembers the answer (CASE_MOVED)."""
-    node, fields = errand.node, dict(said.fields)
+def _put(
+    errand: Errand, held: Held, said: Said, entry: Written, settled: Settled | None, transaction: GroupTransaction
+) -> CaseWritten:
+    """Writes the entry in the transaction that remembers the answer, one that opens with its number (CASE_MOVED)."""
+    node, kept = errand.node, entry.kept
     if said.act == "open":
-        division, year = str(fields["division"])[:6], node.today().year
-        fields["code"] = format_case_code(division, year, next_serial(transaction, f"case/{division}/{year}"))
-    said = Said(agency=said.agency, officer=said.officer, act=said.act, fields=fields, places=said.places)
-    why = (errand.act.purpose, errand.act.function)
-    entry = written(node, held, head_of(node, held, said), places=said.places, seat=seat, why=why)
-    if not put_written(node, held, transaction, entries=(entry,)):
+        division, year = str(said.fields["division"])[:6], node.today().year
+        code = format_case_code(division, year, next_serial(transaction, f"case/{division}/{year}"))
+        head, why = replace(kept.head, fields={**kept.head.fields, "code": code}), (kept.purpose, kept.function)
+        entry = written(node, held, head, places=said.places, seat=kept.seat, why=why)
+    if not put_settled(node, transaction, entry, settled=settled):
         raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
     if said.act == GRANT:
         count_opened(node, transaction, said.agency)

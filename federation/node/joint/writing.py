@@ -7,7 +7,7 @@ side's node has an invitation) is written by the node of the lead office alone, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,16 @@ from federation.domain.joint_case import advance
 from federation.domain.joint_policy import Seat, Standing
 from federation.domain.joint_state import Case
 from federation.node.exchange.replies import find_response
-from federation.node.joint.records import RECORDS, Held, StoredEntry, each_sent, put_own
+from federation.node.joint.records import (
+    ENTRIES,
+    OWN,
+    Held,
+    OwnBody,
+    StoredEntry,
+    StoredRecord,
+    each_sent,
+    next_arrival,
+)
 from federation.node.node import Node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.form import encode
@@ -60,7 +69,7 @@ def head_of(node: Node, held: Held, said: Said) -> Head:
     )  # fmt: skip
 
 
-def written(node: Node, held: Held, head: Head, *, places: Places, seat: Seat, why: tuple[str, str]) -> Written:
+def written(node: Node, held: Held, head: Head, *, places: Places, seat: Seat | None, why: tuple[str, str]) -> Written:
     """The entry of a head, its body under a fresh salt; `why` is purpose and function."""
     body = Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encode(head), *places.items))
     ref = commit_body(body)
@@ -71,22 +80,25 @@ def written(node: Node, held: Held, head: Head, *, places: Places, seat: Seat, w
     return Written(kept=kept, body=body)
 
 
-def put_written(node: Node, held: Held, transaction: GroupTransaction, *, entries: Sequence[Written]) -> bool:
-    """Stores entries of ours, unless the record moved since they were made."""
-    row = RECORDS.find(transaction, held.id)
-    if (row.entries if row is not None else 0) != len(held.kept):
-        return False
-    for each in entries:
-        put_own(node, transaction, each.kept, body=each.body)
-    return True
+def put_written(node: Node, transaction: GroupTransaction, entry: Written) -> StoredRecord | None:
+    """Stores an entry of ours, which counts from then on, unless the record moved since it was made: None.
+
+    Returns the row of the record with it, which the caller writes.
+    """
+    row = next_arrival(transaction, entry.kept.head.record)
+    if row.entries != entry.kept.arrival:
+        return None
+    OWN.put(transaction, OwnBody(name=entry.kept.name, body=entry.body), owner=node.name)
+    ENTRIES.put(transaction, entry.kept, owner=node.name)
+    return row
 
 
-def write_due(node: Node, held: Held) -> tuple[Written, ...]:
-    """The next entry that time brings in a case that an office of ours leads; empty when there is none."""
+def write_due(node: Node, held: Held) -> Written | None:
+    """The next entry that time brings in a case that an office of ours leads; None when there is none."""
     case = held.case
-    if case is None or case.lead is None or case.lead.node != node.name or case.outcome is not None:
-        return ()
-    for act, fields in _due(node, held, case):
+    if case is None or case.lead is None:
+        return None
+    for act, fields in each_due(node, case):
         said = Said(agency=case.lead, officer=None, act=act, fields=fields)
         head = head_of(node, held, said)
         if isinstance(advance(case, Entry(name="0" * 64, author=node.name, head=head)), Case):
@@ -96,11 +108,14 @@ def write_due(node: Node, held: Held) -> tuple[Written, ...]:
                 standing=Standing.MEMBER, role=roles[0] if roles else "", stage=case.stage,
                 procedure=case.procedure.name,
             )  # fmt: skip
-            return (written(node, held, head, places=NO_PLACES, seat=seat, why=why),)
-    return ()
+            return written(node, held, head, places=NO_PLACES, seat=seat, why=why)
+    return None
 
 
-def _due(node: Node, held: Held, case: Case) -> Iterator[tuple[str, dict[str, str]]]:
+def each_due(node: Node, case: Case) -> Iterator[tuple[str, dict[str, str]]]:
+    """The acts that time brings now in a case that an office of ours leads, with their fields."""
+    if case.lead is None or case.lead.node != node.name or case.outcome is not None:
+        return
     now = node.now()
     for clock in sorted(case.clocks.values(), key=lambda clock: clock.key):
         due = clock.due
@@ -111,20 +126,21 @@ def _due(node: Node, held: Held, case: Case) -> Iterator[tuple[str, dict[str, st
             yield ("floor_over" if clock.rule.bound is Bound.AT_LEAST else "overdue"), said
         elif clock.on_breach == ESCALATE and not clock.escalated:
             yield ESCALATE, said
-    for kept in untold(node, held, case):
-        if any(find_response(node, sent.digest).received for sent in each_sent(node.database, held.id, kept.name)):
-            yield "told", {"about": kept.name, "agency": str(kept.head.fields["agency"])}
+    for entry in untold(node, case):
+        sent = each_sent(node.database, entry.head.record, entry.name)
+        if any(find_response(node, each.digest).received for each in sent):
+            yield "told", {"about": entry.name, "agency": str(entry.head.fields["agency"])}
 
 
-def untold(node: Node, held: Held, case: Case) -> list[StoredEntry]:
+def untold(node: Node, case: Case) -> list[Entry]:
     """The invitations of ours to another province of which nobody wrote yet that its node has them."""
-    invites = (held.kept[found.entry.name] for found in case.done.get("invite", ()))
+    receipted = case.receipted
     return [
-        kept
-        for kept in invites
-        if kept.author == node.name
-        and kept.name not in case.receipted
-        and not str(kept.head.fields["agency"]).startswith(f"{node.name}/")
+        found.entry
+        for found in case.done.get("invite", ())
+        if found.entry.author == node.name
+        and found.entry.name not in receipted
+        and not str(found.head.fields["agency"]).startswith(f"{node.name}/")
     ]
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from federation.domain.joint_state import Case
 from federation.node.exchange.errand import begin_errand
-from federation.node.joint import entries
+from federation.node.joint import entries, lists
+from federation.node.joint.records import CASES, RECORDS
 from federation.node.joint.steps import list_entries
-from federation.node.node import Node
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
@@ -182,9 +182,9 @@ async def test_entry_that_was_handed_on_is_looked_at_again_only_when_others_may_
     looked: list[str] = []
     look_at = entries._owed_to
 
-    def counted(node: Node, *about: Any) -> object:
+    def counted(*about: Any) -> object:
         looked.append(about[2].head.act)
-        return look_at(node, *about)
+        return look_at(*about)
 
     monkeypatch.setattr(entries, "_owed_to", counted)
     async with desks(tmp_path) as case:
@@ -208,6 +208,30 @@ async def test_entry_that_was_handed_on_is_looked_at_again_only_when_others_may_
         looked.clear()
         await case.invites(PEER_BODY, "mediator")
         assert looked.count("add_party") >= 4
+
+
+async def test_entry_is_settled_in_the_transaction_that_brings_it(tmp_path: Path) -> None:
+    """One commit of its author and one of who is handed it, beside that of the receipt; another settling adds nothing."""
+    async with desks(tmp_path) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        for caller, other in ((TOWN, PEER), (PEER, TOWN)):
+            await case.does(caller, "note", NOTE)
+            ours, theirs = (case.rig[office.node] for office in (caller, other))
+            before = ours.database.epoch, theirs.database.epoch
+            line = await case.does(caller, "note", NOTE)
+            after = ours.database.epoch, theirs.database.epoch
+            assert (after[0] - before[0], after[1] - before[1]) == (2, 1)
+            assert [sent.state for sent in line.deliveries] == ["received"]
+            for node in (ours, theirs):
+                row, now = RECORDS.find(node.database, case.record), case.held(node.name)
+                assert row is not None
+                assert (row.entries, row.look) == (len(now.kept), lists.next_look(node, now.case))
+                [listed] = CASES.each(node.database)
+                assert listed == next(lists.case_lines(node, now.moment, step=row.step))
+        same(case)
+        await case.settled()
 
 
 async def test_office_that_left_acts_no_more_and_keeps_what_it_read(tmp_path: Path) -> None:
