@@ -23,17 +23,16 @@ from federation.node.exchange.errand import Errand, Marked, Step, begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.features import STEPS
 from federation.node.home.agreement import NewestFiles
+from federation.node.joint.records import find_head
 from federation.node.log.cosigning import Cosigning
 from federation.node.log.witness import Witness
 from federation.node.node import Node
 from federation.node.officers import verify_signed
 from federation.node.retention import destroy_ended
 from federation.node.status import log_troubles, node_status, quorum_warning
-from federation.protocol.body import Disclosure, PartialBody, disclose_head
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,
-    CorruptError,
     MalformedError,
     NotFoundError,
     UnavailableError,
@@ -48,7 +47,7 @@ from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.tlog.witness import NEVER_COSIGNED, WitnessAnswer
 from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
-from federation.store.messages import StoredMessage, find_handed, find_outbox, list_messages, pair_state
+from federation.store.messages import StoredMessage, find_outbox, list_messages, pair_state
 from federation.wire import peer
 from federation.wire.agency.audit import LIST_MESSAGES, LoggedMessage, MessagePage, MessageQuery
 from federation.wire.agency.documents import DocumentPlace
@@ -215,23 +214,16 @@ def _message_page(node: Node, query: MessageQuery) -> MessagePage:
             envelope=message.envelope,
             log_index=message.leaf_index,
             receipt=_receipt_of(node, message) if sent else None,
-            head=_head_of(node, message),
+            head=find_head(node.database, message) if _is_entry(node, message) else None,
         )
         for message in found
     )
     return MessagePage(messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None)
 
 
-def _head_of(node: Node, message: StoredMessage) -> Disclosure | None:
-    """The head of an entry of a joint record; None for another message, and where the body is gone or unreadable."""
+def _is_entry(node: Node, message: StoredMessage) -> bool:
     kind = node.kinds.get(message.kind)
-    if kind is None or not kind.partial:
-        return None
-    try:
-        handed = find_handed(node.database, message.id)
-    except CorruptError:  # the message is listed all the same: `node check` names the row
-        return None
-    return disclose_head(handed) if isinstance(handed, PartialBody) else None
+    return kind is not None and kind.partial
 
 
 def _receipt_of(node: Node, message: StoredMessage) -> Receipt | None:

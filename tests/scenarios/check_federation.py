@@ -17,8 +17,8 @@ from federation.audit.report import Code, Report, format_report
 from federation.audit.run import Audit, audit_federation
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import NoteKey, load_keyring
+from federation.node.joint.records import find_head
 from federation.node.log.check import check_store
-from federation.protocol.body import PartialBody, disclose_head
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind
@@ -78,8 +78,7 @@ class NodeStore:
     def _logged(self, message: StoredMessage, *, sent: bool) -> LoggedMessage:
         row = find_outbox(self.database, message.id) if sent else None
         receipt = Receipt(leaf=row.receipt_leaf, proof=row.receipt_proof) if row and row.receipt_leaf else None
-        handed = find_handed(self.database, message.id)
-        head = disclose_head(handed) if isinstance(handed, PartialBody) else None
+        head = find_head(self.database, message)
         return LoggedMessage(
             seq=message.seq, envelope=message.envelope, log_index=message.leaf_index, receipt=receipt, head=head
         )

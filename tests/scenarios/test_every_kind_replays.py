@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from federation.domain.erasure import ErasureGrounds
 from federation.domain.intake import RefusalReason
+from federation.domain.joint import decode_head
 from federation.domain.leads import Lead
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.domain.permits import PermitUrn, RevokeReason
@@ -24,23 +27,30 @@ from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction, grant
 from federation.node.erasure import order_erasure
+from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import begin_errand
-from federation.node.exchange.replies import intake_office
+from federation.node.exchange.replies import intake_office, statement_of
 from federation.node.exchange.send import send
 from federation.node.features import KINDS
 from federation.node.intake import desk as intake_desk
 from federation.node.intake.clock import remind
 from federation.node.intake.desk import list_intake
+from federation.node.joint.ends import close_items
+from federation.node.joint.entries import DISCLOSURE, ENTRY
+from federation.node.joint.records import ENTRIES, RECORDS, find_head, load_held
 from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Replay, replay_log
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
+from federation.node.node import Node
 from federation.node.permits_sharing import SYNC
 from federation.node.recognition import recognise
+from federation.protocol.body import verify_disclosure
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
-from federation.store.messages import list_messages
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, has_body, list_held, list_messages
 from federation.store.records import erase_record, find_record
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionQuery
 from federation.wire.agency.erasure import ErasureQuestion
@@ -79,6 +89,7 @@ from tests.node.rig import (
     register_key,
     running_rig,
 )
+from tests.scenarios.check_federation import NodeStore, check_federation
 
 CASE, PURPOSE = "CASE-2026-0001", "lookup.criminal_investigation"
 RESIDENT = application()
@@ -320,6 +331,52 @@ async def test_every_kind_of_message_leaves_a_decision_that_can_be_made_again(ri
     assert rules == {
         "officer-key-told": 1, "reply-to-own-request": 14, "rule-handle-unknown": 1, "rule-same-value": 1, "second-request": 2,
     }  # fmt: skip
+
+
+def end_items(node: Node, transaction: GroupTransaction) -> int:
+    """Destroys what joint cases handed over, as retention does at their end; returns of how many messages."""
+    held = list_held(transaction, [ENTRY.name, DISCLOSURE.name], after_leaf=-1, limit=1000)
+    for message in held:
+        assert destroy_message(node, transaction, message, grounds=ErasureGrounds.EXPIRED) is not None
+    for kept in list(ENTRIES.each(transaction)):
+        close_items(node, transaction, kept.name)
+    return len(held)
+
+
+async def test_joint_record_is_verified_folded_and_replayed_once_its_items_are_destroyed(rig: Rig) -> None:
+    """Of every entry the auditor is shown the head with its proof, as before: no body of it is left in any store."""
+    await joint_cases(rig)
+    await rig.drain()
+    kept = [NodeStore(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
+    messages = [each for store in kept for each in case_messages(store)]
+    heads = [find_head(store.database, each) for store in kept for each in case_messages(store)]
+    (record,) = {row.record for store in kept for row in RECORDS.each(store.database)}
+    before = {name: load_held(rig[name], record).case for name in (ZHEJIANG, JIANGXI)}
+
+    ended = [(await rig[name].sequencer.commit(partial(end_items, rig[name]))).value for name in NODES]
+    assert sum(ended) == len(messages) > 0
+
+    assert not any(has_body(store.database, each.id) for store in kept for each in case_messages(store))
+    assert [find_head(store.database, each) for store in kept for each in case_messages(store)] == heads
+    for each, head in zip(messages, heads, strict=True):
+        body = statement_of(each).body
+        assert body is not None
+        assert head is not None
+        assert decode_head(verify_disclosure(head, body)).record == record
+    await check_federation(kept, rig.agreement, now=rig.clock())
+    for name in NODES:
+        rig[name].folds.clear()
+        assert decided_again(rig, name).is_whole
+    assert {name: load_held(rig[name], record).case for name in (ZHEJIANG, JIANGXI)} == before
+
+
+def case_messages(store: NodeStore) -> list[StoredMessage]:
+    """What a node sent and received of joint cases."""
+    pairs = [("sent", Pair(store.name, other)) for other in NODES] + [
+        ("received", Pair(other, store.name)) for other in NODES
+    ]
+    found = (list_messages(store.database, direction, pair=pair, after_seq=0, limit=1000) for direction, pair in pairs)
+    return [message for page in found for message in page if message.kind in (ENTRY.name, DISCLOSURE.name)]
 
 
 async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:

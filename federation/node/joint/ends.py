@@ -52,7 +52,7 @@ def close_items(node: Node, transaction: GroupTransaction, name: str) -> bool:
     transaction.note_erased()
     agreement = node.trust.in_force.agreement
     leaf = Leaf(
-        federation=agreement.federation, realm=agreement.realm, kind=LeafKind.ERASURE, subject=name, commitment=name,
+        federation=agreement.federation, realm=agreement.realm, kind=LeafKind.ERASURE, subject=name,
         reason=ErasureGrounds.EXPIRED.value, agreement_version=agreement.version,
         time=truncate_to_millisecond(node.now()),
     )  # fmt: skip

@@ -51,6 +51,7 @@ from federation.node.joint.records import (
     is_due_now,
     load_held,
     next_arrival,
+    proof_of,
     rule_files,
 )
 from federation.node.joint.writing import ENTRY_TYPE, Written, each_due, put_written, write_due
@@ -98,8 +99,8 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
     asked = act_request(received.sender, seat, head.act, home=record_node(record), occasion=received.occasion)
     now = truncate_to_millisecond(node.now())
     kept = StoredEntry(
-        arrival=1, name=entry.name, author=entry.author, head=head, arrived=now, purpose=statement.purpose,
-        function=statement.function,
+        arrival=1, name=entry.name, author=entry.author, head=head, proof=proof_of(body), arrived=now,
+        purpose=statement.purpose, function=statement.function,
     )  # fmt: skip
     handed = HANDED.record(HandedEntry(name=entry.name, message_id=statement.id), owner=entry.author)
     judged = received.judge(

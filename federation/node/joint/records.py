@@ -25,22 +25,41 @@ from federation.domain.joint_state import Case
 from federation.domain.procedure import Rules, read_rules
 from federation.domain.retention import PROVISION
 from federation.node.node import InForce, Node
-from federation.protocol.body import Handed, OpenPlace, PartialBody, pack_body, unpack_body
+from federation.protocol.body import (
+    Disclosure,
+    Handed,
+    OpenPlace,
+    PartialBody,
+    disclose_head,
+    disclose_item,
+    pack_body,
+    unpack_body,
+)
+from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError
-from federation.protocol.form import Count, Digest, Item, Positive, Time, replace
+from federation.protocol.form import Count, Digest, Item, Positive, Time, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId, between
-from federation.protocol.statement import BodyRef
+from federation.protocol.statement import BodyRef, decode_statement
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
-from federation.store.messages import find_handed
+from federation.store.messages import StoredMessage, find_handed
 
 MAX_FOLDS: Final = 256
 """The folds that a node keeps in memory; others are folded again when they are asked for."""
 _Places = Annotated[tuple[Annotated[int, between(0, 64)], ...], "the open places of a body"]
 
 
+class HeadProof(Item, frozen=True, kw_only=True):
+    """The proof that a head is item 0 of the body of its entry; of the other items it says nothing."""
+
+    WHAT: ClassVar[str] = "proof of a head"
+
+    salt: Digest
+    path: tuple[Digest, ...]
+
+
 class StoredEntry(Item, frozen=True, kw_only=True):
-    """An entry by the order of its arrival here.
+    """An entry by the order of its arrival here. Head and proof outlive the items, for the fold and for an auditor.
 
     Of our own: `ref`, what statements say of its body, and `seat`, what policy read of its author when it was written;
     policy is asked again, as it stands on that day, whenever it leaves.
@@ -52,6 +71,7 @@ class StoredEntry(Item, frozen=True, kw_only=True):
     name: Digest
     author: NodeName
     head: Head
+    proof: HeadProof
     arrived: Time
     purpose: str
     function: str
@@ -269,6 +289,27 @@ def find_rules(in_force: InForce, source: Source, opening: Head) -> Rules | None
         return read_rules(files, name)
     except NotFoundError:
         return None
+
+
+def proof_of(handed: Handed) -> HeadProof:
+    """The proof of the head, from all or some places of the body of an entry."""
+    opened = disclose_head(handed) if isinstance(handed, PartialBody) else disclose_item(handed, 0)
+    return HeadProof(salt=opened.salt.hex(), path=tuple(each.hex() for each in opened.proof))
+
+
+def find_head(source: Source, message: StoredMessage) -> Disclosure | None:
+    """The head of the entry that a message handed over, also once its items are destroyed; None for another message.
+
+    A row that cannot be read is passed over: `node check` names it.
+    """
+    body = decode_statement(parse_envelope(message.envelope).payload).body
+    found = ENTRIES.by_subject(source, body.commitment, unread=lambda *_: None) if body is not None else []
+    if not found:
+        return None
+    kept, proof = found[0], found[0].proof
+    return Disclosure(
+        index=0, item=encode(kept.head), salt=bytes.fromhex(proof.salt), proof=tuple(map(bytes.fromhex, proof.path))
+    )
 
 
 def each_sent(source: Source, record: str, name: str) -> Iterator[SentEntry]:

@@ -28,6 +28,7 @@ from federation.node.joint.records import (
     StoredRecord,
     each_sent,
     next_arrival,
+    proof_of,
 )
 from federation.node.node import Node
 from federation.protocol.body import Body, commit_body
@@ -74,8 +75,8 @@ def written(node: Node, held: Held, head: Head, *, places: Places, seat: Seat | 
     body = Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encode(head), *places.items))
     ref = commit_body(body)
     kept = StoredEntry(
-        arrival=len(held.kept) + 1, name=ref.commitment, author=node.name, head=head, arrived=head.at, purpose=why[0],
-        function=why[1], ref=ref, seat=seat,
+        arrival=len(held.kept) + 1, name=ref.commitment, author=node.name, head=head, proof=proof_of(body),
+        arrived=head.at, purpose=why[0], function=why[1], ref=ref, seat=seat,
     )  # fmt: skip
     return Written(kept=kept, body=body)
 
