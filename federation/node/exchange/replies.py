@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from federation.domain.lookups import reply_lifetime
 from federation.domain.retention import USE
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
-from federation.node.exchange.send import Cause, Draft
+from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
@@ -132,7 +132,12 @@ def find_response(node: Node, digest: str) -> Response:
     if reply is not None:
         return Response(reply=reply, body=find_body(node.database, reply.message_id), received=True)
     message = find_by_digest(node.database, "sent", digest)
-    row = find_outbox(node.database, message.id) if message is not None else None
+    return Response() if message is None else find_delivery(node, message.id)
+
+
+def find_delivery(node: Node, message_id: MessageId) -> Response:
+    """Returns the state of a message of ours to which no reply can come, as the store has it now."""
+    row = find_outbox(node.database, message_id)
     if row is None:
         return Response()
     if row.receipt_leaf is None and row.state == "rejected":
@@ -162,6 +167,19 @@ async def replies(
         return found or find_response(node, digest)
 
     return await asyncio.gather(*map(one, digests))
+
+
+async def delivered(node: Node, sent: Iterable[Sent], *, seconds: float) -> None:
+    """Waits, at most so long, until the other side has each of these messages, or never will."""
+
+    async def one(message: Sent) -> None:
+        def look() -> bool | None:
+            found = find_delivery(node, message.id)
+            return found.ended or found.received or None
+
+        await node.waiters.until(look, message.digest, received_key(message.digest), seconds=seconds)
+
+    await asyncio.gather(*map(one, sent))
 
 
 def reply_record(reply: Reply, *, owner: NodeName) -> Record:

@@ -49,6 +49,7 @@ from federation.node.joint.records import (
     find_own_body,
     find_rules,
     is_due_now,
+    keep_next,
     load_held,
     next_arrival,
     proof_of,
@@ -103,13 +104,14 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
         purpose=statement.purpose, function=statement.function,
     )  # fmt: skip
     handed = HANDED.record(HandedEntry(name=entry.name, message_id=statement.id), owner=entry.author)
+    arrival = _Arrival(kept, settled_with(node, held, kept))
     judged = received.judge(
         asked,
         rows=Rows(
             records=(handed,),
-            updates=partial(_arrived, node, kept, settled_with(node, held, kept)),
+            updates=partial(arrival.put, node),
             wakes=(case_key(record),),
-            then=partial(settle_moved, record=record),
+            then=arrival.follow,
         ),
     )
     refused = RefusedEntry(
@@ -154,15 +156,32 @@ def _knew_removal(held: Held, entry: Entry) -> bool:
     return held.record.stands_on(entry, out)
 
 
-def _arrived(node: Node, kept: StoredEntry, settled: Settled | None, source: Source) -> tuple[Record, ...]:
-    """The rows of an entry that was not here yet, and of the record that it leaves settled; none for one that is."""
-    row = next_arrival(source, parse_record_id(kept.head.record))
-    placed = ENTRIES.record(replace(kept, arrival=row.entries), owner=kept.author)
-    if settled is not None and row.entries == settled.now.entries:  # no other came: it is a new one, as it was then
-        return (placed, *settled_rows(node, settled.now, row))
-    if any(known.name == kept.name for known in ENTRIES.by_subject(source, kept.name)):
-        return ()
-    return (placed, RECORDS.record(row, owner=node.name))
+@dataclass(slots=True)
+class _Arrival:
+    """An entry on its way in; `is_settled` is what its transaction did, which may run again: the last time counts."""
+
+    kept: StoredEntry
+    settled: Settled | None
+    is_settled: bool = False
+
+    def put(self, node: Node, source: Source) -> tuple[Record, ...]:
+        """The rows of an entry that was not here yet, and of its record; none for one that is."""
+        kept, settled = self.kept, self.settled
+        row = next_arrival(source, parse_record_id(kept.head.record))
+        kept = self.kept = replace(kept, arrival=row.entries)
+        placed = ENTRIES.record(kept, owner=kept.author)
+        self.is_settled = settled is not None and row.entries == settled.now.entries
+        if settled is not None and self.is_settled:  # no other came: it is as new as it was then
+            return (placed, *settled_rows(node, settled.now, row))
+        if any(known.name == kept.name for known in ENTRIES.by_subject(source, kept.name)):
+            return ()
+        return (placed, RECORDS.record(row, owner=node.name))
+
+    async def follow(self, node: Node) -> None:
+        if self.is_settled:
+            keep_next(node, self.kept)
+        else:
+            await settle_moved(node, parse_record_id(self.kept.head.record))
 
 
 def case_key(record: RecordId) -> str:
@@ -270,16 +289,14 @@ def put_settled(node: Node, transaction: GroupTransaction, entry: Written, *, se
     return True
 
 
-def note_settled(node: Node, entry: Written, settled: Settled) -> None:
-    """Has the messages of an entry, if it is durable, go on their way, and remembers that they do."""
-    held = load_held(node, settled.now.id)
-    if entry.kept.name not in held.kept:
-        return
-    if held.handed == (entry.kept.head.n - 1, settled.seen):
-        held.handed = entry.kept.head.n, settled.seen
+def note_settled(node: Node, kept: StoredEntry, settled: Settled) -> None:
+    """Has the messages of an entry of ours that is durable now go on their way, and remembers that they do."""
+    held = keep_next(node, kept)
+    if held is not None and held.handed == (kept.head.n - 1, settled.seen):
+        held.handed = kept.head.n, settled.seen
     for each in settled.owed:
         node.wake_delivery(each.to)
-    node.waiters.tell(case_key(held.id))
+    node.waiters.tell(case_key(settled.now.id))
 
 
 def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], transaction: GroupTransaction) -> bool:

@@ -274,6 +274,14 @@ def load_held(node: Node, record: RecordId) -> Held:
     return held
 
 
+def keep_next(node: Node, kept: StoredEntry) -> Held | None:
+    """The fold in memory with an entry that is durable now, which is not read again; None when there is none."""
+    held = node.folds.get(kept.head.record)
+    if held is not None and held.case is not None and kept.arrival == len(held.kept) + 1:
+        held.take(iter((kept,)), lambda _: None)
+    return held if held is not None and kept.name in held.kept else None
+
+
 def find_rules(in_force: InForce, source: Source, opening: Head) -> Rules | None:
     """The rules that a case pins: of the agreement's version under which it was opened; None when they are not here."""
     version, name = opening.fields.get("agreement"), opening.fields.get("procedure")

@@ -14,7 +14,7 @@ from federation.domain.joint_offers import Offer, offered
 from federation.domain.joint_policy import Standing, standing_of
 from federation.domain.joint_state import Case
 from federation.domain.procedure import Stage
-from federation.node.exchange.replies import find_response
+from federation.node.exchange.replies import find_delivery
 from federation.node.joint.entries import visible
 from federation.node.joint.records import REFUSED, Held, SentEntry, StoredEntry, each_sent, parts_of
 from federation.node.node import InForce, Node
@@ -72,7 +72,7 @@ def deliveries(node: Node, held: Held, kept: StoredEntry) -> tuple[CaseDelivery,
 
 
 def _delivery(node: Node, sent: SentEntry) -> CaseDelivery:
-    response = find_response(node, sent.digest)
+    response = find_delivery(node, sent.message_id)
     if response.refused:
         return CaseDelivery(node=sent.to, state=DeliveryState.REFUSED, policies=response.refused)
     if response.received:

@@ -37,12 +37,15 @@ from federation.domain.joint_state import Case
 from federation.domain.procedure import Rules, procedure_names, read_rules
 from federation.node.documents import file_documents
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.replies import replies
+from federation.node.exchange.replies import delivered
+from federation.node.exchange.send import Sent
 from federation.node.joint import shown
 from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
-from federation.node.joint.records import CASES, Held, each_sent, load_held
+from federation.node.joint.lists import case_lines
+from federation.node.joint.records import CASES, Held, StoredEntry, each_sent, load_held
 from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.lookups.cases import count_opened
+from federation.node.node import Node
 from federation.node.officers import or_logged
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Digest, Item, encode, replace
@@ -168,9 +171,14 @@ async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: s
     put = partial(_put, errand, held, said, entry, settled)
     writing = asyncio.ensure_future(errand.once(bound, CaseWritten, put))
     if settled is not None:  # also when who asked has gone meanwhile
-        writing.add_done_callback(lambda _: note_settled(node, entry, settled))
+        writing.add_done_callback(partial(_note_written, node, entry.kept, settled))
     answer = await or_logged(errand, asyncio.shield(writing))
     return await _written(errand, answer, said, ruling)
+
+
+def _note_written(node: Node, kept: StoredEntry, settled: Settled, writing: asyncio.Future[CaseWritten]) -> None:
+    if not writing.cancelled() and writing.exception() is None and writing.result().name == kept.name:
+        note_settled(node, kept, settled)
 
 
 async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruling) -> CaseOutcome:
@@ -178,12 +186,12 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     node, in_force = errand.node, errand.in_force
     record = parse_record_id(answer.record)
     await settle_moved(node, record)
-    sent = [each.digest for each in each_sent(node.database, record, answer.name)]
-    await replies(node, sent, seconds=WAIT_SECONDS, received=True)
+    sent = [Sent(id=each.message_id, digest=each.digest) for each in each_sent(node.database, record, answer.name)]
+    await delivered(node, sent, seconds=WAIT_SECONDS)
     if said.act == "invite":
         await settle(node, record)  # that the other side's node has it is an entry of its own
     now = load_held(node, record)
-    line = CASES.find(node.database, f"{errand.caller}/{record}")
+    line = next((each for each in case_lines(node, now.moment, step=1) if each.office == errand.caller), None)
     entry = shown.entry_line(node, in_force, now, kept=now.kept[answer.name], reader=errand.caller)
     return CaseOutcome(decision=ruling, line=line, entry=entry)
 

@@ -18,7 +18,7 @@ from federation.domain.joint import CUT, Entry, Head
 from federation.domain.joint_case import advance
 from federation.domain.joint_policy import Seat, Standing
 from federation.domain.joint_state import Case
-from federation.node.exchange.replies import find_response
+from federation.node.exchange.replies import find_delivery
 from federation.node.joint.records import (
     ENTRIES,
     OWN,
@@ -129,7 +129,7 @@ def each_due(node: Node, case: Case) -> Iterator[tuple[str, dict[str, str]]]:
             yield ESCALATE, said
     for entry in untold(node, case):
         sent = each_sent(node.database, entry.head.record, entry.name)
-        if any(find_response(node, each.digest).received for each in sent):
+        if any(find_delivery(node, each.message_id).received for each in sent):
             yield "told", {"about": entry.name, "agency": str(entry.head.fields["agency"])}
 
 
