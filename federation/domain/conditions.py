@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -177,9 +178,14 @@ _OWN_PLACES: Final = frozenset({"payment_order", "arbitration", "small_claim"})
 
 
 def _route(case: Case) -> str:
-    """The route that was chosen, or opened, last."""
-    taken = max(case.newest("choose_route", "open_route"), default=None)
+    """The route that was chosen, or opened, last; the choice of who was split off since is another case's."""
+    chosen = (each for each in case.done.get("choose_route", ()) if each.head.fields["on_behalf"] in case.parties)
+    taken = max((*chosen, *case.newest("open_route")), default=None)
     return "" if taken is None else str(taken.head.fields["route"])
+
+
+def _takes_route(route: str, case: Case) -> bool:
+    return _route(case) == route
 
 
 def _route_competent(case: Case, route: str) -> bool:
@@ -251,6 +257,7 @@ def _route_chosen(case: Case) -> bool:
 
 _ROUTES: Final = (("mediation", "调解"), ("confirmation", "司法确认"), ("payment_order", "支付令"),
                   ("arbitration", "仲裁"), ("small_claim", "小额诉讼"))  # fmt: skip
+_PERFORMED: Final = Fact(_performed, (frozenset({"add_obligation"}), frozenset({"record_performance"})))
 _REFERRED: Final = says("open", "source", "court")
 _ROWS: Final = (
     # intake
@@ -279,6 +286,8 @@ _ROWS: Final = (
         _REFERRED & done("accept")),
     ("referral_agreed", "当事人同意在线调解", "parties agreed to mediate what a court referred", "在线调解规则10",
         _REFERRED & done("agree_mediation")),
+    ("choice_left_to_court", "当事人逾期未选定，由法院指定", "nobody was chosen in time, so the court names one",
+        "在线调解规则10", _REFERRED & clock_over("odr.choose")),
     ("respondent_named", "被申请人已登记", "the respondent is named", "[P]",
         Fact(lambda case: any(head.fields["role"] == "respondent" for head in case.parties.values()),
              (frozenset({"add_party"}),))),
@@ -348,8 +357,8 @@ _ROWS: Final = (
     ("route_advice_given", "已告知各途径", "the open routes were shown", "[P]", done("advise_routes")),
     ("route_chosen", "途径已由申请人选定", "each claimant signed for the same route", "[P]",
         Fact(_route_chosen, (frozenset({"choose_route"}),))),
-    *((f"chose_{route}", f"选择{zh}", f"{route.replace('_', ' ')} was chosen", "[P]",
-       says("choose_route", "route", route)) for route, zh in _ROUTES),
+    *((f"chose_{route}", f"选择{zh}", f"{route.replace('_', ' ')} was chosen last", "[P]",
+       Fact(partial(_takes_route, route), (frozenset({"choose_route", "open_route"}),))) for route, zh in _ROUTES),
     ("payment_only", "协议仅涉及给付", "all obligations are payments", "劳动解释一52", says("draft", "payments_only",
         "yes")),
     ("debt_due_and_certain", "债权到期且数额确定", "sum fixed and due", "民诉225", stated("check_routes", "certain",
@@ -373,28 +382,30 @@ _ROWS: Final = (
     ("order_objected", "对方提出异议", "the debtor objected", "民诉228", says("end_order", "result", "objected")),
     ("order_lapsed", "支付令失效", "the order could not be served in time", "民诉解释430", says("end_order", "result",
         "lapsed")),
+    ("arbitration_answered", "已裁决，或者逾期未受理、未裁决", "awarded, or not accepted or not awarded in its time",
+        "仲裁法（劳）29、43", done("award") | clock_over("labour.arb.accept", "labour.arb.award")),
     ("award_made", "已裁决", "the award was made", "仲裁法（劳）47、50", done("award")),
     ("judged", "已判决", "the court judged", "民诉165", done("judge")),
     ("amount_fixed", "应付金额已确定", "one sum by agreement, order, award or judgment", "[P]",
-        done("issue_order", "award", "judge")
+        done("order_payment", "award", "judge")
+            | (done("issue_order") & never_says("end_order", "result", "objected", "lapsed", "withdrawn"))
             | Fact(_agreement_effective, (frozenset({"draft"}), frozenset({"sign", "note_oral"})))),
     ("title_enforceable", "有执行依据且未逾期", "an enforceable title, not over 24 months", "民诉250",
-        (done("award", "judge") | says("decide_confirmation", "result", "confirmed")
+        (done("order_payment", "award", "judge") | says("decide_confirmation", "result", "confirmed")
             | says("end_order", "result", "final")) & clock_not_over("enforce.apply")),
     ("e_service_consented", "同意电子送达", "electronic service was agreed to", "民诉90", done("consent_e_service")),
     ("prefecture_approval_on_file", "设区的市级批准在卷", "approval of the prefecture is on file", "工资条例40",
         done("file_approval")),
     ("waiver_signed", "余额放弃已签字", "the creditor signed for the rest", "[P]", done("waive_rest")),
     # performance and ends
-    ("performed", "义务已全部履行", "all obligations are met", "人民调解法31",
-        Fact(_performed, (frozenset({"add_obligation"}), frozenset({"record_performance"})))),
+    ("performed", "义务已全部履行", "all obligations are met", "人民调解法31", _PERFORMED),
     ("breach_reported", "未履行已报告", "a day is over and its obligation unmet", "人民调解法31-32",
         done("report_breach")),
     ("suit_opened", "已转诉讼", "a suit was opened", "人民调解法32", says("open_route", "route", "suit")),
     ("case_settled", "已履行或者已转入其他途径", "performed, or a next route opened", "[P]",
-        Fact(_performed, (frozenset({"record_performance", "open_route"}),)) | done("open_route")),
+        _PERFORMED | here("open_route")),
     ("performed_or_route_opened", "已履行或者已转入其他途径", "performed, or a next route begun", "人民调解法31-33",
-        Fact(_performed, (frozenset({"record_performance", "open_route"}),)) | done("open_route")),
+        _PERFORMED | here("open_route")),
     ("visit_recorded", "已回访", "satisfaction and relapse are recorded", "[P]", done("record_visit")),
     ("nothing_found", "排查无异常", "nothing was found", "[P]", says("record_finding", "finding", "nothing")),
     ("file_complete", "卷宗齐全", "every stage has its papers", "人民调解法27", says("archive", "whole", "yes")),

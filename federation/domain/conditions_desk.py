@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from federation.domain.facts import Fact, after, by_another, done, each_task, here, never_says, not_after, says
-from federation.protocol.ids import parse_agency_id
+from federation.protocol.ids import NodeName, parse_agency_id
 
 if TYPE_CHECKING:
     from federation.domain.joint_state import Case
@@ -27,7 +27,13 @@ def _papers_complete(case: Case) -> bool:
             there.update(papers if isinstance(papers, tuple) else ())
             newest = max(newest, found.at)
     named = max((found.at for found in case.newest("tell_missing", "return_letter")), default=-1)
-    return newest > named and set(case.procedure.papers) <= there
+    return newest > named and set(_papers_asked(case)) <= there
+
+
+def _papers_asked(case: Case) -> tuple[str, ...]:
+    """The papers of the procedure; of a letter in an administrative case those of its own, where it has such."""
+    administrative = says("fill_letter", "case_kind", "administrative").holds(case)
+    return (administrative and case.procedure.papers_administrative) or case.procedure.papers
 
 
 def _papers_missing(case: Case) -> bool:
@@ -90,6 +96,11 @@ def _integrity_matches(case: Case) -> bool:
     return bool(sent) and all(value is None or seen.get(name) == value for name, value in sent.items())
 
 
+def _application_here(case: Case) -> bool:
+    """Nothing was sent out, or the owner has applied at the new place since (登规 18, 27)."""
+    return not case.done.get("move_out") or after("move_out", "apply_in").holds(case)
+
+
 def _dispute_settled(case: Case) -> bool:
     """刑程 356: both sides accepted one text; who proposed it accepted it by that."""
     proposed = case.last("propose_settlement")
@@ -101,17 +112,17 @@ def _dispute_settled(case: Case) -> bool:
 
 _PLACES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "registration": ("home new_place", ""),
-        "change": ("home", "stands_here"),
+        "registration": ("home new_place", "home new_place"),
+        "change": ("home", "home"),
         "move": ("home", "new_place"),
-        "transfer": ("home", "new_place"),
-        "inspection": ("home stands_here", ""),
-        **dict.fromkeys(("papers", "plates", "correct", "cancel"), ("home", "")),
-        "moved": ("new_place", ""),
-        **dict.fromkeys(("renew", "licence_change", "reissue"), ("home new_place stands_here other", "")),
+        "transfer": ("home", "home new_place"),
+        "inspection": ("home stands_here", "home stands_here"),
+        **dict.fromkeys(("papers", "plates", "correct", "cancel"), ("home", "home")),
+        "moved": ("new_place", "new_place"),
+        **dict.fromkeys(("renew", "licence_change", "reissue"), ("home new_place stands_here other",) * 2),
     }
 )
-"""Where each type of business is done, and where else for small cars and motorcycles (登规 10-54, 驾规 63-69)."""
+"""Where each type of business is done: for others, and for small cars and motorcycles (登规 10-54, 驾规 63-69)."""
 
 
 _NEW_PAPER: Final = frozenset({"papers", "plates", "correct", "renew", "licence_change", "moved", "reissue"})
@@ -131,13 +142,19 @@ def _parties_joint(case: Case) -> bool:
 
 
 def _place_competent(case: Case) -> bool:
-    """The table of types says that the place where the papers were taken in may do it."""
+    """The table of types says that the place where the papers were taken in may do it.
+
+    The colour of a small car is changed where it stands, too (登规 17); no office of a county has to do with hazardous
+    goods, school buses and coaches from medium size on (登规 2).
+    """
     taken = case.last("take_papers")
     if taken is None:
         return False
     said = taken.head.fields
-    anyone, small = _PLACES[str(said["type"])]
-    return said["at"] in anyone.split() or (said.get("small") == "yes" and said["at"] in small.split())
+    is_small = said.get("small") == "yes"
+    is_colour = said["type"] == "change" and is_small and said.get("what") == "colour"
+    places = _PLACES[str(said["type"])][is_small].split() + ["stands_here"] * is_colour
+    return said["at"] in places and said.get("special") != "yes"
 
 
 # ---- meetings
@@ -162,21 +179,30 @@ def _agenda_settled(case: Case) -> bool:
     )
 
 
-def _quorum_met(case: Case) -> bool:
-    """Every side that takes part is present."""
+def _sides_present(case: Case) -> set[NodeName]:
     present = case.last("record_presence")
-    who = None if present is None else present.head.fields["present"]
-    return isinstance(who, tuple) and case.sides <= {parse_agency_id(each).node for each in who}
+    who = () if present is None else present.head.fields["present"]
+    return {parse_agency_id(each).node for each in who} if isinstance(who, tuple) else set()
+
+
+def _quorum_met(case: Case) -> bool:
+    """Every side that a resolution binds is present; before there is one, every side that takes part."""
+    bound = {parse_agency_id(task.owner).node for task in case.tasks.values()} or case.sides
+    present = _sides_present(case)
+    return len(present) > 1 and bound <= present
 
 
 def _minutes_signed_by_all(case: Case) -> bool:
-    """One digest, that of the minutes issued last, signed last by every side."""
+    """One digest, that of the minutes issued last, signed last by every side that was present."""
     issued = case.last("issue_minutes")
     signed = {found.entry.author: found.head.fields["minutes"] for found in case.done.get("sign_minutes", ())}
     text = None if issued is None else issued.head.fields["minutes"]
-    return text is not None and len(case.sides) > 1 and all(signed.get(side) == text for side in case.sides)
+    sides = _sides_present(case) & case.sides
+    return text is not None and len(sides) > 1 and all(signed.get(side) == text for side in sides)
 
 
+_LICENCE: Final = _takes("renew", "licence_change", "moved", "reissue", "cancel")
+_CRIMINAL: Final = done("receive_letter") & says("fill_letter", "case_kind", "criminal")
 _ENDED: Final = ("verify", "carry_over", "drop_task", "decline_task")
 ROWS: Final = (
     # papers
@@ -202,7 +228,8 @@ ROWS: Final = (
         done("take_papers") & Fact(lambda case: not _place_competent(case))),
     ("members_told", "各方已知悉", "each side receipted the call", "[P]",
         Fact(_call_receipted, (frozenset({"invite"}), frozenset({"join", "told"})))),
-    ("dispute_raised", "已提出管辖争议", "a side named what it disputes", "刑程22", done("raise_dispute")),
+    ("dispute_raised", "已提出管辖争议", "a side said what it disputes, or declined a lead", "刑程22、175",
+        done("raise_dispute", "decline_lead")),
     ("dispute_settled", "争议已协商一致", "both sides accepted one text", "刑程356",
         Fact(_dispute_settled, (frozenset({"propose_settlement"}), frozenset({"accept_settlement"})))),
     ("dispute_ended", "争议已解决", "settled between the two, or decided above", "刑程22、356",
@@ -229,10 +256,19 @@ ROWS: Final = (
         Fact(_integrity_matches, (frozenset({"file_evidence"}), frozenset({"file_evidence", "check_integrity"})))),
     ("result_filed", "结果已反馈", "the result is there", "刑程353", done("file_result") | each_task("report_result",
         *_ENDED)),
-    ("letter_near", "一般地区的协作函", "a letter that is due in the ordinary time", "刑程353",
-        done("receive_letter") & never_says("fill_letter", "remote_area", "yes")),
-    ("letter_remote", "边远地区的协作函", "a letter to a very remote area", "刑程353",
-        done("receive_letter") & says("fill_letter", "remote_area", "yes")),
+    ("letter_near", "一般地区的刑事协作函", "a letter of a criminal case, due in the ordinary time", "刑程353",
+        _CRIMINAL & never_says("fill_letter", "remote_area", "yes")),
+    ("letter_remote", "边远地区的刑事协作函", "a letter of a criminal case to a very remote area", "刑程353",
+        _CRIMINAL & says("fill_letter", "remote_area", "yes")),
+    ("letter_administrative", "行政案件的协作函", "a letter of an administrative case", "行程117",
+        done("receive_letter") & says("fill_letter", "case_kind", "administrative")),
+    ("letter_recalled", "协作函已撤回", "the asker recalled the letter", "[P]", done("recall_letter")),
+    ("suspect_held", "已羁押", "the suspect is held, and since when", "刑程351", says("fill_letter", "held_at")),
+    ("service_dated", "送达期限已定", "the asker named the last day of the service", "行程36",
+        says("fill_letter", "serve_by")),
+    ("identity_answered", "身份已答复", "the identity matches, differs or is unknown", "刑程353",
+        says("file_result", "identity")),
+    ("visit_dated", "前往日期已定", "the day on which officers come over", "刑程346", says("fill_letter", "visit")),
     ("result_partial", "部分办结", "done in part", "[P]", says("file_result", "result", "partly")),
     ("result_confirmed", "请求方已确认", "the asker accepted it", "[P]", after("file_result",
         "confirm_result") | after("report_impossible", "confirm_result")),
@@ -259,17 +295,19 @@ ROWS: Final = (
     ("inspection_done", "已查验合格", "inspected and passed", "登规14", says("file_inspection", "passed", "yes")),
     ("inspection_waived", "免予查验", "no inspection is needed", "登规14", done("waive_inspection")),
     ("inspection_settled", "已查验合格或者免予查验", "inspected and passed, or none is needed", "登规14",
-        says("file_inspection", "passed", "yes") | done("waive_inspection")),
+        says("file_inspection", "passed", "yes") | done("waive_inspection") | _LICENCE),
     *((f"accepted_{kind}", f"已受理（{kind}）", f"accepted: {kind.replace('_', ' ')}", "登规；驾规",
        _takes(kind) & done("accept") & not_after("accept", "refuse")) for kind in _PLACES),
     ("accepted_licence", "已受理驾驶证业务", "business of a licence was accepted", "驾规68、69",
-        _takes("renew", "licence_change", "moved", "reissue", "cancel") & done("accept")
-            & not_after("accept", "refuse")),
+        _LICENCE & done("accept") & not_after("accept", "refuse")),
     ("request_refused", "不予办理", "refused, with the reason", "登规；驾规", done("refuse") & not_after("refuse",
         "accept")),
     ("home_issued", "登记地已核发", "the home office issued it", "登规；驾规",
         Fact(_home_issued, (frozenset({"issue"}),))),
-    ("paper_issued", "已核发", "the paper was issued", "登规；驾规", done("issue")),
+    ("paper_issued", "已核发", "the paper was issued, and is no temporary one", "登规；驾规",
+        done("issue") & never_says("issue", "temporary", "yes") & not_after("issue", "apply_in")),
+    ("application_here", "可以在本地办理下一步", "nothing was sent out, or applied for at the new place", "登规18、27",
+        Fact(_application_here)),
     ("sent_back", "已退回", "it was sent back", "[P]", here("send_back", "return_task")),
     ("move_out_done", "档案已转出", "the old place sent the file", "登规18、27", done("move_out")),
     ("applied_in", "已申请转入", "applied at the new place", "登规18、27", done("apply_in")),

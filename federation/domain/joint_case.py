@@ -27,6 +27,7 @@ OWNER: Final = "owner"
 PARTY: Final = "party"
 MAX_TIES: Final = 100
 """The most ties of a case: each of them is looked at before every entry."""
+_OWN_TASK: Final = frozenset({"accept_task", "decline_task", "report_progress", "report_result", "ask_more_time"})
 TIE_ACTS: Final = frozenset({"declare_tie", "accept_tie", "request_recusal", "decide_recusal"})
 
 
@@ -93,9 +94,10 @@ def _not_formed(case: Case, head: Head) -> NoEffect | None:
     if wrong is not None:
         return NoEffect(reason="ACT_FORM", missing=(wrong,))
     about = head.fields.get("about")
-    if about is not None and about not in case.named:
-        return NoEffect(reason="CITES_NOTHING")
-    return None
+    if about is None:
+        return None
+    cited, answers = case.named.get(str(about)), ACTS[head.act].answers
+    return NoEffect(reason="CITES_NOTHING") if cited is None or (answers and cited.head.act not in answers) else None
 
 
 def _not_theirs(case: Case, entry: Entry) -> NoEffect | None:
@@ -158,7 +160,14 @@ def unmet(case: Case, names: Iterable[str]) -> NoEffect | None:
 
 def _ruled_out(case: Case, entry: Entry) -> NoEffect | None:
     rule = _RULES.get(entry.head.act)
-    return None if rule is None else rule(case, entry)
+    return (None if rule is None else rule(case, entry)) or answers_nothing(case, entry.head.act)
+
+
+def answers_nothing(case: Case, name: str) -> NoEffect | None:
+    """None when there is something that an act answers, or when it stands by itself, else the reason."""
+    answers = ACTS[name].answers
+    there = not answers or any(each in case.done for each in answers)
+    return None if there else NoEffect(reason="NOTHING_TO_ANSWER")
 
 
 def _cannot_open(case: Case, entry: Entry) -> NoEffect | None:
@@ -228,6 +237,8 @@ def _cannot_name(case: Case, entry: Entry) -> NoEffect | None:
         return NoEffect(reason="NOT_A_MEMBER")
     if head.act == "remove" and agency == case.lead:
         return NoEffect(reason="LEAD_STAYS")
+    if head.act == "hand_over" and agency == case.lead:
+        return NoEffect(reason="DONE_ALREADY")
     if head.act == "name_owner" and any(OWNER in roles for roles in case.members.values()):
         return NoEffect(reason="DONE_ALREADY")
     if head.agency == case.lead or head.act == "name_owner":
@@ -251,12 +262,20 @@ def _cannot_tie(case: Case, entry: Entry) -> NoEffect | None:
 def _cannot_decide(case: Case, entry: Entry) -> NoEffect | None:
     """The head of the officer's office, or the lead, decides on a tie; nobody on their own."""
     head = entry.head
-    asked = case.named[str(head.fields["about"])].head
-    if asked.act not in ("declare_tie", "request_recusal"):
-        return NoEffect(reason="CITES_NOTHING")
-    who = str(asked.fields["who"])
-    may = head.agency in (case.lead, office_of(who)) and who != officer_of(head)
+    who = str(case.named[str(head.fields["about"])].head.fields["who"])
+    may = may_decide_on(case, who, agency=head.agency, officer=officer_of(head))
     return None if may else NoEffect(reason="NOT_THEIRS_TO_DECIDE")
+
+
+def _cannot_accept_tie(case: Case, entry: Entry) -> NoEffect | None:
+    """在线调解规则 13: parties go on knowingly with a mediator; of an officer the head decides alone."""
+    about = entry.head.fields["about"]
+    there = any(tie.stands and tie.waivable for tie in case.ties if tie.name == about)
+    return None if there else NoEffect(reason="NOTHING_TO_ANSWER")
+
+
+def may_decide_on(case: Case, who: str, *, agency: AgencyId, officer: str) -> bool:
+    return agency in (case.lead, office_of(who)) and who != officer
 
 
 def _cannot_change_tier(case: Case, entry: Entry) -> NoEffect | None:
@@ -278,8 +297,15 @@ def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
     if task is None:
         return NoEffect(reason="TASK_UNKNOWN")
     is_owner = str(head.agency) == task.owner
-    if head.act not in ("verify", "return_task", "carry_over", "drop_task", "reopen"):
+    if head.act in _OWN_TASK:
         return None if is_owner else NoEffect(reason="NOT_THEIR_TASK")
+    if head.act == "grant_time":
+        of_other = case.named[str(head.fields["about"])].head.fields["task"] != name
+        own = NoEffect(reason="NOT_THEIRS_TO_DECIDE") if is_owner else None
+        return NoEffect(reason="CITES_NOTHING") if of_other else own
+    if head.act == "drop_task":
+        agreed = {each.entry.author for each in case.done.get("consent_drop", ()) if each.head.fields["task"] == name}
+        return None if case.sides <= agreed | {entry.author} else NoEffect(reason="CONSENT_MISSING")
     if head.act != "verify":
         return None
     reported = task.done.get("report_result")
@@ -287,6 +313,29 @@ def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
         return NoEffect(reason="NOT_REPORTED")
     is_own = is_owner or officer_of(reported.head) == officer_of(head)
     return NoEffect(reason="VERIFIES_OWN_WORK") if is_own else None
+
+
+def _cannot_take_lead(case: Case, entry: Entry) -> NoEffect | None:
+    """刑程 175: the force to which it was handed takes a lead or declines it."""
+    handed = case.named[str(entry.head.fields["about"])].head
+    return None if handed.fields["agency"] == str(entry.head.agency) else NoEffect(reason="NOT_HANDED_TO_THEM")
+
+
+def _cannot_serve(case: Case, entry: Entry) -> NoEffect | None:
+    """民诉 90: whoever is served electronically agreed to it before."""
+    said = entry.head.fields
+    agreed = {found.head.fields["on_behalf"] for found in case.done.get("consent_e_service", ())}
+    if said.get("form") != "electronic" or said.get("party") in agreed:
+        return None
+    return NoEffect(reason="CONDITION_MISSING", missing=("e_service_consented",))
+
+
+def _cannot_tell_record(case: Case, entry: Entry) -> NoEffect | None:
+    """刑诉 286: of a minor nothing is said of a record, not even that there is none."""
+    letter = case.last("fill_letter")
+    of_minor = letter is not None and letter.head.fields.get("minor") == "yes"
+    says_of_record = entry.head.fields.get("record") in ("none", "some")
+    return NoEffect(reason="RECORD_SEALED") if of_minor and says_of_record else None
 
 
 def _cannot_go(case: Case, entry: Entry) -> NoEffect | None:
@@ -313,8 +362,12 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         "propose_mediators": _cannot_propose,
         "declare_tie": _cannot_tie,
         "request_recusal": _cannot_tie,
+        "accept_tie": _cannot_accept_tie,
         "decide_recusal": _cannot_decide,
         GRANT: cannot_grant,
+        **dict.fromkeys(("accept_lead", "decline_lead"), _cannot_take_lead),
+        "serve": _cannot_serve,
+        "file_result": _cannot_tell_record,
         "raise": _cannot_change_tier,
         "lower": _cannot_change_tier,
         **dict.fromkeys(CLOCK_ACTS, _cannot_mark),

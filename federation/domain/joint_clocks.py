@@ -75,6 +75,14 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
         return self.stopped is None
 
     @property
+    def may_rest(self) -> bool:
+        return self.resting is None and bool(self.rule.pause_reasons)
+
+    @property
+    def may_grow(self) -> bool:
+        return bool(self.rule.extension_most) and self.deadline is not None and not self.deadline.extended_by
+
+    @property
     def holds(self) -> bool:
         return self.runs and not self.late and self.rule.bound is Bound.AT_LEAST
 
@@ -141,11 +149,11 @@ def _extended(clock: Clock, head: Head, rules: Rules) -> Clock | NoEffect:
 def _start(clocks: dict[str, Clock], timed: Timed, case: Case, head: Head, moment: datetime) -> None:
     thing = str(head.fields.get(timed.each, ""))
     key = f"{timed.clock}:{thing}" if thing else timed.clock
-    if key in clocks and clocks[key].runs:
-        return
     try:
         rule = load_rule(case.rules.clocks, timed.clock, on=china_day(moment))
     except (BridgeheadError, OverflowError):
+        return
+    if key in clocks and clocks[key].runs and not rule.due_from:  # a day that was set is set anew
         return
     try:
         deadline = compute_deadline(rule, moment, calendar=case.rules.calendar)

@@ -16,15 +16,18 @@ from typing import Final
 from federation.domain.acts import ACTS, EVERYWHERE
 from federation.domain.joint import NoEffect
 from federation.domain.joint_case import (
+    OWNER,
+    answers_nothing,
     cannot_close,
     cannot_move,
+    may_decide_on,
     not_for,
     recused,
     repeated,
     unmet,
 )
 from federation.domain.joint_state import Case
-from federation.domain.procedure import END
+from federation.domain.procedure import END, TIERS
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 
@@ -71,16 +74,54 @@ def _refused(case: Case, agency: AgencyId, officer: str, act: str) -> NoEffect |
     has_party = any(head.fields["side"] == side for head in case.parties.values())
     if ACTS[act].of_party and not has_party:
         return NoEffect(reason="PARTY_UNKNOWN")
-    if act in ("remove", "hand_over") and agency != case.lead:
-        return NoEffect(reason="LEAD_ONLY")
-    if act in ("join", "decline") and agency not in case.invited:
-        return NoEffect(reason="NOT_INVITED")
     return (
         not_for(case, agency, act, for_party=has_party)
+        or _without_object(case, agency, f"{agency}#{officer}", act)
         or recused(case, act, f"{agency}#{officer}")
         or (repeated(case, act, {}) if ACTS[act].once == () else None)
         or unmet(case, case.procedure.gates.get(act, ()))
     )
+
+
+def _without_object(case: Case, agency: AgencyId, officer: str, act: str) -> NoEffect | None:
+    """None when there is something that an act could be about, else that there is nothing."""
+    reason = _unable(case, agency, officer, act=act)
+    if reason:
+        return NoEffect(reason=reason)
+    asked = (found for each in ACTS[act].answers for found in case.done.get(each, ()))
+    if ACTS[act].once == ("about",) and all(repeated(case, act, {"about": found.entry.name}) for found in asked):
+        return NoEffect(reason="NOTHING_TO_ANSWER")
+    return answers_nothing(case, act)
+
+
+def _unable(case: Case, agency: AgencyId, officer: str, *, act: str) -> str:
+    """The reason why an act has nothing of this office's to be about; empty where it has, or is about no such thing."""
+    running = [clock for clock in case.clocks.values() if clock.runs]
+    leads, office = agency == case.lead, str(agency)
+    has_task = any(task.owner == office for task in case.tasks.values())
+    handed = {found.head.fields["agency"] for found in case.done.get("hand_lead", ())}
+    rules = {
+        "accept_tie": (any(tie.stands and tie.waivable for tie in case.ties), "NOTHING_TO_ANSWER"),
+        "decide_recusal": (
+            not case.ties or any(may_decide_on(case, tie.who, agency=agency, officer=officer) for tie in case.ties),
+            "NOT_THEIRS_TO_DECIDE",
+        ),
+        "resume": (any(clock.resting for clock in running), "CLOCK_NOT_RESTING"),
+        "suspend": (any(clock.may_rest for clock in running), "CLOCK_DOES_NOT_REST"),
+        "extend": (any(clock.may_grow for clock in running), "EXTENSION_NOT_ALLOWED"),
+        "raise": (case.tier != TIERS[-1], "TIER_NOT_SO"),
+        "lower": (case.tier != TIERS[0], "TIER_NOT_SO"),
+        "remove": (leads and len(case.members) > 1, "LEAD_ONLY"),
+        "hand_over": (leads and len(case.members) > 1, "LEAD_ONLY"),
+        "leave": (not leads, "LEAD_STAYS"),
+        **dict.fromkeys(("join", "decline"), (agency in case.invited, "NOT_INVITED")),
+        "name_owner": (all(OWNER not in roles for roles in case.members.values()), "DONE_ALREADY"),
+        "decline_task": (has_task or OWNER in case.roles(agency), "NOT_THEIR_TASK"),
+        **dict.fromkeys(("accept_task", "report_result", "ask_more_time"), (has_task, "NOT_THEIR_TASK")),
+        **dict.fromkeys(("accept_lead", "decline_lead"), (not handed or office in handed, "NOT_HANDED_TO_THEM")),
+    }
+    able, reason = rules.get(act, (True, ""))
+    return "" if able else reason
 
 
 REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -105,6 +146,9 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "TIES_FULL": ("申明或者申请过多", "too many ties were declared or alleged"),
         "OFFICER_RECUSED": ("经办人已决定回避", "the officer was recused"),
         "RECUSAL_UNDECIDED": ("回避申请尚未决定，暂停办理", "work rests until a tie is decided"),
+        "NOTHING_TO_ANSWER": ("没有可以答复或者办理的事项", "there is nothing that it could answer"),
+        "NOT_HANDED_TO_THEM": ("线索不是移交给该单位的", "the lead was handed to another office"),
+        "RECORD_SEALED": ("未成年人犯罪记录封存，不得答复", "records of minors are sealed: nothing is said of them"),
         "NOT_THEIRS_TO_DECIDE": (
             "应由本单位负责人或者牵头单位决定，本人不得决定",
             "the head of the office decides, nobody on their own",
@@ -128,6 +172,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "TIER_NOT_SO": ("层级不变", "that is no higher or lower tier"),
         "TASK_UNKNOWN": ("没有这一任务", "there is no such task"),
         "NOT_THEIR_TASK": ("不是该单位的任务", "it is another agency's task"),
+        "CONSENT_MISSING": ("尚未经各方同意", "not every side has agreed to it"),
         "NOT_REPORTED": ("尚未反馈办理结果", "no result was reported"),
         "VERIFIES_OWN_WORK": ("承办人和承办单位不得自行核查", "who did it does not verify it"),
         "CLOCK_NOT_RUNNING": ("该期限未在计算", "that clock does not run"),

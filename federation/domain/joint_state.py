@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeVar, overload
 
 import msgspec
 
-from federation.domain.acts import ACTS
+from federation.domain.acts import ACTS, FieldValue
 from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import Entry, Head, NoEffect, office_of
 from federation.domain.joint_clocks import Clock
@@ -24,10 +24,12 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 
 TASK_ACTS: Final = (
-    "accept_task", "decline_task", "report_progress", "report_result", "ask_more_time", "verify", "return_task",
-    "carry_over", "drop_task", "reopen",
+    "accept_task", "decline_task", "report_progress", "report_result", "ask_more_time", "grant_time", "verify",
+    "return_task", "carry_over", "consent_drop", "drop_task", "reopen",
 )  # fmt: skip
 """The acts about a task that somebody has."""
+_TALK: Final = frozenset({"ask_more_time", "grant_time", "report_progress", "consent_drop"})
+"""Those that leave it where it stands."""
 _BLOCK: Final = 128
 K = TypeVar("K")
 V = TypeVar("V")
@@ -110,12 +112,17 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tie:
-    """A tie of an officer (`agency#officer`). It `stands` until it was found none or every party accepts it."""
+    """A tie of an officer (`agency#officer`), declared or alleged by the entry `name`.
 
+    It `stands` until it was found none or, where its regime lets them (`waivable`), every party accepts it.
+    """
+
+    name: str
     who: str
     stands: bool
     barred: bool
     suspends: bool
+    waivable: bool
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +142,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def due(self) -> str:
-        """The last day, as it was set or extended; empty where none was."""
-        later = self.done.get("ask_more_time")
+        """The last day, as it was set, or granted later; empty where none was."""
+        later = self.done.get("grant_time")
         return str((self.made if later is None else later.head).fields.get("due", ""))
 
 
@@ -199,7 +206,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def obligations(self) -> Mapping[object, Head]:
         """The obligations of the newest agreement, order, award or judgment, by their tags."""
-        titles = sorted(self.newest("draft", "issue_order", "award", "judge"))
+        titles = sorted(self.newest("draft", "order_payment", "issue_order", "award", "judge"))
         text = titles[-1].head.fields["agreement"] if titles else None
         owed = (found.head for found in self.done.get("add_obligation", ()))
         return {head.fields["obligation"]: head for head in owed if head.fields["agreement"] == text}
@@ -263,17 +270,30 @@ def with_things(case: Case, done: Done) -> Case:
     act, said = done.head.act, done.head.fields
     if act == "add_party" and said["role"] in ("applicant", "respondent"):
         return replace(case, parties=case.parties.plus(said["party"], done.head))
-    if "claim" in said:
+    if act == "add_claim" or said.get("claim") in case.claims:
         about = case.claims.get(said["claim"], frozenset()) | {act}
         return replace(case, claims=case.claims.plus(said["claim"], about))
+    if act == "split":
+        return _without(case, said["claims"])
     name = str(said.get("task", ""))
     if act == "record_item":
         return replace(case, tasks=case.tasks.plus(name, Task(name=name, made=done.head)))
     if name not in case.tasks or act not in TASK_ACTS:
         return case
     task = case.tasks[name]
-    state = task.state if act in ("ask_more_time", "report_progress") else "open" if act == "reopen" else act
+    state = task.state if act in _TALK else "open" if act == "reopen" else act
     return replace(case, tasks=case.tasks.plus(name, replace(task, done={**task.done, act: done}, state=state)))
+
+
+def _without(case: Case, claims: FieldValue) -> Case:
+    """The case without the claims that were split off, and without those who have no other claim in it."""
+    gone = set(claims) if isinstance(claims, tuple) else set[str]()
+    claimed = (found.head.fields for found in case.done.get("add_claim", ()))
+    owners: dict[object, object] = {said["claim"]: said["party"] for said in claimed}
+    left = {name: about for name, about in case.claims.items() if name not in gone}
+    away = {owners.get(name) for name in gone} - {owners[name] for name in left}
+    stay = {tag: head for tag, head in case.parties.items() if tag not in away}
+    return replace(case, claims=GrownMap(left), parties=GrownMap(stay))
 
 
 def judged_ties(case: Case) -> tuple[Tie, ...]:
@@ -288,10 +308,16 @@ def judged_ties(case: Case) -> tuple[Tie, ...]:
         who, name = str(each.head.fields["who"]), each.entry.name
         roles = case.roles(office_of(who)) & case.procedure.roles.keys()
         regimes = {case.procedure.roles[role].recusal for role in roles}
-        waived = regimes == {"disclosed"} and bool(parties) and parties <= accepted.get(name, set())
+        waivable = regimes == {"disclosed"} and bool(parties)
+        waived = waivable and parties <= accepted.get(name, set())
         is_open = name not in decided and not waived
         barred = decided.get(name) == "barred"
-        found.append(Tie(who=who, stands=is_open or barred, barred=barred, suspends=is_open and "suspends" in regimes))
+        found.append(
+            Tie(
+                name=name, who=who, stands=is_open or barred, barred=barred,
+                suspends=is_open and "suspends" in regimes, waivable=waivable and name not in decided,
+            )
+        )  # fmt: skip
     return tuple(found)
 
 

@@ -27,6 +27,8 @@ PROCEDURES: Final = "policies/procedures/"
 END: Final = "end"
 ANY: Final = "any"
 ALL: Final = "all"
+AGREED: Final = "agreed"
+"""A view of a class: all fields of what both sides agreed on, by its entry's head, and nothing else."""
 CLOSED: Final = "case.closed"
 """The event that every case has; the others are those of its procedure."""
 TIERS: Final = "VTCJ"
@@ -64,12 +66,17 @@ class Role(Row, frozen=True, kw_only=True):
 
 
 class Timed(Row, frozen=True, kw_only=True):
-    """A clock of a stage. `each`: one clock for each value of that field of what starts it."""
+    """A clock of a stage. `each`: one clock for each value of that field of what starts it.
+
+    `trace_zh`, `trace_en`: the line of the stage for as long as no clock before this one has begun.
+    """
 
     clock: str
     starts_on: _Event
     on_breach: _Word
     each: str = ""
+    trace_zh: str = ""
+    trace_en: str = ""
 
 
 class Stage(Row, frozen=True, kw_only=True):
@@ -131,7 +138,9 @@ class Listed(Row, frozen=True, kw_only=True):
 
 
 class Procedure(Row, frozen=True, kw_only=True, dict=True):
-    """One kind of joint case. `papers` are the kinds of papers that must be attached.
+    """One kind of joint case.
+
+    `papers` are the kinds of papers that must be attached, `papers_administrative` those in an administrative case.
 
     `lookups` are the purposes for which look-ups may be granted in it, none where none may.
     `classes`: for each class of items what each role is given, all or some fields. `A` stands for every office of the
@@ -148,6 +157,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     source: str
     retention: str
     papers: tuple[_Word, ...] = ()
+    papers_administrative: tuple[_Word, ...] = ()
     lookups: tuple[str, ...] = ()
     role: tuple[Role, ...]
     stage: tuple[Stage, ...]
@@ -216,11 +226,17 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     def is_return(self, stage: str, to: str) -> bool:
         return self.order[to] < self.order[stage]
 
-    def seen(self, name: str, roles: Iterable[str], side: str) -> frozenset[str]:
-        """The fields of a class of items that an office of these roles and that side (A, B) is given; none for none."""
+    def seen(self, name: str, roles: Iterable[str], side: str, *, agreed: bool = True) -> frozenset[str]:
+        """The fields of a class of items that an office of these roles and that side (A, B) is given; none for none.
+
+        `agreed`: both sides agreed on what the entry says.
+        """
         said = self.classes.get(name, {})
         views = [said["A"]] if side == "A" and "A" in said else [said.get(role, said.get(side, ())) for role in roles]
-        return frozenset().union(*(CLASS_FIELDS[name] if view == ALL else view for view in views))
+        whole = (ALL, AGREED) if agreed else (ALL,)
+        return frozenset().union(
+            *(CLASS_FIELDS[name] if view in whole else () if view == AGREED else view for view in views)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

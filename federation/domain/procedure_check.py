@@ -21,6 +21,7 @@ from federation.domain.joint_case import LEAD, OWNER, PARTY
 from federation.domain.joint_mandates import GRANT
 from federation.domain.lookups_case import LookupPurpose
 from federation.domain.procedure import (
+    AGREED,
     ALL,
     ANY,
     CLASS_FIELDS,
@@ -32,6 +33,7 @@ from federation.domain.procedure import (
     Event,
     Procedure,
     Stage,
+    Timed,
     parse_procedure,
     procedure_names,
 )
@@ -39,7 +41,7 @@ from federation.domain.retention import RETENTION_FILE, parse_retention
 from federation.protocol.errors import BridgeheadError
 
 _BUILT_IN: Final = frozenset({LEAD, OWNER, PARTY})
-_TRACE: Final = frozenset({"code", "due", "outcome", "agency", "peer"})
+_TRACE: Final = frozenset({"code", "due", "outcome", "lead"})
 """The words in braces that a trace line may have."""
 
 
@@ -333,7 +335,7 @@ def _classes(procedure: Procedure) -> Iterator[Finding]:
             yield Finding(what="CLASS_UNCARRIED", where=where)
         yield from _not_in(views, roles, what="ROLE_UNKNOWN", where=where)
         for role, fields in views.items():
-            if fields != ALL:
+            if fields not in (ALL, AGREED):
                 unknown = fields if isinstance(fields, tuple) else (fields,)
                 yield from _not_in(unknown, CLASS_FIELDS[name], what="FIELD_UNKNOWN", where=f"{where} {role}")
         if not any(procedure.seen(name, procedure.roles, side) for side in "AB") and "citizen" not in views:
@@ -352,7 +354,9 @@ def _wording(procedure: Procedure) -> Iterator[Finding]:
         if not row.zh or not row.en:
             yield Finding(what="WORDS", where=f"{where} {row.id}")
     for stage in procedure.stage:
-        if bool(stage.trace_zh) != bool(stage.trace_en):
-            yield Finding(what="WORDS", where=f"stage {stage.id} trace")
-        named = re.findall(r"\{([^}]*)\}", stage.trace_zh + stage.trace_en)
-        yield from _not_in(named, _TRACE, what="TRACE_UNKNOWN", where=f"stage {stage.id}")
+        lines: tuple[Stage | Timed, ...] = (stage, *stage.deadline)
+        for line in lines:
+            if bool(line.trace_zh) != bool(line.trace_en):
+                yield Finding(what="WORDS", where=f"stage {stage.id} trace")
+            named = re.findall(r"\{([^}]*)\}", line.trace_zh + line.trace_en)
+            yield from _not_in(named, _TRACE, what="TRACE_UNKNOWN", where=f"stage {stage.id}")

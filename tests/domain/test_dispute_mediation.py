@@ -235,6 +235,36 @@ def test_after_thirty_days_the_court_is_closed_and_a_suit_is_not(agreed):
     archive(agreed, "to_suit")
 
 
+def test_where_nobody_was_chosen_in_time_the_court_names_a_mediator():
+    """在线调解规则 10: two working days to choose, then three for the court; only what a court referred."""
+    case = CaseBuilder(RULES, DESKS)
+    opening = {"procedure": "dispute-mediation", "agreement": 1, "role": "town", "division": "330822"}
+    case.does("town", "open", stage="registration", source="court", **opening)
+    register(case)
+    case.does("town", "accept")
+    case.does("town", "move", to="routing")
+    case.does("town", "name_owner", agency=str(case.desks["town"]))
+    for desk, role in (("peer", "peer"), ("body", "body"), ("court", "court")):
+        invite(case, desk, role)
+    case.does("town", "move", to="assignment")
+    case.does("town", "agree_mediation", on_behalf="p1")
+    choice = case.case.clocks["odr.choose"]
+    assert "odr.appoint" not in case.case.clocks
+    case.now = choice.due
+    case.does(None, "overdue", clock="odr.choose", due=format_time(choice.due))
+    assert case.case.clocks["odr.appoint"].rule.amount == 3
+    case.does("court", "propose_mediators", who=MEDIATORS[:1])
+
+
+def test_a_fact_that_one_side_says_is_not_shown_to_the_other():
+    """在线调解规则 18: agreed facts are; what was conceded to reach an agreement is used nowhere later."""
+    seen = RULES.procedure.seen
+    assert "text" in seen("fact", ["peer"], "B", agreed=True)
+    assert seen("fact", ["peer"], "B", agreed=False) == frozenset()
+    assert "text" in seen("fact", ["mediator"], "B", agreed=False)
+    assert "text" in seen("fact", ["peer"], "A", agreed=False)
+
+
 @pytest.mark.parametrize("first", ["body", "peer_body"])
 def test_of_two_proposals_made_apart_the_first_in_order_counts(matter, first):
     """Partition: both bodies name mediators; the other stays visible."""

@@ -335,9 +335,37 @@ def test_offers_say_what_is_missing(opened):
     """A stage's own acts, its ways and their conditions, with the rule of each."""
     offers = {(offer.act, offer.to): offer for offer in offered(opened.case, opened.desks["town"], "o-1", now=MONDAY)}
     assert offers["register", ""].open
-    assert not offers["merge_accept", ""].refused
+    assert offers["merge_accept", ""].refused.reason == "NOTHING_TO_ANSWER"
     assert "parties_named" in offers["move", "acceptance"].refused.missing
     assert offers["withdraw", ""].refused.reason == "PARTY_UNKNOWN"
     assert offers["close", "withdrawn"].refused.missing == ("withdrawal_recorded",)
     stranger = offered(opened.case, opened.desks["court"], "o-1", now=MONDAY)
     assert {offer.refused.reason for offer in stranger} <= {"NOT_A_MEMBER", "NOT_INVITED", "PARTY_UNKNOWN", "LEAD_ONLY"}
+
+
+def test_what_answers_something_is_offered_when_there_is_something_to_answer(opened):
+    """A tie to decide on, a clock that rests, a proposal to choose from: nothing of it, and no offer of it."""
+    case = opened
+
+    def may(desk, officer="o-9"):
+        return {offer.act for offer in offered(case.case, case.desks[desk], officer, now=case.now) if offer.open}
+
+    nothing = {"accept_tie", "decide_recusal", "resume", "suspend", "merge_accept", "join", "hand_over", "decline_task"}
+    assert not may("town") & nothing
+    register(case)
+    proposed = assign(case)
+    assert {"choose_mediator", "replace_mediator", "hand_over"} <= may("town") | may("body")
+    case.cannot("town", "choose_mediator", "CITES_NOTHING", about=case.entries[0].name, on_behalf="p1")
+    tie = case.does("peer_body", "declare_tie", who=MEDIATORS[1], tie="clan", items=("tie",))
+    assert {"accept_tie", "decide_recusal"} <= may("town")
+    assert "decide_recusal" in may("peer_body")
+    assert "decide_recusal" not in may("peer_body", "m-2") | may("peer")
+    case.does("town", "decide_recusal", about=tie.name, result="stays")
+    assert not may("town") & {"accept_tie", "decide_recusal"}
+    choose(case, proposed)
+    investigate(case)
+    assert "suspend" in may("body")
+    assert "resume" not in may("body")
+    case.does("body", "suspend", clock="dispute.mediate", why="appraisal")
+    assert "resume" in may("body")
+    assert "sign" not in may("body")

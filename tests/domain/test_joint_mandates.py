@@ -90,7 +90,7 @@ def test_office_is_granted_look_ups_once_in_a_case(case):
 
 
 def leave_stage(case):
-    case.does("help", "file_result", result="match", beyond="no")
+    case.does("help", "file_result", result="match", beyond="no", identity="match")
     assert not the_one(case).closed
     case.does("help", "move", to="answered")
 
@@ -103,6 +103,7 @@ def leave_stage(case):
         lambda case: case.does("help", "leave", cut=("zhejiang:9",)),
         lambda case: (
             case.does("help", "report_impossible", tried="三次"),
+            case.does("ask", "confirm_result"),
             case.does("ask", "close", outcome="impossible"),
         ),
     ],

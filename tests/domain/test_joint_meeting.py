@@ -112,6 +112,63 @@ def test_overdue_is_written_once_however_often_it_is_said(meeting):
     meeting.cannot(None, "overdue", "DONE_ALREADY", clock="task.due:t1", due=due)
 
 
+def test_more_time_is_asked_by_the_owner_and_granted_by_another_and_the_clock_follows(meeting):
+    """Asking changes no day; the chair's word does, for that task, and nobody grants it to the own office."""
+    hold(meeting, ("yushan", "chair"))
+    sign(meeting, *SIDES)
+    meeting.does("chair", "move", to="working")
+    before = meeting.case.clocks["task.due:t1"]
+    asked = meeting.does("yushan", "ask_more_time", task="t1", due="2027-03-01")
+    assert meeting.case.clocks["task.due:t1"] == before
+    assert meeting.case.tasks["t1"].due == "2027-01-15"
+    meeting.cannot("yushan", "grant_time", "ROLE_NOT_HERE", about=asked.name, task="t1", due="2027-03-01")
+    meeting.cannot("chair", "grant_time", "CITES_NOTHING", about=asked.name, task="t2", due="2027-03-01")
+    own = meeting.does("chair", "ask_more_time", task="t2", due="2027-03-01")
+    meeting.cannot("chair", "grant_time", "NOT_THEIRS_TO_DECIDE", about=own.name, task="t2", due="2027-03-01")
+    meeting.now = before.due
+    meeting.does(None, "overdue", clock="task.due:t1", due=format_time(before.due))
+    meeting.does("chair", "grant_time", about=asked.name, task="t1", due="2027-02-10")
+    after = meeting.case.clocks["task.due:t1"]
+    assert (str(after.deadline.last_day), after.late, meeting.case.tasks["t1"].due) == (
+        "2027-02-10",
+        False,
+        "2027-02-10",
+    )
+    assert str(meeting.case.clocks["task.due:t2"].deadline.last_day) == "2027-01-15"
+    meeting.cannot("chair", "grant_time", "DONE_ALREADY", about=asked.name, task="t1", due="2027-04-01")
+
+
+def test_resolution_is_dropped_with_the_word_of_every_side_and_of_none_less(meeting):
+    """Nobody ends another county's resolution: three of four is not all."""
+    hold(meeting, ("yushan",))
+    sign(meeting, *SIDES)
+    meeting.does("chair", "move", to="working")
+    for side in SIDES[1:3]:
+        meeting.does(side, "consent_drop", task="t1")
+    meeting.cannot("chair", "drop_task", "CONSENT_MISSING", task="t1")
+    assert meeting.case.tasks["t1"].state == "open"
+    assert meeting.case.clocks["task.due:t1"].runs
+    meeting.does("xiuning", "consent_drop", task="t1")
+    meeting.does("chair", "drop_task", task="t1")
+    assert meeting.case.tasks["t1"].state == "drop_task"
+    assert not meeting.case.clocks["task.due:t1"].runs
+
+
+def test_side_that_no_resolution_binds_may_be_away_and_signs_nothing(meeting):
+    """Three of four meet and bind themselves; the fourth is named by no resolution of theirs, or the meeting waits."""
+    meeting.does("chair", "move", to="agenda")
+    meeting.does("yushan", "propose_item", item="patrol")
+    meeting.does("chair", "move", to="held")
+    meeting.does("chair", "record_presence", present=tuple(str(meeting.desks[side]) for side in SIDES[:3]))
+    task = {"due": "2027-01-15", "tag": "joint_build", "items": ("resolution",)}
+    meeting.does("chair", "record_item", task="t1", owner=str(meeting.desks["yushan"]), **task)
+    meeting.does("chair", "move", to="minutes")
+    meeting.does("chair", "issue_minutes", minutes=TEXT)
+    sign(meeting, *SIDES[:3])
+    meeting.does("chair", "record_item", task="t2", owner=str(meeting.desks["xiuning"]), **task)
+    meeting.cannot("chair", "move", "CONDITION_MISSING", "quorum_met", to="working")
+
+
 def test_meeting_without_a_side_or_with_an_open_objection_does_not_go_on(meeting):
     """Every side that is bound is present; an objection is settled first."""
     meeting.does("chair", "move", to="agenda")

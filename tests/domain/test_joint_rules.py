@@ -84,8 +84,7 @@ def test_where_the_head_decides_work_goes_on_until_then_and_no_party_waives():
     asked = case.does("peer", "request_recusal", who=MEDIATORS[0])
     investigating = case.does("body", "add_fact", fact="f1", agreed="both", source="site_visit", officer="m-1")
     assert investigating.name in case.case.named
-    for desk, party in (("town", "p1"), ("peer", "p2")):
-        case.does(desk, "accept_tie", about=asked.name, on_behalf=party)
+    case.cannot("town", "accept_tie", "NOTHING_TO_ANSWER", about=asked.name, on_behalf="p1")
     assert case.case.missing(["recusal_clear"])
     case.does("body", "decide_recusal", about=asked.name, result="barred", officer="m-0")
     case.cannot("body", "decide_recusal", "DONE_ALREADY", about=asked.name, result="stays", officer="m-0")

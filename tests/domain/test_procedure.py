@@ -162,3 +162,23 @@ def test_who_sees_what_of_a_class():
     assert procedure.seen("party", ["peer", "court"], "B") == procedure.seen("party", ["court"], "B")
     assert procedure.seen("contact", ["village"], "A") == frozenset()
     assert procedure.seen("informer", ["court"], "A") == frozenset()
+
+
+def test_a_procedure_has_at_most_250_lines():
+    """What a further one costs: a file that is read in one sitting."""
+    lines = {path: content.count(b"\n") for path, content in FILES.items() if path.startswith(PROCEDURES)}
+    assert len(lines) > 10
+    assert not {path for path, count in lines.items() if count > 250}
+
+
+def test_a_clock_before_the_one_of_the_stage_has_its_line_in_both_languages():
+    """One language alone, and words in braces that nobody fills, are found."""
+    for old, new, what in (
+        (' trace_en = "Small claim: the court says by {due} whether it files the suit"', ' trace_en = ""', "WORDS"),
+        ("法院应于{due}前决定是否立案", "法院应于{agency}前决定是否立案", "TRACE_UNKNOWN"),
+    ):
+        path = f"{PROCEDURES}wage-claim.toml"
+        altered = FILES[path].decode().replace(old, new, 1).encode()
+        assert altered != FILES[path]
+        [check] = [each for each in check_procedures({**FILES, path: altered}) if each.name == "wage-claim"]
+        assert [fault.what for fault in check.findings] == [what]

@@ -191,6 +191,8 @@ def test_wrong_an_order_that_is_not_served_lapses_and_the_next_route_depends_on_
     other = "arbitration" if agreed else "small_claim"
     if not agreed:
         case.cannot("centre", "move", "CONDITION_MISSING", "ordinary_civil_claim", to=other)
+    case.cannot("court", "move", "CONDITION_MISSING", f"chose_{route}", to=route)
+    case.does("court", "open_route", route=route)
     case.does("court", "move", to=route)
 
 
@@ -242,6 +244,9 @@ def test_workers_who_choose_another_route_are_split_off():
     case.does("centre", "choose_route", route="arbitration", on_behalf="p2")
     case.cannot("centre", "move", "CONDITION_MISSING", "route_chosen", to="mediation")
     case.does("centre", "split", claims=("c-p2",), other="jiangxi/01936000-0000-7000-8000-000000000009")
+    assert case.case.parties.keys() == {"p1", FIRM}
+    assert case.case.claims.keys() == {"c-p1"}
+    case.does("centre", "move", to="mediation")
 
 
 def test_arbitration_has_its_own_clocks_and_stands_at_the_place_of_work():
@@ -255,7 +260,13 @@ def test_arbitration_has_its_own_clocks_and_stands_at_the_place_of_work():
     case.does("centre", "name_court", court=str(case.desks["arbitration"]))
     case.does("centre", "move", to="arbitration")
     case.does("centre", "apply_arbitration", court=str(case.desks["arbitration"]), on_behalf="p1")
+    case.cannot("arbitration", "pass_answer", "NOTHING_TO_ANSWER")
     case.does("arbitration", "accept_arbitration", number="劳仲1", filed="2026-12-01")
+    case.does("arbitration", "serve", what="claim", day="2026-12-03")
+    case.does("peer", "answer", on_behalf=FIRM)
+    assert case.case.clocks["labour.arb.pass"].runs
+    case.does("arbitration", "pass_answer")
+    assert not case.case.clocks["labour.arb.pass"].runs
     assert case.case.clocks["labour.arb.award"].rule.amount == 45
     case.does("arbitration", "award", agreement=ORDER, number="劳仲1", sum=SUM)
     case.does(
@@ -269,7 +280,14 @@ def test_arbitration_has_its_own_clocks_and_stands_at_the_place_of_work():
         sum=SUM,
     )
     assert not case.case.clocks["labour.arb.award"].runs
-    case.does("centre", "move", to="performance")
+    case.does("arbitration", "serve", what="award", day="2026-12-21")
+    assert case.case.clocks["labour.arb.annul"].rule.amount == 30
+    case.does("peer", "ask_annulment", court=str(case.desks["court"]), on_behalf=FIRM)
+    assert not case.case.clocks["labour.arb.annul"].runs
+    case.does("arbitration", "move", to="performance")
+    pay(case, ["all"])
+    case.does("centre", "move", to="archive")
+    put_away(case, "awarded")
 
 
 def test_apart_arbitration_asked_in_both_places_stays_at_the_place_of_work():
@@ -296,3 +314,136 @@ def test_accounts_and_the_pay_of_others_reach_no_centre():
     assert procedure.seen("claim", ["peer"], "B") == {"kind", "amount"}
     assert procedure.seen("account", ["labour_peer"], "B") == frozenset()
     assert "last4" in procedure.seen("account", ["court"], "B")
+
+
+def owe(case, desk, text, sum_=SUM):
+    case.does(
+        desk, "add_obligation", agreement=text, obligation="all", party=FIRM, what="payment", due="2027-01-20", sum=sum_
+    )
+
+
+def test_arbitration_that_does_not_answer_in_time_opens_the_way_to_the_court():
+    """仲裁法（劳） 29, 43: five days without an answer, and one may sue at once; the wait is no bar."""
+    case = claim(1)
+    verify(case, 1)
+    choose(case, "arbitration", 1)
+    state_routes(case, employed="yes", in_time="yes", civil="yes", small="yes")
+    case.does("centre", "name_court", court=str(case.desks["arbitration"]))
+    case.does("centre", "move", to="arbitration")
+    case.does("centre", "apply_arbitration", court=str(case.desks["arbitration"]), on_behalf="p1")
+    case.does("arbitration", "open_route", route="small_claim")
+    case.cannot("arbitration", "move", "CONDITION_MISSING", "arbitration_answered", to="small_claim")
+    clock = case.case.clocks["labour.arb.accept"]
+    case.now = clock.due
+    case.does(None, "overdue", clock="labour.arb.accept", due=format_time(clock.due))
+    case.does("centre", "move", to="small_claim")
+    assert case.case.clocks["court.file"].runs
+
+
+def test_small_claim_is_filed_served_judged_and_paid():
+    """Filed within seven days, judged within two months; electronic service asks for the consent of who is served."""
+    case = claim(1)
+    verify(case, 1)
+    choose(case, "small_claim", 1)
+    state_routes(case, civil="yes", small="yes")
+    case.does("centre", "name_court", court=str(case.desks["court"]))
+    case.does("centre", "move", to="small_claim")
+    case.cannot("court", "judge", "NOTHING_TO_ANSWER", agreement=ORDER, number="民初1", sum=SUM)
+    case.does("court", "file_suit", number="(2126)浙0822演民初1号", filed="2026-11-27")
+    assert case.case.clocks["court.small"].rule.amount == 2
+    paper = {"what": "claim", "day": "2026-11-28", "party": FIRM}
+    case.cannot("court", "serve", "CONDITION_MISSING", "e_service_consented", form="electronic", **paper)
+    case.does("centre", "consent_e_service", on_behalf="p1", items=("contact",))
+    case.cannot("court", "serve", "CONDITION_MISSING", "e_service_consented", form="electronic", **paper)
+    case.does("court", "serve", form="paper", **paper)
+    case.does("peer", "consent_e_service", on_behalf=FIRM, items=("contact",))
+    case.does("court", "serve", form="electronic", **paper)
+    case.cannot("court", "move", "CONDITION_MISSING", "judged", to="performance")
+    case.does("court", "judge", agreement=ORDER, number="(2126)浙0822演民初1号", sum=SUM)
+    owe(case, "court", ORDER)
+    case.does("court", "move", to="performance")
+    pay(case, ["all"])
+    case.does("centre", "move", to="archive")
+    put_away(case, "judged")
+
+
+def test_order_of_the_labour_bureau_is_paid_or_enforced():
+    """工资条例 41, 42: the bureau's order is a title of its own; what it orders and is not paid goes to the court."""
+    case = claim(1)
+    case.day(3).does("labour", "verify_claim", claim="c-p1", sum=SUM)
+    case.does("labour", "name_payer", payer=FIRM, basis="contractor")
+    order = {"payer": FIRM, "sum": SUM, "due": "2026-12-10", "number": "常人社监令〔2126〕1号"}
+    case.cannot("centre", "order_payment", "ROLE_NOT_HERE", agreement=ORDER, **order)
+    case.does("labour", "order_payment", agreement=ORDER, **order)
+    owe(case, "labour", ORDER)
+    case.does("centre", "move", to="route")
+    choose(case, "labour_order", 1)
+    case.does("centre", "move", to="performance")
+    case.cannot("centre", "move", "CONDITION_MISSING", "performed_or_route_opened", to="enforcement")
+    case.does("labour", "report_breach", obligation="all", day="2027-01-21")
+    case.does("centre", "open_route", route="enforcement", body=str(case.desks["court"]))
+    case.does("centre", "move", to="enforcement")
+    case.does("centre", "apply_enforcement", court=str(case.desks["court"]), on_behalf="p1")
+    case.cannot("court", "move", "CONDITION_MISSING", "case_settled", to="archive")
+    pay(case, ["all"])
+    case.does("court", "move", to="archive")
+    put_away(case, "paid_full")
+
+
+def test_agreement_on_payments_is_confirmed_by_the_court_of_the_bodys_seat_and_performed():
+    """劳动解释一 52: on payments only, by both together, and then paid."""
+    case = claim(1)
+    verify(case, 1)
+    choose(case, "mediation", 1)
+    case.does("centre", "move", to="mediation")
+    settle(case, 1)
+    case.does("body", "name_court", court=str(case.desks["home_court"]))
+    case.does("centre", "move", to="confirmation")
+    for desk, party in (("centre", "p1"), ("peer", FIRM)):
+        case.does(desk, "apply_confirmation", court=str(case.desks["home_court"]), on_behalf=party)
+    case.does("home_court", "accept_application", number="确1", filed="2026-11-27")
+    case.does("home_court", "decide_confirmation", result="confirmed", number="确1")
+    case.does("centre", "move", to="performance")
+    pay(case, ["o-p1"])
+    case.does("centre", "move", to="archive")
+    put_away(case, "paid_full")
+
+
+def test_an_order_that_was_objected_to_fixes_no_sum_and_the_objector_may_refuse_a_suit():
+    """民诉 228, 民诉解释 438: the order ends; seven days to say no to a suit; nothing is performed on it."""
+    case = claim(1)
+    verify(case, 1)
+    choose(case, "payment_order", 1)
+    state_routes(case, civil="yes", small="yes")
+    case.does("centre", "name_court", court=str(case.desks["court"]))
+    case.does("centre", "move", to="payment_order")
+    case.does("centre", "apply_order", court=str(case.desks["court"]), on_behalf="p1")
+    case.cannot("peer", "object", "CITES_NOTHING", about=case.entries[-1].name, on_behalf=FIRM)
+    case.does("court", "accept_order", number="督3", filed="2026-11-27")
+    order = case.does("court", "issue_order", agreement=ORDER, number="督3", sum=SUM, issued="2026-11-30")
+    case.does("peer", "object", about=order.name, on_behalf=FIRM)
+    case.does("court", "end_order", result="objected", day="2026-12-09")
+    assert case.case.clocks["payorder.refuse_suit"].rule.amount == 7
+    case.cannot("court", "move", "CONDITION_MISSING", "amount_fixed", to="performance")
+    case.does("centre", "refuse_suit", on_behalf="p1")
+    assert not case.case.clocks["payorder.refuse_suit"].runs
+
+
+def test_apart_a_split_and_a_confirmation_count_by_their_order():
+    """Two of six are split off while a court confirms for all: before it, it is for the four; after it, for nobody."""
+    case = claim()
+    verify(case)
+    choose(case, "mediation")
+    case.does("centre", "move", to="mediation")
+    settle(case)
+    case.does("body", "name_court", court=str(case.desks["home_court"]))
+    case.does("centre", "move", to="confirmation")
+    for tag in (*workers(4), FIRM):
+        desk = "peer" if tag == FIRM else "centre"
+        case.does(desk, "apply_confirmation", court=str(case.desks["home_court"]), on_behalf=tag)
+    decided = case.make("home_court", "decide_confirmation", result="confirmed", number="确1")
+    split = case.make("centre", "split", claims=("c-p5", "c-p6"), other="jiangxi/01936000-0000-7000-8000-000000000009")
+    assert "decide_confirmation" not in fold(RULES, (*case.entries, decided, split)).done
+    after = fold(RULES, (*case.entries, split, decided))
+    assert after.done["decide_confirmation"]
+    assert after.parties.keys() == {*workers(4), FIRM}

@@ -290,9 +290,6 @@ async def renew_licence(stage: Stage) -> dict[str, JsonOut]:
     await desk.does("home", "answer_precheck", said=said, about=asked.name, result="clear")
     await desk.goes("hall", "accepted")
     await desk.does("hall", "accept")
-    await desk.does(
-        "office", "waive_inspection", said="驾驶证业务 | no vehicle is in question", why="驾驶证业务免予查验"
-    )
     await desk.goes("hall", "issued")
     await desk.does("office", "issue", said="新证 | the new licence", paper_kind="licence", number=digest("新证"))
     await desk.does("hall", "hand_out", paper_kind="licence")

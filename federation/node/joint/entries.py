@@ -408,7 +408,8 @@ def visible(
         minors |= {part.item for part in parts if part is not None}
     facts, occasion = agency_facts(in_force, agency), in_force.occasion(kept.purpose, kept.function)
     side = "A" if agency.node == case.home else "B"
-    shown = {cls: case.procedure.seen(cls, case.roles(agency), side) for cls in set(kept.head.items)}
+    agreed = kept.head.fields.get("agreed", "both") == "both"
+    shown = {cls: case.procedure.seen(cls, case.roles(agency), side, agreed=agreed) for cls in set(kept.head.items)}
     places, asked = set[int](), list[PolicyRequest]()
     for at, (cls, part) in enumerate(zip(kept.head.items, parts, strict=True), start=1):
         if part is None or part.field not in shown[cls]:

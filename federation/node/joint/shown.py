@@ -200,31 +200,31 @@ def trace(held: Held) -> tuple[TraceLine, ...]:
     for head in (found.head for found in sorted(entered, key=lambda found: found.at)):
         stage = case.procedure.stages[_stage_of(case, head)]
         if stage.trace_zh and "{outcome}" not in stage.trace_zh:  # the end says it, once there is one
-            zh, en = (_filled(case, stage, line) for line in (stage.trace_zh, stage.trace_en))
-            lines.append(TraceLine(time=head.at, zh=zh, en=en))
+            lines.append(_trace_line(case, stage, head.at))
     if closed is not None and end is not None:
         lines.append(TraceLine(time=closed.head.at, zh=f"已办结：{end.zh}", en=f"Closed: {end.en}"))
     return tuple(lines)
 
 
-def _filled(case: Case, stage: Stage, line: str) -> str:
-    """A trace line with what it names: the code of the case, the lead, the last day of the stage's clock.
+def _trace_line(case: Case, stage: Stage, time: datetime) -> TraceLine:
+    """The line of a stage, or of its clock that runs before the one which the stage speaks of, with what it names.
 
-    That is the first in the procedure's own order that has begun; where several things have one each, the next that is
-    due.
+    The day is that of the first clock in the procedure's own order that has begun; where several things have one each,
+    the next that is due. A clock that has not begun has no day.
     """
     started = [clock for clock in case.clocks.values() if clock.deadline is not None and clock.resting is None]
-    each = ([clock for clock in started if clock.name == timed.clock] for timed in stage.deadline)
-    found = next(filter(None, each), [])
+    each = ((timed, [clock for clock in started if clock.name == timed.clock]) for timed in stage.deadline)
+    timed, found = next((pair for pair in each if pair[1]), (None, []))
     days = [clock.deadline for clock in [clock for clock in found if clock.runs] or found]
     due = min((deadline.last_day for deadline in days if deadline and deadline.last_day), default=None)
-    known = {"code": case.code, "due": due.isoformat() if due else "-", "lead": str(case.lead)}
-    return line.format_map(_Known(known))
-
-
-class _Known(dict[str, str]):
-    def __missing__(self, name: str) -> str:
-        return "-"
+    line = stage if timed is None or not timed.trace_zh else timed
+    known = {"code": case.code, "lead": str(case.lead), "outcome": ""}
+    day = due.isoformat() if due else ""
+    return TraceLine(
+        time=time,
+        zh=line.trace_zh.format(**known, due=day or "（日期待定）"),
+        en=line.trace_en.format(**known, due=day or "(a day to be set)"),
+    )
 
 
 def _effects(case: Case | None) -> Mapping[str, NoEffect]:

@@ -101,7 +101,7 @@ async def test_granted_look_up_is_answered_and_one_beyond_the_grant_is_not(tmp_p
 
 
 async def leave_stage(case: Desks) -> None:
-    await case.does(POLICE, "file_result", result="match", beyond="no")
+    await case.does(POLICE, "file_result", result="match", beyond="no", identity="match")
     await case.does(POLICE, "move", to="answered")
 
 
@@ -112,6 +112,7 @@ async def dispute(case: Desks) -> None:
 async def close(case: Desks) -> None:
     await case.does(POLICE, "report_impossible", tried="三次")
     await case.settled()
+    await case.does(YUSHAN_POLICE, "confirm_result")
     await case.does(YUSHAN_POLICE, "close", outcome="impossible")
 
 
