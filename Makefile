@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 RECORDS ?= 2000
-WORKERS ?= 3
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev proto lock demo test attacks lint type bench clean
@@ -31,12 +31,13 @@ setup-dev: $(VENV)/.dev  ## and what its tests need
 demo: setup  ## four provinces on loopback exchange permits, then every log is verified (RECORDS=2000)
 	@$(BIN)/bridgehead demo --records $(RECORDS) $(DEMO_FLAGS)
 
-# A file of tests stays with one worker, for what its tests share; a third worker runs while two wait for their nodes. Those of
-# the wire have processes of their own: a crash of the gRPC library there takes no other test with it.
+# A file of tests stays with one worker, for what its tests share; half of the workers wait for nodes at any moment. Those of the
+# wire have a process of their own, beside the others: a crash of the gRPC library there takes no other test with it.
 test: setup-dev  ## all the tests; BRIDGEHEAD_REQUIRE_ALL=1 makes missing optional parts fail
-	@house=0; wire=0; \
+	@house=0; wire=0; said=$$(mktemp); \
+	$(BIN)/python -m pytest -n 1 tests/wire $(PYTEST_FLAGS) > $$said 2>&1 & beside=$$!; trap 'kill $$beside' INT TERM; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/wire $(PYTEST_FLAGS) || house=$$?; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/wire $(PYTEST_FLAGS) || wire=$$?; \
+	wait $$beside || wire=$$?; cat $$said; rm $$said; \
 	exit $$((house ? house : wire))
 
 attacks: setup-dev  ## every attack on running nodes, and one table: what held it, seconds, memory
