@@ -12,8 +12,8 @@ import typer
 
 from federation.cli.options import Form, FormOption, end, now, show_in
 from federation.cli.show import JsonOut, align, pick, to_json
-from federation.domain.policy_check import FileCheck, TableCheck, check_files, check_tables, find_case
-from federation.domain.procedure_check import ProcedureCheck, check_procedures
+from federation.domain.policy_check import FileCheck, TableCheck, check_files, check_sheets, check_tables, find_case
+from federation.domain.procedure_check import ProcedureCheck
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import format_time
 from federation.protocol.policy import PolicyBook, format_explanation, load_policy_book
@@ -39,7 +39,7 @@ def check(policies: PoliciesOption = Path("policies"), form: FormOption = Form.T
     file_checks = list(check_files(files))
     sound = all(found.failure is None for found in file_checks)
     tables = list(check_tables(files, load_policy_book(files))) if sound else []
-    procedures = list(check_procedures(files))
+    procedures = list(check_sheets(files))
     data = {"files": to_json(file_checks), "tables": to_json(tables), "procedures": to_json(procedures)}
     show_in(form, data, [*_check_lines(file_checks, tables), *_procedure_lines(procedures)])
     passed = sound and not any(table.failures for table in tables) and not any(each.findings for each in procedures)

@@ -1,6 +1,7 @@
 """The check of the policies before anybody agrees on them.
 
-Every file is held against the schema, every case of every table is decided, and every procedure is read as a whole.
+Every file is held against the schema, every case of every table is decided, and every procedure and the
+table of alerts are read as a whole.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from federation.domain.alert_kinds import check_alerts
 from federation.domain.cases import Case, find_failure, parse_cases
-from federation.domain.procedure_check import check_procedures
+from federation.domain.procedure_check import ProcedureCheck, check_procedures
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.policy.book import SCHEMA_FILE
@@ -32,10 +34,16 @@ def _verify(policies: tuple[tuple[str, bytes], ...]) -> None:
         tables = list(check_tables(files, load_policy_book(files)))
         failed = [f"{table.name}: {name}: {why}" for table in tables for name, why in table.failures.items()]
     if not failed:
-        failed = [f"{found.name}: {fault}" for found in check_procedures(files) for fault in found.findings]
+        failed = [f"{found.name}: {fault}" for found in check_sheets(files) for fault in found.findings]
     if failed:
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise RuleError("POLICY_CHECK", f"expected policies that pass their check, got {failed[0]:.300}{more}")
+
+
+def check_sheets(files: Mapping[str, bytes]) -> Iterator[ProcedureCheck]:
+    """Checks every procedure, and the table of alerts."""
+    yield from check_procedures(files)
+    yield from check_alerts(files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

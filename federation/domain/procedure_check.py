@@ -98,6 +98,14 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "WORDS": ("缺少中文或者英文", "Chinese or English is missing"),
         "TRACE_UNKNOWN": ("进度说明中的占位不可用", "a trace line stands for something that is not known"),
+        "PRIORITY_UNKNOWN": ("没有这一紧急程度", "no such priority"),
+        "REFUSED_KIND": ("该类别列在不得通报之中", "the kind is among those refused"),
+        "COLOUR_FAMILY": ("该类事件依法不设预警颜色级别", "law has no colour levels for kinds of that family"),
+        "NO_SEVERITY": ("没有颜色级别的类别须注明严重程度", "a kind without colours needs a severity"),
+        "NO_DESK": ("没有席位", "no desk"),
+        "EXPIRES": ("有效时间超过最长时间", "it is valid longer than the longest"),
+        "TRIGGER_EMPTY": ("触发条件为空", "the trigger has no condition"),
+        "NO_LOWEST_GRADE": ("最低等级不得有条件", "the lowest grade comes first and has no condition"),
     }
 )
 """Every fault in Chinese and English; the reasons of files that do not parse say it themselves."""
@@ -105,6 +113,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcedureCheck:
+    """Of a procedure, or of another agreed table with as many rows as it has stages."""
+
     name: str
     stages: int
     findings: tuple[Finding, ...]
@@ -152,7 +162,7 @@ def _unknown(procedure: Procedure, files: Mapping[str, bytes]) -> tuple[Finding,
     if procedure.function not in register.functions:
         found.append(Finding(what="FUNCTION_UNKNOWN", where="function", name=procedure.function))
     for role in procedure.role:
-        found += _not_in(sorted(role.kinds), register.agency_kinds, what="AGENCY_KIND", where=f"role {role.id}")
+        found += not_in(sorted(role.kinds), register.agency_kinds, what="AGENCY_KIND", where=f"role {role.id}")
     return tuple(found)
 
 
@@ -176,29 +186,30 @@ def _strangers(procedure: Procedure) -> Iterator[Finding]:
     roles = procedure.roles.keys() | _BUILT_IN
     for stage in procedure.stage:
         where = f"stage {stage.id}"
-        yield from _not_in(stage.who, roles, what="ROLE_UNKNOWN", where=where)
-        yield from _not_in(stage.acts, ACTS, what="ACT_UNKNOWN", where=where)
-        yield from _not_in((*stage.enter, *stage.leave), CONDITIONS, what="CONDITION_UNKNOWN", where=where)
-        yield from _not_in(stage.next, {*procedure.stages, END}, what="STAGE_UNKNOWN", where=where)
-        yield from _not_in(stage.by, {*stage.acts, "move", "close"}, what="ACT_NOT_HERE", where=f"{where} by")
+        yield from not_in(stage.who, roles, what="ROLE_UNKNOWN", where=where)
+        yield from not_in(stage.acts, ACTS, what="ACT_UNKNOWN", where=where)
+        yield from not_in((*stage.enter, *stage.leave), CONDITIONS, what="CONDITION_UNKNOWN", where=where)
+        yield from not_in(stage.next, {*procedure.stages, END}, what="STAGE_UNKNOWN", where=where)
+        yield from not_in(stage.by, {*stage.acts, "move", "close"}, what="ACT_NOT_HERE", where=f"{where} by")
         for act, narrowed in stage.by.items():
-            yield from _not_in(narrowed, stage.who, what="ROLE_NOT_HERE", where=f"{where} by {act}")
+            yield from not_in(narrowed, stage.who, what="ROLE_NOT_HERE", where=f"{where} by {act}")
     for end in procedure.outcome:
-        yield from _not_in((end.stage,), {*procedure.stages, ANY}, what="STAGE_UNKNOWN", where=f"outcome {end.id}")
-        yield from _not_in(end.needs, CONDITIONS, what="CONDITION_UNKNOWN", where=f"outcome {end.id}")
+        yield from not_in((end.stage,), {*procedure.stages, ANY}, what="STAGE_UNKNOWN", where=f"outcome {end.id}")
+        yield from not_in(end.needs, CONDITIONS, what="CONDITION_UNKNOWN", where=f"outcome {end.id}")
     for gate in procedure.gate:
-        yield from _not_in((gate.act,), procedure.acts, what="ACT_NOT_HERE", where="gate")
-        yield from _not_in(gate.needs, CONDITIONS, what="CONDITION_UNKNOWN", where=f"gate {gate.act}")
+        yield from not_in((gate.act,), procedure.acts, what="ACT_NOT_HERE", where="gate")
+        yield from not_in(gate.needs, CONDITIONS, what="CONDITION_UNKNOWN", where=f"gate {gate.act}")
     for event in procedure.event:
         where = f"event {event.id}"
-        yield from _not_in(event.acts, procedure.acts, what="ACT_NOT_HERE", where=where)
-        yield from _not_in(event.stages, procedure.stages, what="STAGE_UNKNOWN", where=where)
-        yield from _not_in((event.when,) if event.when else (), CONDITIONS, what="CONDITION_UNKNOWN", where=where)
+        yield from not_in(event.acts, procedure.acts, what="ACT_NOT_HERE", where=where)
+        yield from not_in(event.stages, procedure.stages, what="STAGE_UNKNOWN", where=where)
+        yield from not_in((event.when,) if event.when else (), CONDITIONS, what="CONDITION_UNKNOWN", where=where)
         fields = {field.name for act in _raisers(procedure, event) for field in ACTS[act].fields}
-        yield from _not_in((*((event.at,) if event.at else ()), *event.says), fields, what="FIELD_UNKNOWN", where=where)
+        yield from not_in((*((event.at,) if event.at else ()), *event.says), fields, what="FIELD_UNKNOWN", where=where)
 
 
-def _not_in(names: Iterable[str], known: Iterable[str], *, what: str, where: str) -> Iterator[Finding]:
+def not_in(names: Iterable[str], known: Iterable[str], *, what: str, where: str) -> Iterator[Finding]:
+    """A fault for each name, once, that is not among those known."""
     there = set(known)
     return (Finding(what=what, where=where, name=name) for name in dict.fromkeys(names) if name not in there)
 
@@ -333,11 +344,11 @@ def _classes(procedure: Procedure) -> Iterator[Finding]:
             yield Finding(what="CLASS_NEVER", where=where)
         if name not in carried:
             yield Finding(what="CLASS_UNCARRIED", where=where)
-        yield from _not_in(views, roles, what="ROLE_UNKNOWN", where=where)
+        yield from not_in(views, roles, what="ROLE_UNKNOWN", where=where)
         for role, fields in views.items():
             if fields not in (ALL, AGREED):
                 unknown = fields if isinstance(fields, tuple) else (fields,)
-                yield from _not_in(unknown, CLASS_FIELDS[name], what="FIELD_UNKNOWN", where=f"{where} {role}")
+                yield from not_in(unknown, CLASS_FIELDS[name], what="FIELD_UNKNOWN", where=f"{where} {role}")
         if not any(procedure.seen(name, procedure.roles, side) for side in "AB") and "citizen" not in views:
             yield Finding(what="CLASS_UNSEEN", where=where)
 
@@ -359,4 +370,4 @@ def _wording(procedure: Procedure) -> Iterator[Finding]:
             if bool(line.trace_zh) != bool(line.trace_en):
                 yield Finding(what="WORDS", where=f"stage {stage.id} trace")
             named = re.findall(r"\{([^}]*)\}", line.trace_zh + line.trace_en)
-            yield from _not_in(named, _TRACE, what="TRACE_UNKNOWN", where=f"stage {stage.id}")
+            yield from not_in(named, _TRACE, what="TRACE_UNKNOWN", where=f"stage {stage.id}")
