@@ -49,6 +49,10 @@ TYPES: Final[Mapping[str, _Takes]] = MappingProxyType(
         "officer": _is_officer,
         "division": _form("[0-9]{6}([0-9]{3}([0-9]{3})?)?"),
         "code": _form("[0-9]{17}"),
+        "desk": _form("[0-9]{6}([0-9]{3})?([.][a-z0-9]{1,20}){1,3}"),
+        "area": _form("[a-z0-9]{3,9}([.][a-z0-9-]{1,40}){1,3}"),
+        "alert": _form("[a-z]{2,20}([.][a-z]{2,20}){0,2}"),
+        "cap_id": _form("[0-9]{12}[0-9A-Z]{2}_[0-9]{14}_[0-9]"),
         "cut": _form("[a-z][a-z0-9]{1,30}:[0-9]{1,5}"),
     }
 )

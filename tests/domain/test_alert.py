@@ -1,0 +1,592 @@
+"""An alert of several provinces: one desk holds it, no stamp is lost, and every member sees the same alert.
+
+Each node has the entries that reached it; `meet` is the link coming back. Interleavings: those that duty desks know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from federation.domain.alert import Alert, AlertState, fold, step
+from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
+from federation.domain.joint import Entry, Head
+from federation.domain.joint_record import Fold, Record
+from federation.protocol.ids import AgencyId, NodeName, format_time, parse_agency_id
+
+NIGHT = datetime(2026, 4, 3, 18, 15, tzinfo=UTC)
+RECORD = "zhejiang/01936000-0000-7000-8000-000000000001"
+OTHER = "jiangxi/01936000-0000-7000-8000-000000000002"
+Z, J, F, A = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
+QIUCHUAN, CHANGSHAN, LEADER = "330822111.town", "330822.governance", "330822.leader"
+YUSHAN, PUCHENG, XIUNING = "361123.governance", "350722.governance", "341022.governance"
+AGENCIES = {
+    QIUCHUAN: "zhejiang/330822/town",
+    CHANGSHAN: "zhejiang/330822/governance",
+    LEADER: "zhejiang/330822/office",
+    YUSHAN: "jiangxi/361123/governance",
+    PUCHENG: "fujian/350722/governance",
+    XIUNING: "anhui/341022/governance",
+}
+
+
+class Tables:
+    """The duty table of four counties on a ridge, all desks for fires and quarrels."""
+
+    def agency_of(self, desk: str) -> AgencyId | None:
+        return parse_agency_id(AGENCIES[desk]) if desk in AGENCIES else None
+
+    def leads(self, leader: str, desk: str) -> bool:
+        return leader.endswith(".leader") and leader[:6] == desk[:6]
+
+    def may_raise(self, desk: str, kind: str) -> bool:
+        return desk != LEADER and kind in ("forest.fire", "dispute")
+
+    may_hold = may_raise
+
+    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
+        is_remote = bool(tuple(areas)) and all(area.startswith("tri.") for area in areas)
+        arrive = 30 if is_remote else 10
+        return timedelta(minutes={"accepted": 1, "contacted": 3, "arrived": arrive}[stage])
+
+    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
+        return timedelta(minutes={"accepted": 3, "contacted": 15, "arrived": 120}[stage])
+
+    def triggers(self, kind: str, said: Mapping[str, object], burning: timedelta) -> frozenset[int]:
+        return frozenset({3} if kind == "forest.fire" and said.get("dead", 0) >= 3 else ())
+
+
+RULES = Tables()
+
+
+class Ridge:
+    """Four nodes, each with the entries of one record that reached it."""
+
+    def __init__(self) -> None:
+        self.now = NIGHT
+        self.nodes = {name: Record(RECORD) for name in (Z, J, F, A)}
+
+    def later(self, seconds: float) -> Ridge:
+        self.now += timedelta(seconds=seconds)
+        return self
+
+    def does(
+        self,
+        desk: str,
+        act: str,
+        *,
+        by: NodeName | None = None,
+        agency: str = "",
+        **fields: str | int | tuple[str, ...],
+    ) -> Entry:
+        """A desk acts at its own node, or a node by itself (`by`), standing on what it has."""
+        node = by or NodeName(AGENCIES[desk].partition("/")[0])
+        place = self.nodes[node].place_for(node)
+        said = dict(fields)
+        if by is None or act == "skip":
+            said["desk"] = desk
+        head = Head(
+            record=RECORD, n=place.n, parents=place.parents, height=place.height, at=self.now,
+            agency=parse_agency_id(agency or AGENCIES[desk]), officer=None if by else "o-1", act=act, fields=said, items=(),
+        )  # fmt: skip
+        name = sha256(repr((node, head.n, act, sorted(said.items()), self.now)).encode()).hexdigest()
+        entry = Entry(name=name, author=node, head=head)
+        self.nodes[node].add(entry)
+        return entry
+
+    def raises(self, **fields: str | int | tuple[str, ...]) -> Entry:
+        content = {"status": "Actual", "kind": "forest.fire", "agreement": 1, **self.content(), **fields}
+        raised = self.does(QIUCHUAN, "raise", **content)
+        self.meet()
+        return raised
+
+    def content(self, **fields: str | int | tuple[str, ...]) -> dict[str, str | int | tuple[str, ...]]:
+        stamp = (self.now + timedelta(hours=8)).strftime("%Y%m%d%H%M%S")
+        said = {"cap_id": f"33082211100000_{stamp}_0", "priority": "flash", "division": ("330822111",)}
+        return {**said, "expires": format_time(self.now + timedelta(hours=24)), **fields}
+
+    def receipts(self, entry: Entry) -> Entry:
+        """The arbiter's node has an entry of another node, and says so."""
+        self.nodes[Z].add(entry)
+        return self.does(QIUCHUAN, "receipt", by=Z, about=entry.name)
+
+    def meet(self, *names: NodeName) -> None:
+        """The links between these nodes, or all, are up: each has what any of them had."""
+        nodes = [self.nodes[name] for name in names or self.nodes]
+        for entry in [entry for node in nodes for entry in (*node.order, *(each.entry for each in node.pending))]:
+            for node in nodes:
+                node.add(entry)
+
+    def at(self, node: NodeName) -> Alert:
+        record = self.nodes[node]
+        return Fold(record, start=Alert(rules=RULES), step=step).state
+
+    def agreed(self) -> Alert:
+        """The alert that all four see."""
+        self.meet()
+        first, *others = [self.at(node) for node in self.nodes]
+        assert all(other == first for other in others)
+        return first
+
+    def refusal(self, entry: Entry) -> str:
+        found = {each.name: why.reason for each, why in self.agreed().without_effect}
+        return found.get(entry.name, "")
+
+
+def held() -> Ridge:
+    """Claimed by the desk that raised it, 20 s after."""
+    ridge = Ridge()
+    ridge.raises()
+    ridge.later(20).does(QIUCHUAN, "claim")
+    return ridge
+
+
+# ---- straight on ----------------------------------------------------------------------------------------------------
+
+
+def test_straight_on() -> None:
+    """An alert is claimed, reached and closed, each stage in its time."""
+    ridge = held()
+    ridge.later(60).does(QIUCHUAN, "stamp", stage="contacted")
+    ridge.later(400).does(QIUCHUAN, "stamp", stage="arrived")
+    assert ridge.agreed().state is AlertState.ARRIVED
+
+    ridge.later(60).does(QIUCHUAN, "close", result="handled")
+
+    alert = ridge.agreed()
+    assert (alert.state, alert.hold, len(alert.without_effect)) == (AlertState.CLOSED, None, 0)
+    assert [alert.attained(stage) for stage in ("accepted", "contacted", "arrived")] == [True, True, True]
+    assert alert.stamps["arrived"].measured - alert.dispatched == timedelta(seconds=480)
+
+
+def test_late_stamp() -> None:
+    """A stamp at the limit is in time; a millisecond later it is late, and counts."""
+    ridge = Ridge()
+    ridge.raises()
+    ridge.later(60.001).does(QIUCHUAN, "claim")
+    assert ridge.agreed().attained("accepted") is False
+
+    ridge = Ridge()
+    ridge.raises()
+    ridge.later(60).does(QIUCHUAN, "claim")
+    assert ridge.agreed().attained("accepted") is True
+
+
+def test_remote_area() -> None:
+    """Arrival in remote areas has thirty minutes, unless a town is among them."""
+    for areas, due in ((("tri.qixi",), 30), (("tri.qixi", "330822.circle.qiuchuan"), 10), ((), 10)):
+        ridge = Ridge()
+        ridge.raises(area=areas)
+        assert ridge.agreed().due("arrived") == NIGHT + timedelta(minutes=due)
+
+
+def test_stages_in_order() -> None:
+    """Who arrived without having been in contact says why."""
+    ridge = held()
+    early = ridge.later(30).does(QIUCHUAN, "stamp", stage="arrived")
+    assert ridge.refusal(early) == "STAMP_OUT_OF_ORDER"
+    ridge.later(1).does(QIUCHUAN, "stamp", stage="arrived", reason="found on the way")
+    assert ridge.agreed().stage is AlertState.ARRIVED
+
+
+def test_first_stamp() -> None:
+    """The first stamp of a stage counts and the next one stays as a note."""
+    ridge = held()
+    ridge.later(30).does(QIUCHUAN, "stamp", stage="contacted")
+    ridge.later(30).does(QIUCHUAN, "stamp", stage="contacted")
+    alert = ridge.agreed()
+    assert alert.stamps["contacted"].at == NIGHT + timedelta(seconds=50)
+    assert [stamp.at for stamp in alert.later] == [NIGHT + timedelta(seconds=80)]
+
+
+def test_holder_only() -> None:
+    """Nobody but the holder stamps, gives back, hands over or closes."""
+    ridge = held()
+    ridge.meet()
+    tried = [
+        ridge.does(CHANGSHAN, "stamp", stage="contacted"),
+        ridge.does(CHANGSHAN, "release", reason="not ours"),
+        ridge.does(CHANGSHAN, "hand_over", to=YUSHAN),
+        ridge.does(CHANGSHAN, "close", result="handled"),
+    ]
+    assert {ridge.refusal(entry) for entry in tried} == {"NOT_HOLDER"}
+
+
+def test_close_without_arrival() -> None:
+    """Who closes without arrival says that it was solved by phone, and why."""
+    ridge = held()
+    assert ridge.refusal(ridge.does(QIUCHUAN, "close", result="handled")) == "CLOSE_UNARRIVED"
+    assert ridge.refusal(ridge.does(QIUCHUAN, "close", result="handled", by_phone="yes")) == "CLOSE_UNARRIVED"
+    ridge.does(QIUCHUAN, "close", result="handled", by_phone="yes", reason="both sides calmed down")
+    assert ridge.agreed().state is AlertState.CLOSED
+
+
+def test_desk_that_may_not() -> None:
+    """A desk without the kind, or of another agency than it says, has no effect."""
+    ridge = Ridge()
+    ridge.raises()
+    assert ridge.refusal(ridge.does(LEADER, "claim")) == "DESK_NOT_FOR_KIND"
+    false = ridge.does(QIUCHUAN, "claim", agency=AGENCIES[CHANGSHAN])
+    assert ridge.refusal(false) == "DESK_NOT_OF_AGENCY"
+
+
+# ---- holding and handing over ---------------------------------------------------------------------------------------
+
+
+def test_two_claims() -> None:
+    """Two desks claim at once: the first in the arbiter's log holds. Both claims stay visible, the second without effect, and its desk is told who holds."""
+    ridge = Ridge()
+    ridge.raises()
+    jiangxi = ridge.later(30).does(YUSHAN, "claim")
+    fujian = ridge.later(0.05).does(PUCHENG, "claim")
+    assert ridge.at(J).hold is None  # not before the arbiter has it
+
+    ridge.receipts(fujian)
+    ridge.receipts(jiangxi)
+
+    alert = ridge.agreed()
+    assert alert.hold is not None
+    assert (alert.hold.desk, [entry.head.fields["desk"] for entry in alert.lost]) == (PUCHENG, [YUSHAN])
+    assert ridge.refusal(ridge.does(YUSHAN, "claim")) == "HELD_BY_OTHER"
+
+
+def test_two_local_claims() -> None:
+    """Two local claims meet: the order says who leads. The other helps, its stamps stay, the earlier acceptance is the one that is measured."""
+    ridge = Ridge()
+    ridge.raises()
+    ridge.later(10).does(YUSHAN, "claim", local="yes")
+    ridge.later(5).does(PUCHENG, "claim", local="yes")
+    ridge.later(60).does(YUSHAN, "stamp", stage="contacted")
+    ridge.does(PUCHENG, "stamp", stage="contacted")
+
+    alert = ridge.agreed()
+    assert alert.hold is not None
+    assert alert.helpers == {YUSHAN, PUCHENG} - {alert.hold.desk}
+    assert alert.stamps["accepted"].at == NIGHT + timedelta(seconds=10)
+    assert alert.stamps["accepted"].early is (alert.hold.desk != YUSHAN)
+    assert {stamp.desk for stamp in (*alert.stamps.values(), *alert.later)} == {YUSHAN, PUCHENG}
+    assert len(alert.stamps) + len(alert.later) == 4
+
+
+def test_hand_over_after_lapse() -> None:
+    """A hand-over whose lease lapsed is not accepted: a third desk claimed meanwhile, and holds."""
+    ridge = held()
+    claim = ridge.nodes[Z].order[-1]
+    offer = ridge.later(150).does(QIUCHUAN, "hand_over", to=YUSHAN)
+    ridge.later(30).does(QIUCHUAN, "lapse", by=Z, about=claim.name, due=format_time(ridge.now))
+    ridge.does(CHANGSHAN, "claim")
+    ridge.meet()
+    accepted = ridge.later(1).does(YUSHAN, "accept_hand_over", about=offer.name)
+
+    alert = ridge.agreed()
+    assert alert.hold is not None
+    assert (alert.hold.desk, ridge.refusal(accepted)) == (CHANGSHAN, "HAND_OVER_LAPSED")
+
+
+def test_hand_over_withdrawn() -> None:
+    """A hand-over is withdrawn while it is accepted: it is as whichever the arbiter has first; nobody is ever a second holder."""
+    for first in ("accept", "withdraw"):
+        ridge = held()
+        offer = ridge.later(5).does(QIUCHUAN, "hand_over", to=YUSHAN)
+        ridge.meet()
+        accepted = ridge.later(5).does(YUSHAN, "accept_hand_over", about=offer.name)
+        if first == "accept":
+            ridge.receipts(accepted)
+        withdrawn = ridge.later(1).does(QIUCHUAN, "withdraw_hand_over", about=offer.name)
+        if first == "withdraw":
+            ridge.receipts(accepted)
+        alert = ridge.agreed()
+        assert alert.hold is not None
+        expected = YUSHAN if first == "accept" else QIUCHUAN
+        assert alert.hold.desk == expected
+        if first == "accept":
+            assert ridge.refusal(withdrawn) == "NOT_HOLDER"
+
+
+def test_hand_over() -> None:
+    """先接后移: who hears acts first, T0 and its stamps stay; the holder answers until another has accepted."""
+    ridge = held()
+    ridge.later(30).does(QIUCHUAN, "stamp", stage="contacted")
+    offer = ridge.later(5).does(QIUCHUAN, "hand_over", to=YUSHAN)
+    ridge.meet()
+    ridge.receipts(ridge.later(90).does(YUSHAN, "accept_hand_over", about=offer.name))
+    alert = ridge.agreed()
+    assert alert.hold is not None
+    assert (alert.hold.desk, alert.stamps["accepted"].desk, alert.dispatched) == (YUSHAN, QIUCHUAN, NIGHT)
+
+    late = held()
+    offer = late.later(5).does(QIUCHUAN, "hand_over", to=YUSHAN)
+    late.meet()
+    late.receipts(late.later(90.001).does(YUSHAN, "accept_hand_over", about=offer.name))
+    alert = late.agreed()
+    assert alert.hold is not None
+    assert (alert.hold.desk, alert.offer) == (QIUCHUAN, None)
+
+
+def test_named_desk() -> None:
+    """Only the named desk accepts or rejects, and a rejection leaves the holder."""
+    ridge = held()
+    offer = ridge.later(5).does(QIUCHUAN, "hand_over", to=YUSHAN)
+    ridge.meet()
+    for act, more in (("accept_hand_over", {}), ("reject_hand_over", {"reason": "no crew"})):
+        assert ridge.refusal(ridge.does(CHANGSHAN, act, about=offer.name, **more)) == "NOT_OFFERED"
+    ridge.does(YUSHAN, "reject_hand_over", about=offer.name, reason="no crew here tonight")
+    alert = ridge.agreed()
+    assert alert.hold is not None
+    assert (alert.hold.desk, alert.offer) == (QIUCHUAN, None)
+
+
+def test_lease() -> None:
+    """A lease lapses when it is over and no earlier; every act of the holder prolongs it; stamps stay."""
+    ridge = held()
+    claim = ridge.nodes[Z].order[-1]
+    due = ridge.now + timedelta(minutes=3)
+    early = ridge.later(179).does(QIUCHUAN, "lapse", by=Z, about=claim.name, due=format_time(due))
+    assert ridge.refusal(early) == "NOT_DUE"
+    ridge.does(QIUCHUAN, "stamp", stage="contacted")
+    old = ridge.later(2).does(QIUCHUAN, "lapse", by=Z, about=claim.name, due=format_time(due))
+    assert ridge.refusal(old) == "NOT_DUE"
+    due = NIGHT + timedelta(seconds=199, minutes=15)
+    ridge.later(900).does(QIUCHUAN, "lapse", by=Z, about=claim.name, due=format_time(due))
+
+    alert = ridge.agreed()
+    assert (alert.state, alert.hold, sorted(alert.stamps)) == (AlertState.OPEN, None, ["accepted", "contacted"])
+
+
+def test_lease_of_another_node() -> None:
+    """The lease runs from the receipt of the arbiter, the stamp says when its own node had it."""
+    ridge = Ridge()
+    ridge.raises()
+    claim = ridge.later(10).does(YUSHAN, "claim")
+    ridge.later(7).receipts(claim)
+    alert = ridge.agreed()
+    assert alert.hold is not None
+    assert alert.hold.due == ridge.now + timedelta(minutes=3)
+    assert alert.stamps["accepted"].at == NIGHT + timedelta(seconds=10)
+
+    contacted = ridge.later(60).does(YUSHAN, "stamp", stage="contacted")
+    assert ridge.at(J).hold == alert.hold  # not before the arbiter has it
+    ridge.later(3).receipts(contacted)
+    alert = ridge.agreed()
+    assert alert.hold is not None
+    assert alert.hold.due == ridge.now + timedelta(minutes=15)
+
+
+def test_what_time_brings() -> None:
+    """The arbiter's node writes what time brings, or the holder's; each thing once, for its very time."""
+    ridge = held()
+    ridge.meet()
+    due = format_time(NIGHT + timedelta(minutes=3))
+    foreign = ridge.later(200).does(PUCHENG, "overdue", by=F, stage="contacted", due=due)
+    assert ridge.refusal(foreign) == "ARBITER_ONLY"
+    ridge.does(QIUCHUAN, "overdue", by=Z, stage="contacted", due=due)
+    again = ridge.does(QIUCHUAN, "overdue", by=Z, stage="contacted", due=due)
+    assert ridge.refusal(again) == "DONE_ALREADY"
+    assert ridge.refusal(ridge.does(QIUCHUAN, "overdue", by=Z, stage="arrived", due=due)) == "NOT_DUE"
+
+
+def test_ladder() -> None:
+    """The ladder is climbed while nobody claims, each rung once and not before its time."""
+    ridge = Ridge()
+    ridge.raises()
+
+    def rung(seconds: int) -> Entry:
+        due = format_time(NIGHT + timedelta(seconds=seconds))
+        return ridge.does(QIUCHUAN, "escalate", by=Z, rung=seconds, due=due)
+
+    assert ridge.refusal(rung(40)) == "NOT_DUE"
+    ridge.later(40)
+    rung(40)
+    assert ridge.refusal(rung(40)) == "DONE_ALREADY"
+    ridge.later(30).does(CHANGSHAN, "claim")
+    rung(60)
+    ridge.later(60)
+    assert ridge.refusal(rung(120)) == "NOT_DUE"
+    assert ridge.agreed().rungs == {40, 60}
+
+
+# ---- content and ends -----------------------------------------------------------------------------------------------
+
+
+def test_cancel_before_alert() -> None:
+    """A cancel and updates before their alert wait and show nothing; then it is ended at once, and the content is never a mix."""
+    ridge = Ridge()
+    first = ridge.does(QIUCHUAN, "raise", status="Actual", kind="forest.fire", agreement=1, **ridge.content())
+    second = ridge.later(10).does(QIUCHUAN, "update", about=first.name, **ridge.content(hectares=2))
+    third = ridge.later(10).does(QIUCHUAN, "update", about=second.name, **ridge.content(hectares=5))
+    ridge.later(10).does(QIUCHUAN, "cancel", cap_id="33082211100000_20260404021545_0", why="false_alarm")
+    for entry in reversed(ridge.nodes[Z].order):
+        assert ridge.at(J).raised is None
+        ridge.nodes[J].add(entry)
+    alert = ridge.at(J)
+    assert (alert.state, alert.content) == (AlertState.CANCELLED, third)
+
+
+def test_two_updates() -> None:
+    """Raiser and holder update at once: one content stands, the other one is a conflict."""
+    ridge = Ridge()
+    raised = ridge.raises()
+    ridge.receipts(ridge.later(10).does(YUSHAN, "claim"))
+    ridge.meet()
+    one = ridge.later(5).does(QIUCHUAN, "update", about=raised.name, **ridge.content(hectares=2))
+    two = ridge.does(YUSHAN, "update", about=raised.name, **ridge.content(hectares=3))
+    content = ridge.agreed().content
+    assert content in (one, two)
+    assert sorted(map(ridge.refusal, (one, two))) == ["", "UPDATE_CONFLICT"]
+
+
+def test_arrival_after_close() -> None:
+    """An arrival synced after the alert was closed by phone: the stage is set and marked, the close stays."""
+    ridge = held()
+    ridge.later(30).does(QIUCHUAN, "stamp", stage="contacted")
+    ridge.later(30).does(QIUCHUAN, "close", result="handled", by_phone="yes", reason="solved by phone")
+    assert ridge.refusal(ridge.does(QIUCHUAN, "stamp", stage="arrived")) == "ALERT_ENDED"
+    made = format_time(NIGHT + timedelta(seconds=300))
+    ridge.later(1800).does(QIUCHUAN, "stamp", stage="arrived", made=made, device="pad-3")
+
+    alert = ridge.agreed()
+    assert (alert.state, alert.stage) == (AlertState.CLOSED, AlertState.ARRIVED)
+    assert (alert.stamps["arrived"].made is not None, alert.attained("arrived")) == (True, True)
+
+
+def test_claim_before_expiry() -> None:
+    """A claim that the arbiter had before the end of validity: what is held does not expire; what nobody holds does, at its very time."""
+    ridge = Ridge()
+    ridge.raises()
+    due = NIGHT + timedelta(hours=24)
+    ridge.later(86_398)
+    ridge.receipts(ridge.does(YUSHAN, "claim"))
+    expired = ridge.later(2).does(QIUCHUAN, "expire", by=Z, due=format_time(due))
+    assert (ridge.refusal(expired), ridge.agreed().state) == ("STILL_HELD", AlertState.ACCEPTED)
+
+    ridge = Ridge()
+    ridge.raises()
+    early = ridge.later(86_399).does(QIUCHUAN, "expire", by=Z, due=format_time(due))
+    assert ridge.refusal(early) == "NOT_DUE"
+    ridge.later(1).does(QIUCHUAN, "expire", by=Z, due=format_time(due))
+    claim = ridge.later(1).does(QIUCHUAN, "claim")
+    assert (ridge.agreed().state, ridge.refusal(claim)) == (AlertState.EXPIRED, "ALERT_ENDED")
+
+
+def test_cancel() -> None:
+    """Only the raiser or its leader cancels, once; stamps stay."""
+    said = {"cap_id": "33082211100000_20260404021545_0", "why": "false_alarm"}
+    ridge = held()
+    ridge.meet()
+    assert ridge.refusal(ridge.does(YUSHAN, "cancel", **said)) == "NOT_RAISER"
+    ridge.does(LEADER, "cancel", **said)
+    assert ridge.agreed().state is AlertState.CANCELLED
+    assert sorted(ridge.agreed().stamps) == ["accepted"]
+    assert ridge.refusal(ridge.does(QIUCHUAN, "cancel", **said)) == "ALERT_ENDED"
+
+
+def test_trigger() -> None:
+    """The province is told once, when the numbers that stand say so."""
+    ridge = Ridge()
+    raised = ridge.raises(dead=2)
+    assert ridge.refusal(ridge.does(QIUCHUAN, "trigger", by=Z, number=3)) == "NO_TRIGGER"
+    ridge.does(QIUCHUAN, "update", about=raised.name, **ridge.content(dead=3))
+    ridge.does(QIUCHUAN, "trigger", by=Z, number=3)
+    assert ridge.refusal(ridge.does(QIUCHUAN, "trigger", by=Z, number=3)) == "DONE_ALREADY"
+    assert ridge.agreed().triggered == {3}
+
+
+def test_link() -> None:
+    """An exercise is never linked to a real alert; a link is taken back by whoever could make it."""
+    ridge = held()
+    assert ridge.refusal(ridge.does(QIUCHUAN, "link", other=OTHER, status="Exercise")) == "LINK_STATUS"
+    ridge.does(QIUCHUAN, "link", other=OTHER, status="Actual")
+    assert ridge.agreed().links == {OTHER: {QIUCHUAN}}
+    ridge.does(QIUCHUAN, "unlink", other=OTHER)
+    assert ridge.agreed().links == {}
+
+
+def test_form() -> None:
+    """What is cited is there; a field or an act that nobody knows has no effect."""
+    ridge = held()
+    assert ridge.refusal(ridge.does(QIUCHUAN, "withdraw_hand_over", about="0" * 64)) == "CITES_NOTHING"
+    assert ridge.refusal(ridge.does(QIUCHUAN, "note", colour="red")) == "ALERT_FORM"
+    assert ridge.refusal(ridge.does(QIUCHUAN, "move", to="close")) == "ALERT_UNKNOWN_ACT"
+
+
+def test_words() -> None:
+    """Every reason and every act has its words in both languages."""
+    assert all(zh and en for zh, en in ALERT_REASONS.values())
+    assert all(each.zh and each.en for each in ALERT_ACTS.values())
+
+
+# ---- whatever happens -----------------------------------------------------------------------------------------------
+
+_DESKS = st.sampled_from([QIUCHUAN, CHANGSHAN, YUSHAN, PUCHENG, XIUNING])
+_STEPS = st.one_of(
+    st.tuples(st.just("claim"), _DESKS, st.booleans()),
+    st.tuples(st.just("stamp"), _DESKS, st.sampled_from(["contacted", "arrived"])),
+    st.tuples(st.just("hand_over"), _DESKS, _DESKS),
+    st.tuples(st.just("answer"), _DESKS, st.sampled_from(["accept_hand_over", "reject_hand_over"])),
+    st.tuples(st.just("release"), _DESKS, st.none()),
+    st.tuples(st.just("cancel"), _DESKS, st.none()),
+    st.tuples(st.just("time"), st.none(), st.integers(1, 400)),
+    st.tuples(st.just("meet"), st.sampled_from([(Z, J), (J, F), (F, A), (Z, A), (Z, J, F, A)]), st.none()),
+)
+
+
+def play(ridge: Ridge, kind: str, who: object, what: object) -> None:
+    if kind == "time":
+        ridge.later(what)
+    elif kind == "meet":
+        ridge.meet(*who)
+        answer(ridge)
+    elif kind == "claim":
+        ridge.does(who, "claim", **({"local": "yes"} if what else {}))
+    elif kind == "stamp":
+        ridge.does(who, "stamp", stage=what, reason="seen at once")
+    elif kind == "hand_over":
+        ridge.does(who, "hand_over", to=what)
+    elif kind == "answer":
+        offer = ridge.at(NodeName(AGENCIES[who].partition("/")[0])).offer
+        if offer is not None:
+            ridge.does(who, what, about=offer.name, **({"reason": "no crew"} if what.startswith("reject") else {}))
+    elif kind == "release":
+        ridge.does(who, "release", reason="not ours")
+    else:
+        ridge.does(who, "cancel", cap_id="33082211100000_20260404021545_0", why="lifted")
+
+
+def answer(ridge: Ridge) -> None:
+    """What the arbiter's node writes by itself: receipts of what it has, and the lapse that is due."""
+    alert = ridge.at(Z)
+    for entry in list(ridge.nodes[Z].order):
+        if entry.author != Z and entry.name in alert.named and entry.name not in alert.receipts:
+            ridge.does(QIUCHUAN, "receipt", by=Z, about=entry.name)
+    hold = ridge.at(Z).hold
+    if hold is not None and hold.due <= ridge.now:
+        ridge.does(QIUCHUAN, "lapse", by=Z, about=hold.by, due=format_time(hold.due))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_STEPS, max_size=25), st.randoms(use_true_random=False))
+def test_links_come_and_go(steps: list[tuple[str, object, object]], random: object) -> None:
+    """Whatever the links do, all see one alert with at most one holder, and every stamp."""
+    ridge = Ridge()
+    ridge.raises()
+    for each in steps:
+        ridge.later(1)
+        play(ridge, *each)
+    alert = ridge.agreed()
+    entries = list(ridge.nodes[Z].order)
+    assert fold(RULES, entries) == alert or ridge.nodes[Z].barred
+    shuffled = list(entries)
+    random.shuffle(shuffled)
+    assert Fold(Record(RECORD, shuffled), start=Alert(rules=RULES), step=step).state == alert
+
+    for size in range(1, len(entries) + 1):
+        before = fold(RULES, entries[:size])
+        assert (before.hold is None) or before.hold.desk in before.held
+        assert before.dispatched == NIGHT
+    kept = [entry for entry in entries if entry.head.act == "stamp" and entry.name in alert.named]
+    stamps = [stamp for stamp in (*alert.stamps.values(), *alert.later) if stamp.stage is not AlertState.ACCEPTED]
+    assert sorted(stamp.at for stamp in stamps) == sorted(entry.head.at for entry in kept)
