@@ -404,7 +404,7 @@ class Node:
     now: Callable[[], datetime]
     kinds: Mapping[str, Kind[Any]]
     refusals: Refusals
-    bad_rows: BadRows = field(default_factory=BadRows)
+    bad_rows: BadRows
     dead_duties: list[str] = field(default_factory=list)
     folds: dict[RecordId, Held] = field(default_factory=dict)
     """The joint cases that were folded, by record, the newest read last: what the store holds, and no more."""

@@ -198,6 +198,7 @@ def build_node(
         now=now,
         kinds=KINDS,
         refusals=Refusals(settings.refusals_a_minute),
+        bad_rows=delivery.bad_rows,
     )
     clients = WitnessClients()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)

@@ -53,6 +53,7 @@ def node_status(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosign
         disk_size_bytes=disk.total,
         endings=tuple(EndingLine(name=each.name, end_time=each.time, renewed_by=each.renewed_by) for each in endings),
         intake_waiting=count_waiting(node.database),
+        bad_rows=node.bad_rows.count() + node.database.row_findings,
     )
 
 

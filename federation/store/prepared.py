@@ -83,6 +83,24 @@ def read_rows(connection: Connection, statement: Select[Any], names: NewRow = _N
     return [prepared.row(values) for values in driver.execute(prepared.text, prepared.values(names)).fetchall()]
 
 
+@contextmanager
+def spelled(connection: Connection) -> Iterator[None]:
+    """Has SQLite spell bytes out that are no text in a column of text, where its driver would read none of the rows."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    driver.text_factory = _spell
+    try:
+        yield
+    finally:
+        driver.text_factory = str
+
+
+def _spell(text: bytes) -> str:
+    return text.decode("utf-8", "backslashreplace")
+
+
 def read_first(connection: Connection, statement: Select[Any], names: NewRow = _NOTHING) -> StoredRow | None:
     """The first row of a statement that gives few, None without one."""
     rows = read_rows(connection, statement, names)

@@ -7,7 +7,6 @@ Reads one state of the store, beside a node that works on it. Trusts the index k
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ from federation.store.columns import (
 )
 from federation.store.database import Database
 from federation.store.log_reader import read_head
-from federation.store.prepared import StoredRow
+from federation.store.prepared import StoredRow, spelled
 from federation.store.tables import COUNTER, LOG_FORK, RECORD, RECORD_VERSION, WITNESS_HEAD
 
 _PAGE: Final = 500
@@ -106,19 +105,11 @@ def one_state(database: Database) -> Iterator[Connection]:
     """A connection on which everything that is read belongs to one moment, bytes that are no text spelled out."""
     with database.reading() as connection:
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ" if database.is_postgresql else "BEGIN")
-        driver = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            driver.text_factory = _spell
         try:
-            yield connection
+            with spelled(connection):
+                yield connection
         finally:
             connection.exec_driver_sql("COMMIT")
-            if isinstance(driver, sqlite3.Connection):
-                driver.text_factory = str
-
-
-def _spell(text: bytes) -> str:
-    return text.decode("utf-8", "backslashreplace")
 
 
 def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding]:

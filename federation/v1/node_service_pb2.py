@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n federation/v1/node_service.proto\x12\rfederation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xd0\x04\n\x11GetStatusResponse\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x12\n\nfederation\x18\x02 \x01(\t\x12\r\n\x05realm\x18\x03 \x01(\t\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x19\n\x11\x61greement_version\x18\x05 \x01(\x04\x12\x18\n\x10\x61greement_digest\x18\x06 \x01(\t\x12\x1b\n\x13\x61greement_freshness\x18\x07 \x01(\t\x12\x35\n\x11\x61greement_expires\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttree_size\x18\t \x01(\x04\x12\x12\n\ncheckpoint\x18\n \x01(\x0c\x12(\n\x05peers\x18\x0b \x03(\x0b\x32\x19.federation.v1.PeerStatus\x12\x10\n\x08warnings\x18\x0c \x03(\t\x12-\n\twitnesses\x18\r \x03(\x0b\x32\x1a.federation.v1.WitnessLine\x12\x12\n\nquorum_met\x18\x0e \x01(\x08\x12\x10\n\x08troubles\x18\x0f \x03(\t\x12\x39\n\x15\x61greement_fresh_until\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64isk_free_bytes\x18\x11 \x01(\x04\x12\x17\n\x0f\x64isk_size_bytes\x18\x12 \x01(\x04\x12*\n\x07\x65ndings\x18\x13 \x03(\x0b\x32\x19.federation.v1.EndingLine\x12\x16\n\x0eintake_waiting\x18\x14 \x01(\x04\"\x11\n\x0fTellTimeRequest\"<\n\x10TellTimeResponse\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\nEndingLine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrenewed_by\x18\x03 \x01(\t\"\xa5\x01\n\x0bWitnessLine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rcosigned_size\x18\x02 \x01(\x04\x12\x36\n\rcosigned_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x0f\n\x07trouble\x18\x04 \x01(\t\x12\x16\n\x0eon_newest_head\x18\x05 \x01(\x08\x42\x10\n\x0e_cosigned_time\"\xa6\x03\n\nPeerStatus\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\x15\n\rwaiting_count\x18\x03 \x01(\x04\x12<\n\x13oldest_waiting_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12:\n\x11last_receipt_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x15\n\rcosigned_size\x18\x06 \x01(\x04\x12 \n\x13\x63lock_offset_millis\x18\x07 \x01(\x03H\x02\x88\x01\x01\x12:\n\x11last_contact_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x03\x88\x01\x01\x12\x15\n\rexpired_count\x18\t \x01(\x04\x42\x16\n\x14_oldest_waiting_timeB\x14\n\x12_last_receipt_timeB\x16\n\x14_clock_offset_millisB\x14\n\x12_last_contact_time2\xaa\x01\n\x0bNodeService\x12N\n\tGetStatus\x12\x1f.federation.v1.GetStatusRequest\x1a .federation.v1.GetStatusResponse\x12K\n\x08TellTime\x12\x1e.federation.v1.TellTimeRequest\x1a\x1f.federation.v1.TellTimeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n federation/v1/node_service.proto\x12\rfederation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xe2\x04\n\x11GetStatusResponse\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x12\n\nfederation\x18\x02 \x01(\t\x12\r\n\x05realm\x18\x03 \x01(\t\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x19\n\x11\x61greement_version\x18\x05 \x01(\x04\x12\x18\n\x10\x61greement_digest\x18\x06 \x01(\t\x12\x1b\n\x13\x61greement_freshness\x18\x07 \x01(\t\x12\x35\n\x11\x61greement_expires\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttree_size\x18\t \x01(\x04\x12\x12\n\ncheckpoint\x18\n \x01(\x0c\x12(\n\x05peers\x18\x0b \x03(\x0b\x32\x19.federation.v1.PeerStatus\x12\x10\n\x08warnings\x18\x0c \x03(\t\x12-\n\twitnesses\x18\r \x03(\x0b\x32\x1a.federation.v1.WitnessLine\x12\x12\n\nquorum_met\x18\x0e \x01(\x08\x12\x10\n\x08troubles\x18\x0f \x03(\t\x12\x39\n\x15\x61greement_fresh_until\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x64isk_free_bytes\x18\x11 \x01(\x04\x12\x17\n\x0f\x64isk_size_bytes\x18\x12 \x01(\x04\x12*\n\x07\x65ndings\x18\x13 \x03(\x0b\x32\x19.federation.v1.EndingLine\x12\x16\n\x0eintake_waiting\x18\x14 \x01(\x04\x12\x10\n\x08\x62\x61\x64_rows\x18\x15 \x01(\x04\"\x11\n\x0fTellTimeRequest\"<\n\x10TellTimeResponse\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\nEndingLine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrenewed_by\x18\x03 \x01(\t\"\xa5\x01\n\x0bWitnessLine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rcosigned_size\x18\x02 \x01(\x04\x12\x36\n\rcosigned_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x0f\n\x07trouble\x18\x04 \x01(\t\x12\x16\n\x0eon_newest_head\x18\x05 \x01(\x08\x42\x10\n\x0e_cosigned_time\"\xa6\x03\n\nPeerStatus\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x11\n\treachable\x18\x02 \x01(\x08\x12\x15\n\rwaiting_count\x18\x03 \x01(\x04\x12<\n\x13oldest_waiting_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12:\n\x11last_receipt_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x15\n\rcosigned_size\x18\x06 \x01(\x04\x12 \n\x13\x63lock_offset_millis\x18\x07 \x01(\x03H\x02\x88\x01\x01\x12:\n\x11last_contact_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x03\x88\x01\x01\x12\x15\n\rexpired_count\x18\t \x01(\x04\x42\x16\n\x14_oldest_waiting_timeB\x14\n\x12_last_receipt_timeB\x16\n\x14_clock_offset_millisB\x14\n\x12_last_contact_time2\xaa\x01\n\x0bNodeService\x12N\n\tGetStatus\x12\x1f.federation.v1.GetStatusRequest\x1a .federation.v1.GetStatusResponse\x12K\n\x08TellTime\x12\x1e.federation.v1.TellTimeRequest\x1a\x1f.federation.v1.TellTimeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=84
   _globals['_GETSTATUSREQUEST']._serialized_end=102
   _globals['_GETSTATUSRESPONSE']._serialized_start=105
-  _globals['_GETSTATUSRESPONSE']._serialized_end=697
-  _globals['_TELLTIMEREQUEST']._serialized_start=699
-  _globals['_TELLTIMEREQUEST']._serialized_end=716
-  _globals['_TELLTIMERESPONSE']._serialized_start=718
-  _globals['_TELLTIMERESPONSE']._serialized_end=778
-  _globals['_ENDINGLINE']._serialized_start=780
-  _globals['_ENDINGLINE']._serialized_end=872
-  _globals['_WITNESSLINE']._serialized_start=875
-  _globals['_WITNESSLINE']._serialized_end=1040
-  _globals['_PEERSTATUS']._serialized_start=1043
-  _globals['_PEERSTATUS']._serialized_end=1465
-  _globals['_NODESERVICE']._serialized_start=1468
-  _globals['_NODESERVICE']._serialized_end=1638
+  _globals['_GETSTATUSRESPONSE']._serialized_end=715
+  _globals['_TELLTIMEREQUEST']._serialized_start=717
+  _globals['_TELLTIMEREQUEST']._serialized_end=734
+  _globals['_TELLTIMERESPONSE']._serialized_start=736
+  _globals['_TELLTIMERESPONSE']._serialized_end=796
+  _globals['_ENDINGLINE']._serialized_start=798
+  _globals['_ENDINGLINE']._serialized_end=890
+  _globals['_WITNESSLINE']._serialized_start=893
+  _globals['_WITNESSLINE']._serialized_end=1058
+  _globals['_PEERSTATUS']._serialized_start=1061
+  _globals['_PEERSTATUS']._serialized_end=1483
+  _globals['_NODESERVICE']._serialized_start=1486
+  _globals['_NODESERVICE']._serialized_end=1656
 # @@protoc_insertion_point(module_scope)

@@ -101,6 +101,7 @@ def _of_home(status: NodeStatus) -> Iterator[Metric]:
     yield _one("agreement_fresh_until_timestamp_seconds", "When the agreement's freshness ends", fresh)
     yield _one("agreement_version", "The version in force", status.agreement_version)
     yield _one("intake_waiting", "Requests that wait for a person", status.intake_waiting)
+    yield _one("bad_rows", "Rows of the store that duties pass over or that differ from the log", status.bad_rows)
     yield _one("disk_free_bytes", "Bytes free on the disk of the home", status.disk_free_bytes)
     yield _one("disk_size_bytes", "Bytes of the disk of the home", status.disk_size_bytes)
 

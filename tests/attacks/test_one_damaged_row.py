@@ -22,8 +22,9 @@ from federation.node.node import Node
 from federation.node.retention import destroy_ended
 from federation.protocol.errors import CorruptError
 from federation.protocol.ids import parse_record_id
-from federation.store.messages import find_body, find_outbox_state
+from federation.store.messages import count_expired, count_pending, find_body, find_outbox_state, oldest_pending
 from federation.wire.agency.erasure import ErasureQuestion
+from tests.node.exchange.test_deliver import outcomes, queue
 from tests.node.exchange.test_resend import expire
 from tests.node.intake import border as asking
 from tests.node.joint.desks import desks
@@ -31,7 +32,7 @@ from tests.node.lookups.office import office
 from tests.node.oversight.test_leader_desk import names, watch
 from tests.node.oversight.test_oversight import put, raised
 from tests.node.retention.released import released
-from tests.node.rig import JIANGXI, POLICE, ZHEJIANG, Rig, act
+from tests.node.rig import JIANGXI, POLICE, ZHEJIANG, Rig, act, running_rig
 
 pytestmark = pytest.mark.attack("one damaged row among many", held_by="a duty tells it, passes over it and goes on")
 DAMAGE = ("content = x'00'", "content = 7", "due_date = 'no day'", "owner = CAST(x'ff' AS TEXT)")
@@ -170,6 +171,33 @@ async def test_stream_of_notices_goes_on_behind_it(tmp_path: Path) -> None:
         async with watch(found, "0") as stream:
             assert [names(await anext(stream)) for _ in range(2)] == ["l-1", "l-2"]
         assert len(told(found.rig[JIANGXI], "watch")) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "message SET digest = CAST(x'ff' AS TEXT) WHERE seq = 1 AND direction = 'sent'",
+        "message SET digest = x'ff' WHERE seq = 1 AND direction = 'sent'",
+        "outbox SET message_id = CAST(x'ff' AS TEXT) WHERE seq = 1",
+        "outbox SET peer = CAST(x'ff' AS TEXT) WHERE seq = 1",
+        "outbox SET seq = 'x' WHERE seq = 1",
+        "outbox SET expires_millis = 'x' WHERE seq = 1",
+    ],
+)
+async def test_row_of_the_queue_that_is_no_text_stalls_no_lane(tmp_path: Path, damage: str) -> None:
+    """What stands behind it arrives, what is queued later, too; the status is told and counts it."""
+    async with running_rig(tmp_path) as rig:
+        ids = await queue(rig, 3)
+        spoil(rig, ZHEJIANG, f"UPDATE {damage}")
+        rig.start_delivery()
+
+        assert await outcomes(rig, ids[1:]) == {"settled"}
+        assert await outcomes(rig, await queue(rig)) == {"settled"}
+        count_expired(rig[ZHEJIANG].database)
+        assert sum(count_pending(rig[ZHEJIANG].database).values()) == 1
+        assert oldest_pending(rig[ZHEJIANG].database).keys() <= {JIANGXI, "\\xff"}
+        if "digest" in damage:
+            assert told(rig[ZHEJIANG], "delivery") == [f"sent {ids[0]}"]
 
 
 def test_many_damaged_rows_fill_neither_log_nor_memory() -> None:

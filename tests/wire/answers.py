@@ -158,6 +158,7 @@ STATUS = NodeStatus(
     agreement_fresh_until=datetime(2026, 12, 1, tzinfo=UTC),
     disk_free_bytes=5 << 30,
     disk_size_bytes=9 << 30,
+    bad_rows=2,
     endings=(
         EndingLine(name="tls/peer.crt", end_time=datetime(2027, 1, 30, tzinfo=UTC), renewed_by="bridgehead keys renew"),
     ),

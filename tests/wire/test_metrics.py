@@ -22,7 +22,7 @@ ALERTS = Path(__file__).resolve().parents[2] / "nodes" / "alerts.yml"
 NAMES = {
     "log_entries", "log_cosignatures", "log_disputed", "outbox_messages", "outbox_oldest_seconds", "messages",
     "certificate_not_after_timestamp_seconds", "agreement_fresh_until_timestamp_seconds", "intake_waiting",
-    "clock_offset_seconds",
+    "clock_offset_seconds", "bad_rows",
 }  # fmt: skip
 
 
@@ -53,6 +53,7 @@ def test_metrics_say_what_the_status_says():
     assert values("outbox_oldest_seconds") == {("zhejiang",): 7199.877, ("fujian",): 0.0}
     assert values("clock_offset_seconds") == {("zhejiang",): -0.04}
     assert values("intake_waiting") == {(): 4.0}
+    assert values("bad_rows") == {(): 2.0}
     ends = datetime(2027, 1, 30, tzinfo=UTC).timestamp()
     assert values("certificate_not_after_timestamp_seconds") == {("tls/peer.crt",): ends}
 

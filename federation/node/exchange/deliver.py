@@ -23,6 +23,7 @@ from typing import Protocol
 import structlog
 
 from federation.node.home.config import NodeSettings
+from federation.node.log.bad_rows import BadRows
 from federation.node.log.sequence import Sequencer
 from federation.node.node import Contacts, KnownHeads, Trust, received_key
 from federation.protocol.envelope import Envelope, parse_envelope
@@ -107,12 +108,6 @@ class _Ended:
     missed: list[MessageId] = field(default_factory=list)
 
 
-def _readable(lane: _Lane, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
-    """The messages that can be sent; the others are put off, and hold up nobody."""
-    lane.put_off.update((message.id, message.fault) for message in batch if message.fault)
-    return [message for message in batch if not message.fault]
-
-
 def _is_legible(message: PendingMessage) -> bool:
     """False for an envelope that is damaged here: no leaf can be written about it."""
     try:
@@ -142,6 +137,7 @@ class Delivery:
         settings: NodeSettings,
         now: Callable[[], datetime],
     ) -> None:
+        self.bad_rows = BadRows()
         self._database = database
         self._sequencer = sequencer
         self._trust = trust
@@ -290,7 +286,7 @@ class Delivery:
     async def _call(self, name: NodeName, peer: Peer, lane: _Lane, batch: Sequence[PendingMessage]) -> None:
         deferred: list[MessageId] = []
         try:
-            fresh = _readable(lane, await self._drop_expired(lane, batch))
+            fresh = self._readable(lane, await self._drop_expired(lane, batch))
             if fresh:
                 submissions = [submission_of(message.envelope, message.body) for message in fresh]
                 answers = await self._submit(name, peer, submissions)
@@ -310,6 +306,14 @@ class Delivery:
             pause = self._settings.delivery_pause_seconds
             asyncio.get_running_loop().call_later(pause, self._release, lane, deferred)
         lane.wake.set()
+
+    def _readable(self, lane: _Lane, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
+        """The messages that can be sent; the others are told and put off, and hold up nobody."""
+        for message in batch:
+            if message.fault:
+                lane.put_off[message.id] = message.fault
+                self.bad_rows.note("delivery", f"sent {message.id}", CorruptError("MESSAGE_DAMAGED", message.fault))
+        return [message for message in batch if not message.fault]
 
     async def _submit(self, name: NodeName, peer: Peer, submissions: Sequence[Submission]) -> Sequence[Answer]:
         try:

@@ -67,6 +67,7 @@ class NodeStatus:
     disk_size_bytes: int = 0
     endings: tuple[EndingLine, ...] = ()
     intake_waiting: int = 0
+    bad_rows: int = 0
 
 
 GET_STATUS: Final = Rpc(
