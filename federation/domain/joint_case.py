@@ -10,6 +10,7 @@ Sources: the procedure and the clocks of the agreement that the case pins; DESIG
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -25,6 +26,8 @@ from federation.protocol.ids import AgencyId, parse_agency_id
 LEAD: Final = "lead"
 OWNER: Final = "owner"
 PARTY: Final = "party"
+CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""The most by which an agreement may let two clocks differ."""
 MAX_TIES: Final = 100
 """The most ties of a case: each of them is looked at before every entry."""
 _OWN_TASK: Final = frozenset({"accept_task", "decline_task", "report_progress", "report_result", "ask_more_time"})
@@ -50,7 +53,8 @@ def step(case: Case, entry: Entry, barred: str | None = None) -> Case:
 def advance(case: Case, entry: Entry) -> Case | NoEffect:
     """Takes one entry: the case after it, or why it is without effect.
 
-    1. A case is opened once, and nothing but what is allowed then has effect after it was closed.
+    1. A case is opened once, and nothing but what is allowed then has effect after it was closed; nothing happened
+       before what it stands on.
     2. The act is one of the stage, or one that every stage allows.
     3. Its fields and classes of items are those of the act; what it cites had effect.
     4. Its author takes part, in a role that may do it; what time does is written by the lead's node alone.
@@ -62,7 +66,7 @@ def advance(case: Case, entry: Entry) -> Case | NoEffect:
     """
     case = replace(case, moment=entry.head.at)
     return (
-        _not_now(case, entry.head)  # 1
+        (_not_now(case, entry.head) or _dated_before(case, entry.head))  # 1
         or _not_here(case, entry.head)  # 2
         or _not_formed(case, entry.head)  # 3
         or _not_theirs(case, entry)  # 4
@@ -79,6 +83,13 @@ def _not_now(case: Case, head: Head) -> NoEffect | None:
         return NoEffect(reason="NOT_OPENED" if not case.stage else "OPENED_ALREADY")
     closed = case.outcome is not None and head.act in ACTS and not ACTS[head.act].when_closed
     return NoEffect(reason="CASE_CLOSED") if closed else None
+
+
+def _dated_before(case: Case, head: Head) -> NoEffect | None:
+    """Times move clocks and end what is kept: no author writes them back beyond what two clocks may differ."""
+    latest = head.at + CLOCKS_DIFFER
+    before = any(name in case.named and case.named[name].head.at > latest for name in head.parents)
+    return NoEffect(reason="DATED_BEFORE") if before else None
 
 
 def _not_here(case: Case, head: Head) -> NoEffect | None:

@@ -129,6 +129,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "NOT_OPENED": ("尚未开案", "the case has not been opened"),
         "OPENED_ALREADY": ("已开案", "the case was opened before"),
         "CASE_CLOSED": ("案件已办结", "the case is closed"),
+        "DATED_BEFORE": ("记载的时间早于所依据的记录", "it is dated before what it stands on"),
         "ACT_UNKNOWN": ("没有这一办理动作", "there is no such act"),
         "ACT_NOT_HERE": ("本环节不办理此事项", "it is no act of this stage"),
         "ACT_FORM": ("内容不符合要求", "a field is missing, or is not of its form"),

@@ -238,6 +238,10 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
             *(CLASS_FIELDS[name] if view in whole else () if view == AGREED else view for view in views)
         )
 
+    def seen_by_any(self, name: str, side: str) -> frozenset[str]:
+        """The fields of a class of items that some office of that side may be given."""
+        return self.seen(name, (*self.roles, *self.acting_roles), side)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:

@@ -72,6 +72,11 @@ class PartialBody:
         """The open items, in order."""
         return tuple(place.item for place in self.places if isinstance(place, OpenPlace))
 
+    @property
+    def opened(self) -> tuple[int, ...]:
+        """The numbers of the open places, in order."""
+        return tuple(at for at, place in enumerate(self.places) if isinstance(place, OpenPlace))
+
 
 Handed: TypeAlias = Body | PartialBody
 """What a message hands over: all of a body, or some places of it."""

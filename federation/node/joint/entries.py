@@ -13,24 +13,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import structlog
 
-from federation.domain.case_items import SHOWS_CHILD, Part, read_part
+from federation.domain.acts import ACTS
+from federation.domain.case_items import AT_HOME, SHOWS_CHILD, Part, read_part
 from federation.domain.joint import Entry, Head, read_entry
 from federation.domain.joint_mandates import GRANT
 from federation.domain.joint_policy import Standing, act_request, seat_of, see_request, shown_by
 from federation.domain.joint_state import Case
 from federation.domain.retention import CIVIL
 from federation.node.exchange.erase import sent_by_it
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refused_by_rule
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.joint.ends import close_items, items_end
 from federation.node.joint.lists import settled_rows
-from federation.node.joint.mandates import put_mandates
+from federation.node.joint.mandates import letters_of, put_mandates
 from federation.node.joint.records import (
     ENTRIES,
     HANDED,
@@ -52,14 +55,17 @@ from federation.node.joint.records import (
     keep_next,
     load_held,
     next_arrival,
+    parts_of,
     proof_of,
     rule_files,
+    verify_waiting_room,
 )
 from federation.node.joint.writing import ENTRY_TYPE, Written, each_due, put_written, write_due
 from federation.node.log.bad_rows import ends_round
+from federation.node.lookups.cases import letter_rows
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, Handed, OpenPlace, PartialBody, open_places
-from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError
+from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, StaleError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, RecordId, parse_record_id, record_node, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
@@ -69,6 +75,8 @@ from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, put_records
 
+MAX_TOLD: Final = 32
+"""So many refused entries of one author in a record are told to our offices; of the others the log has the leaves."""
 _TRIES: Final = 64
 """So often a record that moved while it was looked at is looked at again; the duty does the rest."""
 _DUTY: Final = "cases"
@@ -81,8 +89,8 @@ _log = structlog.get_logger()
 def _judge_entry(received: Received[bytes]) -> Judgement:
     """Takes in an entry, or more places of one, of a case in which its author may act; whatever waits is kept too.
 
-    Refuses as `read_entry`, `read_part` and `Record.verify_room`; ENTRY_SENDER, ENTRY_ITEMS; CASE_RULES while nobody
-    here knows the rules.
+    Refuses as `read_entry`, `read_part`, `_verify_form`, `_verify_places`, `Record.verify_room`, `verify_waiting_room`;
+    ENTRY_SENDER; by rule ENTRY_KNOWN, LETTER_USED; CASE_RULES while nobody here knows the rules.
     """
     node, statement, body = received.node, received.statement, received.body
     if statement.body is None or not isinstance(body, PartialBody):
@@ -91,18 +99,25 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
     head, record = entry.head, parse_record_id(entry.head.record)
     if (head.agency, head.officer, record) != (statement.sender.agency, statement.sender.officer, statement.case):
         raise MalformedError("ENTRY_SENDER", "expected the office, officer and case of the statement in the head")
-    _verify_places(received, body, head)
+    _verify_form(head, made=statement.created + received.in_force.agreement.clock_tolerance)
     held = load_held(node, record)
+    _verify_places(received, body, head, case=held.case)
+    _verify_new(node, entry, body)
     held.record.verify_room(entry)
+    verify_waiting_room(node, held, entry)
     seat = seat_of(_case_before(node, held, entry), head, occasion=received.occasion)
     if seat.standing is Standing.FORMER and not _knew_removal(held, entry):
         seat = replace(seat, standing=Standing.MEMBER)  # written while it still was one, as far as it knew
     asked = act_request(received.sender, seat, head.act, home=record_node(record), occasion=received.occasion)
-    now = truncate_to_millisecond(node.now())
     kept = StoredEntry(
-        arrival=1, name=entry.name, author=entry.author, head=head, proof=proof_of(body), arrived=now,
+        arrival=1, name=entry.name, author=entry.author, head=head, proof=proof_of(body),
+        arrived=truncate_to_millisecond(node.now()),
         purpose=statement.purpose, function=statement.function,
     )  # fmt: skip
+    try:
+        _letter_rows(node.database, kept)
+    except RuleError as error:
+        return _told(node, held, entry, refused_by_rule(error, asked))
     handed = HANDED.record(HandedEntry(name=entry.name, message_id=statement.id), owner=entry.author)
     arrival = _Arrival(kept, settled_with(node, held, kept))
     judged = received.judge(
@@ -114,20 +129,63 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
             then=arrival.follow,
         ),
     )
+    return _told(node, held, entry, judged)
+
+
+def _told(node: Node, held: Held, entry: Entry, judged: Judgement) -> Judgement:
+    """The judgement with the row by which our offices are told of a refusal, while those of its author are few."""
+    told = islice(REFUSED.each(node.database, under=f"{held.id}/{entry.author}/"), MAX_TOLD)
+    if not held.kept or sum(1 for _ in told) == MAX_TOLD:
+        return judged
     refused = RefusedEntry(
-        record=record, author=entry.author, n=head.n, name=entry.name, act=head.act,
-        policies=judged.decision.policies, time=now,
+        record=held.id, author=entry.author, n=entry.head.n, name=entry.name, act=entry.head.act,
+        policies=judged.decision.policies, time=truncate_to_millisecond(node.now()),
     )  # fmt: skip
     return replace(judged, refused=Rows(records=(REFUSED.record(refused, owner=entry.author),)))
 
 
-def _verify_places(received: Received[bytes], body: PartialBody, head: Head) -> None:
+def _letter_rows(source: Source, kept: StoredEntry) -> tuple[Record, ...]:
+    letters = letters_of(kept.head, purpose=kept.purpose)
+    return letter_rows(source, letters, kept.head.agency, replica=True)
+
+
+def _verify_form(head: Head, *, made: datetime) -> None:
+    """Verifies that a head holds what its act may hold, and happened before the statement about it was made.
+
+    Raises UnavailableError ENTRY_ACT, StaleError ENTRY_AHEAD: both may come right; MalformedError ENTRY_FORM.
+    """
+    act = ACTS.get(head.act)
+    if act is None:
+        raise UnavailableError("ENTRY_ACT", f"this node knows no act {head.act}: it may be one of a newer program")
+    if (wrong := act.fault(head.fields, head.items)) is not None:
+        raise MalformedError("ENTRY_FORM", f"{head.act}: expected fields and classes of the act's table", field=wrong)
+    if head.at > made:
+        raise StaleError("ENTRY_AHEAD", f"the entry happened at {head.at.isoformat()}, after it was sent")
+
+
+def _verify_places(received: Received[bytes], body: PartialBody, head: Head, *, case: Case | None) -> None:
+    """Verifies each open place, and that nothing stands open that leaves its province for nobody or for no role here.
+
+    Raises MalformedError ENTRY_ITEMS, ENTRY_BEYOND.
+    """
     if len(body.places) != 1 + len(head.items):
         raise MalformedError("ENTRY_ITEMS", f"expected {len(head.items)} items as the head says, got others")
     realm = received.in_force.agreement.realm
+    home = record_node(parse_record_id(head.record)) == received.node.name
     for kind, place in zip(head.items, body.places[1:], strict=True):
         if isinstance(place, OpenPlace):
-            read_part(place.item, kind, realm=realm)
+            part = read_part(place.item, kind, realm=realm)
+            known = case is None or part.field in case.procedure.seen_by_any(kind, "A" if home else "B")
+            if kind in AT_HOME or not known:
+                sentence = f"expected {kind}.{part.field} closed: no office of this province is given it"
+                raise MalformedError("ENTRY_BEYOND", sentence, field=kind)
+
+
+def _verify_new(node: Node, entry: Entry, body: PartialBody) -> None:
+    """Refuses an entry that is here, with nothing open that is not open already (ENTRY_KNOWN)."""
+    kept = next(iter(ENTRIES.by_subject(node.database, entry.name)), None)
+    if kept is not None and set(body.opened) <= {0, *parts_of(node, node.database, kept)}:
+        raise RuleError("ENTRY_KNOWN", "expected an entry, or places of one, that this node does not have yet")
 
 
 def _case_before(node: Node, held: Held, entry: Entry) -> Case | None:
@@ -167,15 +225,15 @@ class _Arrival:
     def put(self, node: Node, source: Source) -> tuple[Record, ...]:
         """The rows of an entry that was not here yet, and of its record; none for one that is."""
         kept, settled = self.kept, self.settled
-        row = next_arrival(source, parse_record_id(kept.head.record))
+        row = next_arrival(source, kept)
         kept = self.kept = replace(kept, arrival=row.entries)
         placed = ENTRIES.record(kept, owner=kept.author)
         self.is_settled = settled is not None and row.entries == settled.now.entries
         if settled is not None and self.is_settled:  # no other came: it is as new as it was then
-            return (placed, *settled_rows(node, settled.now, row))
+            return (placed, *settled_rows(node, settled.now, row), *_letter_rows(source, kept))
         if any(known.name == kept.name for known in ENTRIES.by_subject(source, kept.name)):
             return ()
-        return (placed, RECORDS.record(row, owner=node.name))
+        return (placed, RECORDS.record(row, owner=node.name), *_letter_rows(source, kept))
 
     async def follow(self, node: Node) -> None:
         if self.is_settled:
@@ -251,6 +309,8 @@ async def settle(node: Node, record: RecordId) -> None:
     for _ in range(_TRIES):
         row = RECORDS.find(node.database, record)
         held = load_held(node, record)
+        if row is not None and row.unopened_by:
+            return
         if row is None or row.entries != len(held.kept):
             continue
         brought, seen, number = write_due(node, held), _seen_now(in_force, held.case), len(held.own)

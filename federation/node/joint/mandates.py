@@ -7,6 +7,7 @@ from the entry on that brought it. Source: DESIGN section 5.
 
 from __future__ import annotations
 
+from federation.domain.joint import Head
 from federation.domain.joint_mandates import mandates
 from federation.domain.lookups_case import (
     LOOKUP_FUNCTION,
@@ -16,6 +17,7 @@ from federation.domain.lookups_case import (
     close_case,
     is_joint_code,
     is_open,
+    letter_name,
 )
 from federation.node.joint.records import CASES, Held, load_held
 from federation.node.lookups import records
@@ -25,6 +27,20 @@ from federation.protocol.policy import decide
 from federation.protocol.trust import find_agency
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import put_records
+
+
+def letters_of(head: Head, *, purpose: str) -> tuple[tuple[str, str], ...]:
+    """The letters that an entry uses, each as its name and the case that it is for: one letter, one case of each kind.
+
+    By its number it is no letter of a look-up case either; as a paper it is told by its digest.
+    """
+    said = head.fields
+    if head.act == "fill_letter":
+        number = letter_name(str(said["number"]))
+        return (number, "joint"), (f"{purpose}/{number}", head.record)
+    if head.act == "attach_paper" and said["paper_kind"] == "letter":
+        return ((f"{purpose}/{said['manifest']}", head.record),)
+    return ()
 
 
 def put_mandates(node: Node, transaction: GroupTransaction, held: Held) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.case_items import Part, read_part
@@ -36,7 +37,7 @@ from federation.protocol.body import (
     unpack_body,
 )
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import NotFoundError
+from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId, between
 from federation.protocol.statement import BodyRef, decode_statement
@@ -46,6 +47,8 @@ from federation.store.messages import StoredMessage, find_handed
 
 MAX_FOLDS: Final = 256
 """The folds that a node keeps in memory; others are folded again when they are asked for."""
+MAX_UNOPENED: Final = 64
+"""The records that one province may begin here before their opening came, and its entries in each of them."""
 _Places = Annotated[tuple[Annotated[int, between(0, 64)], ...], "the open places of a body"]
 
 
@@ -120,7 +123,10 @@ class RefusedEntry(Item, frozen=True, kw_only=True):
 
 
 class StoredRecord(Item, frozen=True, kw_only=True):
-    """One record: how many entries are here, how often its row was written, when a duty looks at it next."""
+    """One record: how many entries are here, how often its row was written, when a duty looks at it next.
+
+    `unopened_by` is the province that began it here, until its opening is here; no duty looks at it meanwhile.
+    """
 
     WHAT: ClassVar[str] = "kept record"
 
@@ -131,6 +137,7 @@ class StoredRecord(Item, frozen=True, kw_only=True):
     procedure: str = ""
     retention: str = ""
     closed: Time | None = None
+    unopened_by: str = ""
 
 
 class RuleFiles(Item, frozen=True, kw_only=True):
@@ -172,7 +179,7 @@ REFUSED: Final = item_collection(
 )  # fmt: skip
 RECORDS: Final = item_collection(
     StoredRecord, kind="case-record", id=lambda kept: kept.record, replica=True, version=lambda kept: kept.step,
-    due_time=lambda kept: kept.look, kept_under=PROVISION,
+    due_time=lambda kept: kept.look, division=lambda kept: kept.unopened_by, kept_under=PROVISION,
 )  # fmt: skip
 CASES: Final = item_collection(
     CaseLine, kind="case", id=lambda line: f"{line.office}/{line.record}", replica=True,
@@ -268,7 +275,8 @@ def load_held(node: Node, record: RecordId) -> Held:
     held = folds.pop(record, None) or Held(record=JointRecord(record), node=node.name)
     new = ENTRIES.each(source, under=f"{record}/", after=f"{record}/{len(held.kept):06}")
     held.take(new, partial(find_rules, node.trust.in_force, source))
-    folds[record] = held
+    if held.kept:  # whoever names records that are not here drives out none that are
+        folds[record] = held
     while len(folds) > MAX_FOLDS:
         del folds[next(iter(folds))]
     return held
@@ -332,12 +340,24 @@ def rule_files(in_force: InForce) -> RuleFiles:
     return RuleFiles(version=in_force.agreement.version, files=files)
 
 
-def next_arrival(source: Source, record: RecordId) -> StoredRecord:
-    """The row of a record with one more entry, which a duty settles at once."""
-    known = RECORDS.find(source, record)
+def next_arrival(source: Source, kept: StoredEntry) -> StoredRecord:
+    """The row of a record with one more entry, which a duty settles at once where the record was opened."""
+    known, opens = RECORDS.find(source, kept.head.record), kept.head.height == 0
     if known is None:
-        return StoredRecord(record=record, entries=1, step=1, look=_NOW)
-    return replace(known, entries=known.entries + 1, step=known.step + 1, look=_NOW)
+        by = "" if opens else kept.author
+        return StoredRecord(record=kept.head.record, entries=1, step=1, look=_NOW, unopened_by=by)
+    by = "" if opens else known.unopened_by
+    return replace(known, entries=known.entries + 1, step=known.step + 1, look=_NOW, unopened_by=by)
+
+
+def verify_waiting_room(node: Node, held: Held, entry: Entry) -> None:
+    """Refuses an entry of a record whose opening is not here once its author has many such (RECORD_WAITING)."""
+    if entry.head.height == 0 or entry.name in held.kept or next(held.record.entries_from(0), None) is not None:
+        return
+    begun = RECORDS.each_due_by(node.database, _NOW, node.bad_rows.of("cases"), division=entry.author)
+    own = sum(kept.author == entry.author for kept in held.kept.values())
+    if own >= MAX_UNOPENED or (not held.kept and sum(1 for _ in islice(begun, MAX_UNOPENED)) == MAX_UNOPENED):
+        raise UnavailableError("RECORD_WAITING", "expected the opening of this record first; send it again then")
 
 
 _NOW: Final = datetime(2000, 1, 1, tzinfo=UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from federation.domain.acts import ACTS, Field
@@ -33,6 +34,7 @@ from federation.wire.agency.cases import (
 )
 
 LIST_SIGN: Final = ","
+MAX_NOTICES: Final = 100
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -113,6 +115,15 @@ def missing(names: Sequence[str]) -> tuple[CaseMissing, ...]:
         else CaseMissing(name=name, zh=name, en=name, rule="")
         for name in names
     )
+
+
+def first_notices(node: Node, held: Held) -> tuple[CaseNotice, ...]:
+    """The first notices of a case, and that there are more: a member can make thousands."""
+    found = tuple(islice(notices(node, held), MAX_NOTICES + 1))
+    if len(found) <= MAX_NOTICES:
+        return found
+    more = CaseNotice(zh="还有其他提示未列出，请先处理以上各条", en="there are more of these: see to those above first")
+    return (*found[:MAX_NOTICES], more)
 
 
 def notices(node: Node, held: Held) -> Iterator[CaseNotice]:

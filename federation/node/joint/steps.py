@@ -42,9 +42,10 @@ from federation.node.exchange.send import Sent
 from federation.node.joint import shown
 from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
 from federation.node.joint.lists import case_lines
+from federation.node.joint.mandates import letters_of
 from federation.node.joint.records import CASES, Held, StoredEntry, each_sent, load_held
 from federation.node.joint.writing import Said, Written, head_of, written
-from federation.node.lookups.cases import count_opened
+from federation.node.lookups.cases import count_opened, letter_rows
 from federation.node.node import Node
 from federation.node.officers import or_logged
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
@@ -53,7 +54,7 @@ from federation.protocol.ids import RecordId, format_message_id, parse_record_id
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import next_serial
+from federation.store.records import next_serial, put_records
 from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import (
     CaseOpening,
@@ -208,6 +209,8 @@ def _put(
         entry = written(node, held, head, places=said.places, seat=kept.seat, why=why)
     if not put_settled(node, transaction, entry, settled=settled):
         raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
+    letters = letters_of(entry.kept.head, purpose=errand.act.purpose)
+    put_records(transaction, letter_rows(transaction, letters, said.agency, replica=False))
     if said.act == GRANT:
         count_opened(node, transaction, said.agency)
     file_documents(transaction, said.places, entry=entry.kept.name, agency=said.agency)
@@ -258,7 +261,7 @@ async def read_case(errand: Errand, name: str) -> CaseView:
         return CaseView(decision=ruling)
     case, node = held.case, errand.node
     line = CASES.find(node.database, f"{errand.caller}/{held.id}")
-    said = tuple(shown.notices(node, held))
+    said = shown.first_notices(node, held)
     if case is None:
         return CaseView(decision=ruling, line=line, notices=said)
     return CaseView(

@@ -14,7 +14,7 @@ from typing import Final
 from federation.domain.acts import ACTS
 from federation.domain.case_items import Places
 from federation.domain.clock import Bound
-from federation.domain.joint import CUT, Entry, Head
+from federation.domain.joint import CUT, Entry, Head, decode_head
 from federation.domain.joint_case import advance
 from federation.domain.joint_policy import Seat, Standing
 from federation.domain.joint_state import Case
@@ -71,8 +71,10 @@ def head_of(node: Node, held: Held, said: Said) -> Head:
 
 
 def written(node: Node, held: Held, head: Head, *, places: Places, seat: Seat | None, why: tuple[str, str]) -> Written:
-    """The entry of a head, its body under a fresh salt; `why` is purpose and function."""
-    body = Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encode(head), *places.items))
+    """The entry of a head, its body under a fresh salt; `why` is purpose and function. Refuses as `decode_head`."""
+    encoded = encode(head)
+    decode_head(encoded)  # as every other province reads it: what they could not take in would end our line there
+    body = Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encoded, *places.items))
     ref = commit_body(body)
     kept = StoredEntry(
         arrival=len(held.kept) + 1, name=ref.commitment, author=node.name, head=head, proof=proof_of(body),
@@ -86,7 +88,7 @@ def put_written(node: Node, transaction: GroupTransaction, entry: Written) -> St
 
     Returns the row of the record with it, which the caller writes.
     """
-    row = next_arrival(transaction, entry.kept.head.record)
+    row = next_arrival(transaction, entry.kept)
     if row.entries != entry.kept.arrival:
         return None
     OWN.put(transaction, OwnBody(name=entry.kept.name, body=entry.body), owner=node.name)

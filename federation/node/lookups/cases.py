@@ -6,7 +6,7 @@ transaction. Source: DESIGN section 3 (asking), misuse control M10.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -87,7 +87,7 @@ async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -
 
     def write(transaction: GroupTransaction) -> None:
         count_opened(node, transaction, errand.caller)
-        put_records(transaction, _letter_records(transaction, case, owner=node.name, replica=False))
+        put_records(transaction, _letter_records(transaction, case, replica=False))
         records.OWN_CASES.put(transaction, case, owner=node.name)
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
@@ -212,21 +212,27 @@ async def _answer(errand: Errand, taken: StepTaken, case_id: str) -> CaseAnswer:
     return CaseAnswer(decision=ruling, case_id=case_id, closes=taken.closes)
 
 
-def _letter_records(source: Source, case: LookupCase, *, owner: NodeName, replica: bool) -> tuple[Record, ...]:
-    """The row that a letter of that province was given for this case, when it is new; refuses LETTER_USED."""
-    if is_break_glass(case.case_id):
-        return ()
-    name = f"{owner}/{letter_name(case.letter)}"
-    known = find_record(source, LETTER, name, replica=replica)
-    if known is not None and (known.content.decode(), known.division) != (case.case_id, case.opened_by.county):
-        raise RuleError("LETTER_USED", "expected a letter that was given for no other case: one letter, one case")
-    if known is not None:
-        return ()
-    row = Record(
-        id=name, kind=LETTER, owner=owner, version=1, replica=replica, status="used",
-        division=case.opened_by.county, content=case.case_id.encode(), kept_under=PROVISION,
-    )  # fmt: skip
-    return (row,)
+def _letter_records(source: Source, case: LookupCase, *, replica: bool) -> tuple[Record, ...]:
+    letters = () if is_break_glass(case.case_id) else ((letter_name(case.letter), case.case_id),)
+    return letter_rows(source, letters, case.opened_by, replica=replica)
+
+
+def letter_rows(
+    source: Source, letters: Iterable[tuple[str, str]], office: AgencyId, *, replica: bool
+) -> tuple[Record, ...]:
+    """The rows that letters of an office, by name, were given for these cases, as far as they are new (LETTER_USED)."""
+    rows = []
+    for name, case in letters:
+        row = Record(
+            id=f"{office.node}/{name}", kind=LETTER, owner=NodeName(office.node), version=1, replica=replica,
+            status="used", division=office.county, content=case.encode(), kept_under=PROVISION,
+        )  # fmt: skip
+        known = find_record(source, LETTER, row.id, replica=replica)
+        if known is None:
+            rows.append(row)
+        elif (known.content, known.division) != (row.content, row.division):
+            raise RuleError("LETTER_USED", "expected a letter that was given for no other case: one letter, one case")
+    return tuple(rows)
 
 
 def _judge_case(received: Received[LookupCase]) -> Judgement:
@@ -244,7 +250,7 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
     announced = records.ANNOUNCED_CASES.record(case, owner=owner)
     closed = (records.closed_record(case, owner=owner),) if case.closed else ()
-    letters = _letter_records(node.database, case, owner=owner, replica=True)
+    letters = _letter_records(node.database, case, replica=True)
     return received.judge(request, rows=Rows(records=(announced, *closed, *letters)))
 
 

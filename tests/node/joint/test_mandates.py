@@ -10,7 +10,7 @@ import pytest
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import LookupCase
 from federation.node.exchange.errand import begin_errand
-from federation.node.joint import entries
+from federation.node.joint import entries, steps
 from federation.node.log.check import check_store
 from federation.node.lookups import ask, cases, records
 from federation.protocol.errors import MalformedError, RuleError
@@ -24,7 +24,7 @@ NO_CASE = "deny-lookup-no-case"
 NUMBER = applications()[0].holder.citizen_number
 
 
-async def carried_out(found: Desks) -> Desks:
+async def carried_out(found: Desks, *, number: int = 7, paper: str = "letter") -> Desks:
     """Another letter of Yushan's police, which Changshan's carries out; each has a case of its own."""
     case = Desks(found.rig, why=("letter.check", "F03"))
     await case.open(
@@ -36,10 +36,10 @@ async def carried_out(found: Desks) -> Desks:
     await case.does(POLICE, "join")
     await case.settled()
     await case.does(
-        YUSHAN_POLICE, "fill_letter", kind="check", case_kind="criminal", number="玉公协〔2126〕7号"
+        YUSHAN_POLICE, "fill_letter", kind="check", case_kind="criminal", number=f"玉公协〔2126〕{number}号"
     )  # fmt: skip
-    for paper in ("letter", "police_id"):
-        await case.does(YUSHAN_POLICE, "attach_paper", paper_kind=paper, manifest=digest(paper))
+    for kind, text in (("letter", paper), ("police_id", "police_id")):
+        await case.does(YUSHAN_POLICE, "attach_paper", paper_kind=kind, manifest=digest(text))
     await case.does(YUSHAN_POLICE, "sign_letter", officer="leader-1")
     await case.does(YUSHAN_POLICE, "move", to="intake")
     await case.settled()
@@ -122,9 +122,9 @@ ENDS: tuple[Callable[[Desks], Awaitable[None]], ...] = (leave_stage, dispute, cl
 async def test_end_of_the_stage_a_dispute_and_the_close_end_the_look_ups_at_both_nodes(tmp_path: Path) -> None:
     """Nobody asks, and the other side answers nothing, from the entry on that ended it."""
     async with desks(tmp_path) as found:
-        for end in ENDS:
-            case = await carried_out(found)
-            await grant(case)
+        for number, end in enumerate(ENDS):
+            case = await carried_out(found, number=number, paper=f"letter {number}")
+            await grant(case, letter=digest(f"letter {number}"))
             assert NO_CASE not in (await search(case)).policies
             await end(case)
             await case.settled()
@@ -169,3 +169,39 @@ async def test_wrong_grant_is_not_written_and_no_letter_takes_the_number(tmp_pat
         errand = begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03", officer="leader-1"))
         with pytest.raises(MalformedError, match="CASE_ID"):
             await cases.begin_case(errand, terms)
+
+
+async def test_letter_is_for_one_case(tmp_path: Path) -> None:
+    """By its number or its paper it is used a second time in no case of the kind, nor in a look-up case; both sides."""
+    async with desks(tmp_path) as found:
+        await carried_out(found)
+        for again in ({"number": 7, "paper": "another"}, {"number": 8}):
+            with pytest.raises(RuleError, match="LETTER_USED"):
+                await carried_out(found, **again)
+        errand = begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03", officer="leader-1"))
+        question = CaseQuestion(
+            case_id="YS-2126-0001", letter="玉公协〔2126〕 7号", counties=frozenset({"330822"}),
+            purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
+        )  # fmt: skip
+        with pytest.raises(RuleError, match="LETTER_USED"):
+            await cases.begin_case(errand, question)
+
+
+async def test_letter_that_another_province_uses_twice_is_refused_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own node lets it; ours takes the second one in no case, and both sides are told which entry it was."""
+    async with desks(tmp_path) as found:
+        await carried_out(found)
+        with monkeypatch.context() as hostile:
+            hostile.setattr(steps, "letters_of", lambda *_, **__: ())
+            case = Desks(found.rig, why=("letter.check", "F03"))
+            await case.open(
+                YUSHAN_POLICE, procedure="police-letter-check", role="requesting", division="361123", fields={}
+            )  # fmt: skip
+            await case.does(YUSHAN_POLICE, "invite", agency=str(POLICE), role="intake")
+            await case.settled()
+            entry = await case.does(YUSHAN_POLICE, "attach_paper", paper_kind="letter", manifest=digest("letter"))
+        assert entry.deliveries[0].policies == ("rule-letter-used",)
+        assert entry.name not in case.held(ZHEJIANG).kept
+        assert any("refused entry" in notice.en for notice in (await case.view(POLICE)).notices)
