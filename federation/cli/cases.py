@@ -52,6 +52,8 @@ NEXT_STEPS.update({
     "CASE_MOVED": "重新提交一次 | send it once more",
     "CASE_RULES": "稍候再试：节点正在取新协议 | try again shortly: the node is fetching the newer agreement",
     "PROCEDURE_UNKNOWN": "查看有哪些程序：bridgehead case lists | see which there are: bridgehead case lists",
+    "HEAD_NAMES_PERSON": "号码只写入 number 一项：--item | a number stands in an item's field number alone: --item",
+    "HEAD_SIZE": "写短些，或分几次办理 | say it shorter, or in several acts",
     "RECORD_FULL": "结案后另立新案 | close it, and open another case",
     "RECORD_LINE_ENDED": "报告节点管理员：本省记录有分叉 | tell the node's operator: two entries of one number",
     "RECORD_NOT_OPENED": "等待立案记录到达 | wait until the opening has arrived",
