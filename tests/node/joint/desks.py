@@ -133,9 +133,10 @@ class Desks:
         assert not any(count_pending(self.rig[name].database) for name in self.rig.hosts)
         for name in self.rig.hosts:
             node = self.rig[name]
-            known = node.folds.pop(self.record)
+            known = node.folds.pop(self.record, None)
             assert not list(entries.owed(node, node.trust.in_force, self.held(name)))
-            node.folds[self.record] = known
+            if known is not None:
+                node.folds[self.record] = known
 
     async def invites(self, office: AgencyId, role: str) -> None:
         await self.does(TOWN, "invite", agency=str(office), role=role)
