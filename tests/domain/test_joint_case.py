@@ -158,6 +158,7 @@ def test_what_is_offered_is_judged_as_an_entry_is(entries, desk):
     case = fold(RULES, entries)
     builder = CaseBuilder(RULES, DESKS)
     builder.case, builder.entries = case, list(entries)
+    builder.now = max((entry.head.at for entry in entries), default=builder.now)
     agency = builder.desks[desk]
     for offer in offered(case, agency, "o-9", now=builder.now):
         if offer.act in ("move", "close"):
