@@ -117,7 +117,7 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
     try:
         _letter_rows(node.database, kept)
     except RuleError as error:
-        return _told(node, held, entry, refused_by_rule(error, asked))
+        return _with_notice(node, held, entry, refused_by_rule(error, asked))
     handed = HANDED.record(HandedEntry(name=entry.name, message_id=statement.id), owner=entry.author)
     arrival = _Arrival(kept, settled_with(node, held, kept))
     judged = received.judge(
@@ -129,13 +129,13 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
             then=arrival.follow,
         ),
     )
-    return _told(node, held, entry, judged)
+    return _with_notice(node, held, entry, judged)
 
 
-def _told(node: Node, held: Held, entry: Entry, judged: Judgement) -> Judgement:
+def _with_notice(node: Node, held: Held, entry: Entry, judged: Judgement) -> Judgement:
     """The judgement with the row by which our offices are told of a refusal, while those of its author are few."""
-    told = islice(REFUSED.each(node.database, under=f"{held.id}/{entry.author}/"), MAX_TOLD)
-    if not held.kept or sum(1 for _ in told) == MAX_TOLD:
+    shown = islice(REFUSED.each(node.database, under=f"{held.id}/{entry.author}/"), MAX_TOLD)
+    if not held.kept or sum(1 for _ in shown) == MAX_TOLD:
         return judged
     refused = RefusedEntry(
         record=held.id, author=entry.author, n=entry.head.n, name=entry.name, act=entry.head.act,
