@@ -1,23 +1,25 @@
-"""A node as a process of its own, which speaks to the test through its pipes and kills itself when told to.
+"""A node as a process of its own, which speaks to the test over a line of objects and kills itself when told to.
 
-    receive <home> <step> <nth>   answers submissions: one line of JSON in, one line out
-    send <home> <step> <nth>      sends up to `MESSAGES` messages to Jiangxi; each call goes out as one line, comes back as one
-    serve <home> <step> <nth>     runs the whole node, ports and all; says `ready`, ends when its input ends
-    burst <home> <step> <nth>     runs the whole node and sends up to `nth` messages to Jiangxi; says `done` when all are settled
+    receive   answers submissions: a list of them comes in, the answers go out
+    send      sends up to `MESSAGES` messages to Jiangxi; each call goes out as one list, its answers come back as one
+    serve     runs the whole node, ports and all; says `ready`, ends when the line does
+    burst     runs the whole node and sends up to `nth` messages to Jiangxi; says `done` when all are settled
 
-`<step>` is a crash point of the writer, or `before-reply`; at its `<nth>` time the process is gone (SIGKILL).
-The store is where BRIDGEHEAD_DATABASE says.
+At the `nth` time of a crash point of the writer, or of `before-reply`, the process is gone (SIGKILL). Processes are forked
+from a server that has loaded the node once and holds nothing open: to load it anew costs more than most of these do.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
+import multiprocessing
 import os
 import signal
-import sys
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import structlog
@@ -89,46 +91,13 @@ async def send_rest(node: Node, total: int, item: Callable[[int], bytes], *, at_
         await send(node, [sync_draft([item(number)]) for number in numbers], rows=rows)
 
 
-def format_submissions(submissions: Sequence[Submission]) -> str:
-    return json.dumps([
-        {
-            "envelope": b64encode(each.envelope).decode(),
-            "type": each.body.type if each.body else "",
-            "salt": b64encode(each.body.salt).decode() if each.body else "",
-            "items": [b64encode(item).decode() for item in each.body.items] if each.body else [],
-        }
-        for each in submissions
-    ])  # fmt: skip
+def told(answers: Sequence[Answer]) -> list[Receipt | str]:
+    """Answers as they go over the line: an error by its reason."""
+    return [each if isinstance(each, Receipt) else each.reason for each in answers]
 
 
-def parse_submissions(line: str) -> list[Submission]:
-    return [
-        Submission(
-            envelope=b64decode(each["envelope"]),
-            body=Body(type=each["type"], salt=b64decode(each["salt"]), items=tuple(map(b64decode, each["items"])))
-            if each["items"]
-            else None,
-        )
-        for each in json.loads(line)
-    ]
-
-
-def format_answers(answers: Sequence[Answer]) -> str:
-    return json.dumps([
-        {"leaf": b64encode(each.leaf).decode(), "proof": b64encode(each.proof).decode()}
-        if isinstance(each, Receipt)
-        else {"error": each.reason}
-        for each in answers
-    ])  # fmt: skip
-
-
-def parse_answers(line: str) -> list[Answer]:
-    return [
-        Receipt(leaf=b64decode(each["leaf"]), proof=b64decode(each["proof"]))
-        if "leaf" in each
-        else UnavailableError(each["error"], "the other side said so")
-        for each in json.loads(line)
-    ]
+def heard(answers: Sequence[Receipt | str]) -> list[Answer]:
+    return [UnavailableError(each, "the other side said so") if isinstance(each, str) else each for each in answers]
 
 
 async def answer(node: Node, submissions: Sequence[Submission]) -> list[Answer]:
@@ -141,19 +110,20 @@ async def answer(node: Node, submissions: Sequence[Submission]) -> list[Answer]:
     return await asyncio.gather(*map(one, submissions))
 
 
-class PipePeer:
-    """The other province at the far end of our pipes."""
+class LinePeer:
+    """The other province at the far end of our line."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: Connection) -> None:
+        self._line = line
         self._turn = asyncio.Lock()
 
     async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> list[Answer]:
         async with self._turn:
-            print(format_submissions(submissions), flush=True)
-            line = await asyncio.to_thread(sys.stdin.readline)
-        if not line:
-            raise UnavailableError("PIPE_CLOSED", "the test is over")
-        return parse_answers(line)
+            self._line.send(list(submissions))
+            try:
+                return heard(await asyncio.to_thread(self._line.recv))
+            except EOFError:
+                raise UnavailableError("LINE_CLOSED", "the test is over") from None
 
 
 class Death:
@@ -170,45 +140,96 @@ class Death:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _receive(home: Path, death: Death) -> None:
-    parts = open_node(home, crash_point=death)
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        answers = await answer(parts.node, parse_submissions(line))
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a process is to do at which home; `database` is its store, where that is not the one of the settings."""
+
+    command: str
+    home: Path
+    step: str
+    nth: int
+    items: tuple[bytes, ...] = ()
+    database: str = ""
+
+
+@dataclass(frozen=True)
+class NodeProcess:
+    """A process that was started, and our end of its line."""
+
+    process: ForkServerProcess
+    line: Connection
+
+    async def said(self, word: str) -> None:
+        assert await asyncio.to_thread(self.line.recv) == word
+
+    async def finish(self) -> int | None:
+        """Ends the line; the exit code once the process is over."""
+        self.line.close()
+        return await self.ended()
+
+    async def ended(self) -> int | None:
+        await asyncio.to_thread(self.process.join, 60)
+        return self.process.exitcode
+
+
+def start_process(order: Order) -> NodeProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(order, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return NodeProcess(process, ours)
+
+
+def _run(order: Order, line: Connection) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    if order.database:
+        os.environ["BRIDGEHEAD_DATABASE"] = order.database
+    run = {"receive": _receive, "send": _send, "serve": _serve, "burst": _burst}[order.command]
+    asyncio.run(run(order, line))
+
+
+async def _next(line: Connection) -> list[Submission] | None:
+    """What the test says next; None once it has nothing more to say."""
+    try:
+        return await asyncio.to_thread(line.recv)
+    except EOFError:
+        return None
+
+
+async def _receive(order: Order, line: Connection) -> None:
+    death = Death(order.step, order.nth)
+    parts = open_node(order.home, crash_point=death)
+    while submissions := await _next(line):
+        answers = await answer(parts.node, submissions)
         death("before-reply")
-        print(format_answers(answers), flush=True)
+        line.send(told(answers))
     close_node(parts)
 
 
-async def _send(home: Path, death: Death) -> None:
-    items = [b64decode(line) for line in os.environ["SCENARIO_ITEMS"].split()]
-    parts = open_node(home, crash_point=death)
-    parts.delivery.start({JIANGXI: PipePeer()}, renewed=())
-    await send_rest(parts.node, MESSAGES, lambda number: items[number - 1], at_once=3)
+async def _send(order: Order, line: Connection) -> None:
+    parts = open_node(order.home, crash_point=Death(order.step, order.nth))
+    parts.delivery.start({JIANGXI: LinePeer(line)}, renewed=())
+    await send_rest(parts.node, MESSAGES, lambda number: order.items[number - 1], at_once=3)
     while count_pending(parts.node.database):
         await asyncio.sleep(0.005)
     await parts.delivery.close()
     close_node(parts)
 
 
-async def _serve(home: Path, death: Death) -> None:
-    async with running_node(home, crash_point=death, island=ISLAND):
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+async def _serve(order: Order, line: Connection) -> None:
+    async with running_node(order.home, crash_point=Death(order.step, order.nth), island=ISLAND):
+        line.send("ready")
+        await _next(line)
 
 
-async def _burst(home: Path, death: Death) -> None:
-    items = [b64decode(line) for line in os.environ["SCENARIO_ITEMS"].split()]
-    async with running_node(home, island=ISLAND) as running:
-        print("ready", flush=True)
-        await send_rest(running.node, death.left, lambda number: items[number % len(items)], at_once=200)
+async def _burst(order: Order, line: Connection) -> None:
+    items = order.items
+    async with running_node(order.home, island=ISLAND) as running:
+        line.send("ready")
+        await send_rest(running.node, order.nth, lambda number: items[number % len(items)], at_once=200)
         while count_pending(running.node.database):
             await asyncio.sleep(0.05)
-        print("done", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-
-
-if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    command, home_, step_, nth_ = sys.argv[1:]
-    run = {"receive": _receive, "send": _send, "serve": _serve, "burst": _burst}[command]
-    asyncio.run(run(Path(home_), Death(step_, int(nth_))))
+        line.send("done")
+        await _next(line)

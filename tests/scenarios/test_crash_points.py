@@ -9,9 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,16 +32,17 @@ from tests.scenarios.node_process import (
     OUT,
     ROWS,
     ZHEJIANG,
+    NodeProcess,
+    Order,
     answer,
     close_node,
-    format_answers,
-    format_submissions,
+    heard,
     open_node,
-    parse_answers,
-    parse_submissions,
     send_rest,
+    start_process,
+    told,
 )
-from tests.scenarios.provinces import REPOSITORY, Federation, make_federation
+from tests.scenarios.provinces import Federation, make_federation
 
 WRITER_STEPS = ("before-rows", "before-commit", "after-commit", "after-sign")
 
@@ -78,19 +76,10 @@ class Scene:
         finally:
             del os.environ["BRIDGEHEAD_DATABASE"]
 
-    def start(self, command: str, name: NodeName, step: str, nth: int) -> subprocess.Popen[str]:
-        environment = {
-            **os.environ,
-            "BRIDGEHEAD_DATABASE": self.url(name),
-            "PYTHONPATH": str(REPOSITORY),
-            "SCENARIO_ITEMS": " ".join(b64encode(item(number)).decode() for number in range(1, MESSAGES + 1)),
-        }
-        script = "tests.scenarios.node_process"
-        return subprocess.Popen(
-            [sys.executable, "-m", script, command, str(self.federation.home(name)), step, str(nth)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True,
-            cwd=REPOSITORY,
-        )  # fmt: skip
+    def start(self, command: str, name: NodeName, step: str, nth: int) -> NodeProcess:
+        items = tuple(item(number) for number in range(1, MESSAGES + 1))
+        home, url = self.federation.home(name), self.url(name)
+        return start_process(Order(command=command, home=home, step=step, nth=nth, items=items, database=url))
 
     def open(self, name: NodeName) -> Parts:
         with self.here(name):
@@ -112,22 +101,13 @@ def scene(federation: Federation, tmp_path: Path) -> Scene:
     return Scene(federation, tmp_path)
 
 
-def ask(process: subprocess.Popen[str], submissions: list[Submission]) -> list[Answer] | None:
+def ask(process: NodeProcess, submissions: list[Submission]) -> list[Answer] | None:
     """One call to the process; None when it died of it."""
     try:
-        process.stdin.write(format_submissions(submissions) + "\n")
-        process.stdin.flush()
-    except BrokenPipeError:
+        process.line.send(submissions)
+        return heard(process.line.recv())
+    except (EOFError, OSError):
         return None
-    line = process.stdout.readline()
-    return parse_answers(line) if line else None
-
-
-def finish(process: subprocess.Popen[str]) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.close()
-    process.stdout.close()
-    return process.wait(60)
 
 
 async def queued(scene: Scene) -> list[Submission]:
@@ -151,7 +131,7 @@ async def test_receiver_killed_at_a_step_gave_no_receipt_that_its_log_does_not_h
         if answers is None:
             break
         before += answers
-    assert await asyncio.to_thread(finish, process) == -signal.SIGKILL
+    assert await process.finish() == -signal.SIGKILL
 
     parts = scene.open(JIANGXI)
     held = load_head(parts.node.database).size
@@ -185,14 +165,11 @@ async def test_sender_killed_at_a_step_loses_nothing_and_applies_nothing_twice(
     """Killed in the commit of a message or of a receipt: rows and messages agree, everything arrives once."""
     receiver = scene.open(JIANGXI)
     process = scene.start("send", ZHEJIANG, step, nth)
-    while line := await asyncio.to_thread(process.stdout.readline):
-        answers = await answer(receiver.node, parse_submissions(line))
-        try:
-            process.stdin.write(format_answers(answers) + "\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            break
-    assert await asyncio.to_thread(finish, process) == -signal.SIGKILL
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            submissions = await asyncio.to_thread(process.line.recv)
+            process.line.send(told(await answer(receiver.node, submissions)))
+    assert await process.finish() == -signal.SIGKILL
 
     sender = scene.open(ZHEJIANG)
     highest = pair_state(sender.node.database, "sent", OUT).highest
