@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -165,6 +166,7 @@ def _run(run: Callable[[Path], Coroutine[None, None, T]]) -> T:
 
     configure_log(quiet=True)
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
+        gc.freeze()  # as `node serve` does, for the node in this process
         return run_loop(run(Path(folder)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import re
@@ -98,6 +99,7 @@ def serve(
     from federation.node.serve import serve as serve_node
 
     configure_log(pretty=pretty, verbose=verbose)
+    gc.freeze()  # what was imported stays: no collection looks through it, which holds up every call for a while
     run_loop(serve_node(home, island=island))
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, NewType
 
 from msgspec import Meta
@@ -218,8 +219,9 @@ def parse_node_name(text: str) -> NodeName:
     return NodeName(text)
 
 
+@lru_cache(maxsize=4096)
 def parse_agency_id(text: str) -> AgencyId:
-    """Parses `province/county/kind`; refuses another form (AGENCY_ID, NODE_NAME)."""
+    """Parses `province/county/kind`; refuses another form (AGENCY_ID, NODE_NAME). The same few are parsed all day."""
     parts = text.split("/")
     if len(parts) != 3 or not _COUNTY.fullmatch(parts[1]) or not _KIND.fullmatch(parts[2]):
         raise MalformedError("AGENCY_ID", f"expected an agency such as 'zhejiang/330822/police', got {text!r:.60}")

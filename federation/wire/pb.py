@@ -376,6 +376,7 @@ def _scalar(hint: Any, field: Field) -> Codec:
     return Codec()
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN: Final = {
     FieldDescriptor.CPPTYPE_BOOL: bool,
     FieldDescriptor.CPPTYPE_STRING: str,
@@ -396,9 +397,9 @@ def _nested(hint: Any, field: Field) -> Codec:
 
 
 def _timestamp(time: datetime) -> Timestamp:
-    found = Timestamp()
-    found.FromDatetime(time)
-    return found
+    """As `FromDatetime` of an aware time, which goes by way of the calendar."""
+    since = time - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def _duration(time: timedelta) -> Duration:

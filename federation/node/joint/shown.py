@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
@@ -38,8 +38,16 @@ MAX_NOTICES: Final = 100
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def entry_line(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, reader: AgencyId) -> EntryLine:
-    """One entry as an office of ours may see it, with the way of its messages where it is ours."""
+def entry_line(
+    node: Node,
+    in_force: InForce,
+    held: Held,
+    *,
+    kept: StoredEntry,
+    reader: AgencyId,
+    sent: Iterable[SentEntry] | None = None,
+) -> EntryLine:
+    """One entry as an office of ours may see it, with the way of its messages (`sent`, where known) if it is ours."""
     head, act, case = kept.head, ACTS.get(kept.head.act), held.case
     why = _effects(case).get(kept.name)
     parts = shown_parts(node, in_force, held, kept=kept, reader=reader)
@@ -48,7 +56,7 @@ def entry_line(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, 
         act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
         fields={name: text_of(value) for name, value in head.fields.items()}, items=join(head.items, parts),
         without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
-        deliveries=deliveries(node, held, kept),
+        deliveries=deliveries(node, each_sent(node.database, held.id, kept.name) if sent is None else sent),
     )  # fmt: skip
 
 
@@ -67,9 +75,9 @@ def text_of(value: FieldValue) -> str:
     return LIST_SIGN.join(value) if isinstance(value, tuple) else str(value)
 
 
-def deliveries(node: Node, held: Held, kept: StoredEntry) -> tuple[CaseDelivery, ...]:
+def deliveries(node: Node, messages: Iterable[SentEntry]) -> tuple[CaseDelivery, ...]:
     """The way of an entry of ours to each province; of several messages to one, the newest counts."""
-    newest = {sent.to: sent for sent in each_sent(node.database, held.id, kept.name)}
+    newest = {sent.to: sent for sent in messages}
     return tuple(_delivery(node, sent) for _, sent in sorted(newest.items()))
 
 
@@ -153,7 +161,7 @@ def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
         )
     own = (kept for kept in held.kept.values() if kept.author == node.name)
     for kept in sorted(own, key=lambda kept: kept.head.n):
-        for sent in deliveries(node, held, kept):
+        for sent in deliveries(node, each_sent(node.database, held.id, kept.name)):
             if sent.state is DeliveryState.REFUSED:
                 why = ", ".join(sent.policies)
                 yield CaseNotice(

@@ -187,13 +187,14 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     node, in_force = errand.node, errand.in_force
     record = parse_record_id(answer.record)
     await settle_moved(node, record)
-    sent = [Sent(id=each.message_id, digest=each.digest) for each in each_sent(node.database, record, answer.name)]
-    await delivered(node, sent, seconds=WAIT_SECONDS)
+    sent = list(each_sent(node.database, record, answer.name))
+    messages = [Sent(id=each.message_id, digest=each.digest) for each in sent]
+    await delivered(node, messages, seconds=WAIT_SECONDS)
     if said.act == "invite":
         await settle(node, record)  # that the other side's node has it is an entry of its own
     now = load_held(node, record)
     line = next((each for each in case_lines(node, now.moment, step=1) if each.office == errand.caller), None)
-    entry = shown.entry_line(node, in_force, now, kept=now.kept[answer.name], reader=errand.caller)
+    entry = shown.entry_line(node, in_force, now, kept=now.kept[answer.name], reader=errand.caller, sent=sent)
     return CaseOutcome(decision=ruling, line=line, entry=entry)
 
 
