@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -12,9 +13,9 @@ from federation.node.exchange.errand import begin_errand
 from federation.node.joint import entries, lists
 from federation.node.joint.records import CASES, RECORDS
 from federation.node.joint.steps import list_entries
-from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId
+from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.cases import EntryPage, EntryQuery
 from tests.node.joint.desks import (
     BODY,
@@ -232,6 +233,39 @@ async def test_entry_is_settled_in_the_transaction_that_brings_it(tmp_path: Path
                 assert listed == next(lists.case_lines(node, now.moment, step=row.step))
         same(case)
         await case.settled()
+
+
+@pytest.mark.parametrize("dies", [ZHEJIANG, JIANGXI])
+async def test_entry_that_was_committed_survives_the_death_of_either_side(tmp_path: Path, dies: NodeName) -> None:
+    """The process dies right after the commit: what it wrote is handed on, taken in and listed once after its start."""
+    async with desks(tmp_path, wait=0.05) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        await case.does(TOWN, "note", NOTE)
+        await case.settled()
+        asked, host = str(uuid4()), case.rig.hosts[dies]
+        host.die_at = "after-commit"
+        if dies == ZHEJIANG:
+            with pytest.raises(BridgeheadError):
+                await case.tries(TOWN, "note", NOTE, request_id=asked)
+        else:
+            outcome = await case.tries(TOWN, "note", NOTE, request_id=asked)
+            assert outcome.entry is not None
+            assert [sent.state for sent in outcome.entry.deliveries] == ["waiting"]
+        await host.crash()
+        host.open()
+        host.start_delivery()
+        await case.settled()
+
+        repeated = await case.tries(TOWN, "note", NOTE, request_id=asked)
+        assert repeated.entry is not None
+        assert [sent.state for sent in repeated.entry.deliveries] == ["received"]
+        assert [found.entry.name for found in same(case).done["note"]][1:] == [repeated.entry.name]
+        for node in (case.rig[ZHEJIANG], case.rig[JIANGXI]):
+            row = RECORDS.find(node.database, case.record)
+            assert row is not None
+            assert row.look == lists.next_look(node, case.held(node.name).case)
 
 
 async def test_office_that_left_acts_no_more_and_keeps_what_it_read(tmp_path: Path) -> None:
