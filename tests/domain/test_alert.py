@@ -1,140 +1,38 @@
 """An alert of several provinces: one desk holds it, no stamp is lost, and every member sees the same alert.
 
-Each node has the entries that reached it; `meet` is the link coming back. Interleavings: those that duty desks know.
+The interleavings are those that duty desks know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.domain.alert import Alert, AlertState, fold, step
 from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
-from federation.domain.joint import Entry, Head
+from federation.domain.joint import Entry
 from federation.domain.joint_record import Fold, Record
-from federation.protocol.ids import AgencyId, NodeName, format_time, parse_agency_id
+from federation.protocol.ids import NodeName, format_time
+from tests.domain.alert_ridge import (
+    AGENCIES,
+    CHANGSHAN,
+    LEADER,
+    NIGHT,
+    PUCHENG,
+    QIUCHUAN,
+    RULES,
+    XIUNING,
+    YUSHAN,
+    A,
+    F,
+    J,
+    Ridge,
+    Z,
+)
 
-NIGHT = datetime(2026, 4, 3, 18, 15, tzinfo=UTC)
-RECORD = "zhejiang/01936000-0000-7000-8000-000000000001"
 OTHER = "jiangxi/01936000-0000-7000-8000-000000000002"
-Z, J, F, A = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
-QIUCHUAN, CHANGSHAN, LEADER = "330822111.town", "330822.governance", "330822.leader"
-YUSHAN, PUCHENG, XIUNING = "361123.governance", "350722.governance", "341022.governance"
-AGENCIES = {
-    QIUCHUAN: "zhejiang/330822/town",
-    CHANGSHAN: "zhejiang/330822/governance",
-    LEADER: "zhejiang/330822/office",
-    YUSHAN: "jiangxi/361123/governance",
-    PUCHENG: "fujian/350722/governance",
-    XIUNING: "anhui/341022/governance",
-}
-
-
-class Tables:
-    """The duty table of four counties on a ridge, all desks for fires and quarrels."""
-
-    def agency_of(self, desk: str) -> AgencyId | None:
-        return parse_agency_id(AGENCIES[desk]) if desk in AGENCIES else None
-
-    def leads(self, leader: str, desk: str) -> bool:
-        return leader.endswith(".leader") and leader[:6] == desk[:6]
-
-    def may_raise(self, desk: str, kind: str) -> bool:
-        return desk != LEADER and kind in ("forest.fire", "dispute")
-
-    may_hold = may_raise
-
-    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
-        is_remote = bool(tuple(areas)) and all(area.startswith("tri.") for area in areas)
-        arrive = 30 if is_remote else 10
-        return timedelta(minutes={"accepted": 1, "contacted": 3, "arrived": arrive}[stage])
-
-    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
-        return timedelta(minutes={"accepted": 3, "contacted": 15, "arrived": 120}[stage])
-
-    def triggers(self, kind: str, said: Mapping[str, object], burning: timedelta) -> frozenset[int]:
-        return frozenset({3} if kind == "forest.fire" and said.get("dead", 0) >= 3 else ())
-
-
-RULES = Tables()
-
-
-class Ridge:
-    """Four nodes, each with the entries of one record that reached it."""
-
-    def __init__(self) -> None:
-        self.now = NIGHT
-        self.nodes = {name: Record(RECORD) for name in (Z, J, F, A)}
-
-    def later(self, seconds: float) -> Ridge:
-        self.now += timedelta(seconds=seconds)
-        return self
-
-    def does(
-        self,
-        desk: str,
-        act: str,
-        *,
-        by: NodeName | None = None,
-        agency: str = "",
-        **fields: str | int | tuple[str, ...],
-    ) -> Entry:
-        """A desk acts at its own node, or a node by itself (`by`), standing on what it has."""
-        node = by or NodeName(AGENCIES[desk].partition("/")[0])
-        place = self.nodes[node].place_for(node)
-        said = dict(fields)
-        if by is None or act == "skip":
-            said["desk"] = desk
-        head = Head(
-            record=RECORD, n=place.n, parents=place.parents, height=place.height, at=self.now,
-            agency=parse_agency_id(agency or AGENCIES[desk]), officer=None if by else "o-1", act=act, fields=said, items=(),
-        )  # fmt: skip
-        name = sha256(repr((node, head.n, act, sorted(said.items()), self.now)).encode()).hexdigest()
-        entry = Entry(name=name, author=node, head=head)
-        self.nodes[node].add(entry)
-        return entry
-
-    def raises(self, **fields: str | int | tuple[str, ...]) -> Entry:
-        content = {"status": "Actual", "kind": "forest.fire", "agreement": 1, **self.content(), **fields}
-        raised = self.does(QIUCHUAN, "raise", **content)
-        self.meet()
-        return raised
-
-    def content(self, **fields: str | int | tuple[str, ...]) -> dict[str, str | int | tuple[str, ...]]:
-        stamp = (self.now + timedelta(hours=8)).strftime("%Y%m%d%H%M%S")
-        said = {"cap_id": f"33082211100000_{stamp}_0", "priority": "flash", "division": ("330822111",)}
-        return {**said, "expires": format_time(self.now + timedelta(hours=24)), **fields}
-
-    def receipts(self, entry: Entry) -> Entry:
-        """The arbiter's node has an entry of another node, and says so."""
-        self.nodes[Z].add(entry)
-        return self.does(QIUCHUAN, "receipt", by=Z, about=entry.name)
-
-    def meet(self, *names: NodeName) -> None:
-        """The links between these nodes, or all, are up: each has what any of them had."""
-        nodes = [self.nodes[name] for name in names or self.nodes]
-        for entry in [entry for node in nodes for entry in (*node.order, *(each.entry for each in node.pending))]:
-            for node in nodes:
-                node.add(entry)
-
-    def at(self, node: NodeName) -> Alert:
-        record = self.nodes[node]
-        return Fold(record, start=Alert(rules=RULES), step=step).state
-
-    def agreed(self) -> Alert:
-        """The alert that all four see."""
-        self.meet()
-        first, *others = [self.at(node) for node in self.nodes]
-        assert all(other == first for other in others)
-        return first
-
-    def refusal(self, entry: Entry) -> str:
-        found = {each.name: why.reason for each, why in self.agreed().without_effect}
-        return found.get(entry.name, "")
 
 
 def held() -> Ridge:
@@ -581,7 +479,7 @@ def test_links_come_and_go(steps: list[tuple[str, object, object]], random: obje
     assert fold(RULES, entries) == alert or ridge.nodes[Z].barred
     shuffled = list(entries)
     random.shuffle(shuffled)
-    assert Fold(Record(RECORD, shuffled), start=Alert(rules=RULES), step=step).state == alert
+    assert Fold(Record(ridge.record, shuffled), start=Alert(rules=RULES), step=step).state == alert
 
     for size in range(1, len(entries) + 1):
         before = fold(RULES, entries[:size])

@@ -1,0 +1,297 @@
+"""1-3-10: how fast desks accepted, made contact and arrived, counted from alerts; what is not counted, and why.
+
+Rules kept: a time runs from T0, and a stage is in time when it took no longer than its limit, to the millisecond;
+nothing pauses it. A stage without a stamp is late once its due time has passed, and stands behind all others in a
+percentile. Real alerts only; one that was cancelled before the stage was due, a linked duplicate and one whose clock is
+doubtful are left out and listed. Shares of few are counts, and a number of a neighbour below 5 is never printed, nor
+what would give it away. Two years are compared only under one definition, and only from 5 on.
+Source: alert clocks of `policies/clocks.toml`; the provinces' own rules for small numbers (`official = false` there).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final
+
+from federation.domain.alert import STAGES, Alert, AlertState, Stamp
+
+LEAST_SHOWN: Final = 5
+"""A number of a neighbour below it is printed as "<5"; percentiles and a base of a year want so many too."""
+LEAST_FOR_SHARE: Final = 20
+SKEW: Final = timedelta(seconds=60)
+HEAP: Final = timedelta(seconds=10)
+QUICK: Final = timedelta(seconds=30)
+MANY_STAMPS: Final = 3
+RAISED_AGAIN: Final = timedelta(minutes=5)
+
+
+class LeftOut(StrEnum):
+    """The reason for which an alert is not in a denominator."""
+
+    EXERCISE = "exercise"
+    NOT_MEASURED = "not_measured"
+    OTHER_PERIOD = "other_period"
+    NOT_DUE_YET = "not_due_yet"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+    CLOCK_DOUBTFUL = "clock_doubtful"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """From its first moment up to the first that is not in it; `cut` is the last moment of which the report knows."""
+
+    begin: datetime
+    end: datetime
+    cut: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attainment:
+    """One stage over some alerts: `in_time` of `alerts`; `times` from T0, None where nobody came."""
+
+    stage: AlertState
+    alerts: tuple[Alert, ...]
+    in_time: int
+    times: tuple[timedelta | None, ...]
+    entered_late: int
+    excused: int
+    left_out: Mapping[LeftOut, tuple[str, ...]]
+
+    @property
+    def missing(self) -> int:
+        return sum(each is None for each in self.times)
+
+    @property
+    def share(self) -> Fraction | None:
+        """The part that was in time; None of too few for a share."""
+        return Fraction(self.in_time, len(self.alerts)) if len(self.alerts) >= LEAST_FOR_SHARE else None
+
+    @property
+    def doubtful_share(self) -> Fraction:
+        doubtful = len(self.left_out.get(LeftOut.CLOCK_DOUBTFUL, ()))
+        return Fraction(doubtful, max(1, doubtful + len(self.alerts)))
+
+    def percentile(self, percent: int) -> timedelta | None:
+        """The nearest rank; None of fewer than 5, or when so many have no stamp that nobody knows."""
+        if len(self.times) < LEAST_SHOWN:
+            return None
+        known = sorted(each for each in self.times if each is not None)
+        rank = -(-percent * len(self.times) // 100)
+        return known[rank - 1] if rank <= len(known) else None
+
+    @property
+    def heap(self) -> int:
+        """The number of stamps that fall into the last ten seconds before the limit."""
+        dues = (
+            (time, alert.due(self.stage) - alert.dispatched)
+            for time, alert in zip(self.times, self.alerts, strict=True)
+        )
+        return sum(time is not None and due - HEAP < time <= due for time, due in dues)
+
+
+def attain(
+    alerts: Iterable[Alert], stage: AlertState, period: Period, *, measured: Callable[[str], bool],
+    doubtful: Collection[str] = (),
+) -> Attainment:  # fmt: skip
+    """Counts a stage over alerts that were raised; `measured` says which kinds have the three clocks.
+
+    `doubtful` names records whose clock the node knows to be off, beside those whose entries show it.
+    """
+    everything = tuple(alerts)
+    duplicates = duplicates_of(everything)
+    counted: list[Alert] = []
+    left_out: dict[LeftOut, list[str]] = defaultdict(list)
+    for alert in everything:
+        record = str(alert.first.record)
+        is_off = record in doubtful or is_doubtful(alert)
+        reason = _left_out(alert, stage, period, measured, is_duplicate=record in duplicates, is_doubtful=is_off)
+        if reason is None:
+            counted.append(alert)
+        else:
+            left_out[reason].append(record)
+    stamps = [alert.stamps.get(stage) for alert in counted]
+    late = [
+        stamp for stamp, alert in zip(stamps, counted, strict=True) if stamp is not None and not alert.attained(stage)
+    ]
+    return Attainment(
+        stage=stage,
+        alerts=tuple(counted),
+        in_time=sum(alert.attained(stage) is True for alert in counted),
+        times=tuple(
+            None if stamp is None else stamp.measured - alert.dispatched
+            for stamp, alert in zip(stamps, counted, strict=True)
+        ),
+        entered_late=sum(stamp is not None and stamp.made is not None for stamp in stamps),
+        excused=sum(bool(stamp.late_reason) for stamp in late),
+        left_out={reason: tuple(records) for reason, records in left_out.items()},
+    )
+
+
+def _left_out(
+    alert: Alert, stage: AlertState, period: Period, measured: Callable[[str], bool], *, is_duplicate: bool,
+    is_doubtful: bool,
+) -> LeftOut | None:  # fmt: skip
+    due = alert.due(stage)
+    ended = alert.ended
+    cancelled = ended is not None and ended.state is AlertState.CANCELLED and ended.at < due
+    found = (
+        (LeftOut.EXERCISE, alert.status != "Actual"),
+        (LeftOut.NOT_MEASURED, not measured(alert.kind)),
+        (LeftOut.OTHER_PERIOD, not period.begin <= alert.dispatched < period.end),
+        (LeftOut.CANCELLED, cancelled),
+        (LeftOut.NOT_DUE_YET, due >= period.cut),
+        (LeftOut.DUPLICATE, is_duplicate),
+        (LeftOut.CLOCK_DOUBTFUL, is_doubtful),
+    )
+    return next((reason for reason, holds in found if holds), None)
+
+
+def duplicates_of(alerts: Sequence[Alert]) -> frozenset[str]:
+    """The records that are linked, each from both sides, to one that was raised before them."""
+    by_record = {str(alert.first.record): alert for alert in alerts}
+    found = set[str]()
+    for record, alert in by_record.items():
+        others = (by_record[each] for each in alert.links if each in by_record)
+        earlier = (other for other in others if _when(other) < _when(alert))
+        if any(alert.linked(other) for other in earlier):
+            found.add(record)
+    return frozenset(found)
+
+
+def _when(alert: Alert) -> tuple[datetime, str]:
+    return alert.dispatched, str(alert.first.record)
+
+
+def is_doubtful(alert: Alert) -> bool:
+    """True when the arbiter had an entry more than a minute before it says that it was made."""
+    return any(alert.named[name].head.at - at > SKEW for name, at in alert.receipts.items())
+
+
+# ---- what is looked at by a person -----------------------------------------------------------------------------------
+
+
+class Flag(StrEnum):
+    """Something that a figure may hide: each is listed for a person to look at, and changes no figure."""
+
+    ARRIVED_AT_ONCE = "arrived_at_once"
+    MANY_STAMPS = "many_stamps"
+    CLAIM_ALONE = "claim_alone"
+    RAISED_AGAIN = "raised_again"
+    LATE_WITHOUT_REASON = "late_without_reason"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Flagged:
+    flag: Flag
+    records: tuple[str, ...]
+    officer: str = field(default="")
+
+
+def flags(alerts: Iterable[Alert]) -> tuple[Flagged, ...]:
+    """Lists what in these alerts may not be as the stamps say, by kind and record."""
+    everything = [alert for alert in alerts if alert.status == "Actual"]
+    found = [each for alert in everything for each in _flags_of(alert)]
+    return tuple(sorted((*found, *_bulk(everything), *_raised_again(everything))))
+
+
+def _flags_of(alert: Alert) -> Iterable[Flagged]:
+    records, stamps = (str(alert.first.record),), alert.stamps
+    accepted, arrived = (stamps.get(stage) for stage in (AlertState.ACCEPTED, AlertState.ARRIVED))
+    if accepted is not None and arrived is not None and arrived.measured - accepted.measured < QUICK:
+        yield Flagged(Flag.ARRIVED_AT_ONCE, records, arrived.officer)
+    acts = {done.head.act for done in alert.named.values()}
+    if accepted is not None and not acts & {"stamp", "close", "release", "hand_over", "cancel"}:
+        yield Flagged(Flag.CLAIM_ALONE, records, accepted.officer)
+    for stage in STAGES[1:]:
+        stamp = stamps.get(stage)
+        if stamp is not None and not alert.attained(stage) and not stamp.late_reason:
+            yield Flagged(Flag.LATE_WITHOUT_REASON, records, stamp.officer)
+    if alert.helpers:
+        yield Flagged(Flag.CONFLICT, records)
+
+
+def _bulk(alerts: Iterable[Alert]) -> Iterable[Flagged]:
+    """Officers with more stamps within ten seconds than one can make."""
+    made: dict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
+    for alert in alerts:
+        for stamp in _all_stamps(alert):
+            made[stamp.desk, stamp.officer].append((stamp.at, str(alert.first.record)))
+    for (_, officer), found in sorted(made.items()):
+        found.sort()
+        bulk = {
+            record
+            for at, _ in found
+            if sum(at <= other < at + HEAP for other, _ in found) > MANY_STAMPS
+            for other, record in found
+            if at <= other < at + HEAP
+        }
+        if bulk:
+            yield Flagged(Flag.MANY_STAMPS, tuple(sorted(bulk)), officer)
+
+
+def _raised_again(alerts: Iterable[Alert]) -> Iterable[Flagged]:
+    """Pairs of one agency and kind of which the first was cancelled and the next raised at once."""
+    of_agency: dict[tuple[str, str], list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        of_agency[str(alert.first.agency), alert.kind].append(alert)
+    for found in of_agency.values():
+        found.sort(key=_when)
+        for one, two in pairwise(found):
+            ended = one.ended
+            if ended is None or ended.state is not AlertState.CANCELLED or one.linked(two):
+                continue
+            if ended.at <= two.dispatched < ended.at + RAISED_AGAIN:
+                yield Flagged(Flag.RAISED_AGAIN, (str(one.first.record), str(two.first.record)))
+
+
+def _all_stamps(alert: Alert) -> tuple[Stamp, ...]:
+    return (*alert.stamps.values(), *alert.later)
+
+
+# ---- what is printed ------------------------------------------------------------------------------------------------
+
+
+class Hidden(StrEnum):
+    """The reason for which a number is not printed: it is below 5, or it would tell the one that is."""
+
+    SMALL = "small"
+    BESIDE = "beside"
+
+
+def hide_small(
+    counts: Mapping[str, int], *, neighbours: Collection[str], has_total: bool = True
+) -> Mapping[str, int | Hidden]:
+    """The counts of a table, without those of a neighbour below 5, zeros among them.
+
+    Where a total is printed the smallest of the others is hidden too, a neighbour's before one's own, so that no
+    difference tells a small one; where there are no others the total must not be printed.
+    """
+    small = {name for name, count in counts.items() if name in neighbours and count < LEAST_SHOWN}
+    rest = sorted((name not in neighbours, count, name) for name, count in counts.items() if name not in small)
+    beside = rest[0][2] if has_total and small and rest else None
+    found: dict[str, int | Hidden] = {name: Hidden.SMALL if name in small else count for name, count in counts.items()}
+    return found | ({} if beside is None else {beside: Hidden.BESIDE})
+
+
+class NoComparison(StrEnum):
+    OTHER_DEFINITION = "other_definition"
+    BASE_ZERO = "base_zero"
+    BASE_SMALL = "base_small"
+
+
+def year_on_year(now: int, before: int, *, same_definition: bool) -> Decimal | NoComparison:
+    """The change in percent, one decimal, half to even; or why two years are not compared."""
+    if not same_definition:
+        return NoComparison.OTHER_DEFINITION
+    if before < LEAST_SHOWN:
+        return NoComparison.BASE_SMALL if before else NoComparison.BASE_ZERO
+    return (Decimal(now - before) * 100 / Decimal(before)).quantize(Decimal("0.1"), rounding=ROUND_HALF_EVEN)

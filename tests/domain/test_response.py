@@ -1,0 +1,201 @@
+"""What 1-3-10 counts and leaves out, what is listed for a person to look at, and which numbers are never printed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.domain.alert import Alert, AlertState
+from federation.domain.response import (
+    Flag,
+    Flagged,
+    Hidden,
+    LeftOut,
+    NoComparison,
+    Period,
+    attain,
+    flags,
+    hide_small,
+    year_on_year,
+)
+from tests.domain.alert_ridge import CHANGSHAN, NIGHT, QIUCHUAN, YUSHAN, Ridge
+
+DAY = Period(begin=NIGHT - timedelta(hours=1), end=NIGHT + timedelta(hours=23), cut=NIGHT + timedelta(days=2))
+TIMES = (20, 80, 400)
+
+
+def lived(number: int, times: tuple[float, ...] = TIMES, **more: str) -> Ridge:
+    """An alert whose desk reached the stages so many seconds after T0, as many as are given."""
+    ridge = Ridge(number)
+    ridge.raises(**more)
+    acts = (("claim", {}), ("stamp", {"stage": "contacted"}), ("stamp", {"stage": "arrived"}))
+    for at, (act, fields) in zip(times, acts, strict=False):
+        ridge.now = NIGHT + timedelta(seconds=at)
+        ridge.does(QIUCHUAN, act, **fields)
+    return ridge
+
+
+def seen(*ridges: Ridge) -> list[Alert]:
+    return [ridge.agreed() for ridge in ridges]
+
+
+def arrived(*ridges: Ridge, **more: object) -> object:
+    return attain(seen(*ridges), AlertState.ARRIVED, DAY, measured={"forest.fire"}.__contains__, **more)
+
+
+def test_attainment() -> None:
+    """In time is what took no longer than the limit; who never came is late and stands behind all others."""
+    times = [600, 600.001, *range(100, 280, 10)]
+    found = arrived(*(lived(n, (20, 80, at)) for n, at in enumerate(times)), lived(99, (20, 80)))
+    assert (len(found.alerts), found.in_time, found.missing) == (21, 19, 1)
+    assert found.share == Fraction(19, 21)
+    assert found.percentile(50) == timedelta(seconds=200)
+    assert (found.percentile(90), found.percentile(100)) == (timedelta(seconds=600), None)
+    assert found.heap == 1
+
+
+def test_few() -> None:
+    """Of fewer than five there are no percentiles, of fewer than twenty no share."""
+    four = arrived(*map(lived, range(4)))
+    assert (four.percentile(50), four.share, four.in_time) == (None, None, 4)
+    assert arrived(*map(lived, range(5))).percentile(50) == timedelta(seconds=400)
+
+
+def test_left_out() -> None:
+    """An exercise, a kind without the clocks, another day, what was cancelled in time, what is not due yet."""
+    cancelled, late = lived(4, (20,)), lived(5, (20,))
+    said = {"cap_id": "33082211100000_20260404021545_0", "why": "false_alarm"}
+    cancelled.later(500).does(QIUCHUAN, "cancel", **said)
+    late.now = NIGHT + timedelta(seconds=601)
+    late.does(QIUCHUAN, "cancel", **said)
+    ridges = [lived(0, status="Exercise"), lived(1, kind="dispute"), cancelled, late]
+    found = arrived(*ridges)
+    assert {reason: len(records) for reason, records in found.left_out.items()} == {
+        LeftOut.EXERCISE: 1,
+        LeftOut.NOT_MEASURED: 1,
+        LeftOut.CANCELLED: 1,
+    }
+    assert (len(found.alerts), found.in_time) == (1, 0)
+
+    period = Period(begin=DAY.begin, end=NIGHT, cut=DAY.cut)
+    other = attain(seen(lived(6)), AlertState.ARRIVED, period, measured=bool)
+    assert set(other.left_out) == {LeftOut.OTHER_PERIOD}
+    early = Period(begin=DAY.begin, end=DAY.end, cut=NIGHT + timedelta(seconds=600))
+    assert set(attain(seen(lived(7)), AlertState.ARRIVED, early, measured=bool).left_out) == {LeftOut.NOT_DUE_YET}
+
+
+def test_duplicates() -> None:
+    """One of two alerts that are linked from both sides counts, the earlier; one link alone changes nothing."""
+    one, two = lived(1), lived(2)
+    one.does(QIUCHUAN, "link", other=two.record, status="Actual")
+    assert len(arrived(one, two).alerts) == 2
+    two.does(QIUCHUAN, "link", other=one.record, status="Actual")
+    found = arrived(one, two)
+    assert ([str(each.first.record) for each in found.alerts], found.left_out) == (
+        [one.record],
+        {LeftOut.DUPLICATE: (two.record,)},
+    )
+
+
+def test_doubtful_clock() -> None:
+    """An entry that the arbiter had more than a minute before it was made, or a record that its node names."""
+    for skew, counted in ((60, 1), (61, 0)):
+        ridge = Ridge()
+        ridge.raises()
+        ridge.later(skew)
+        claim = ridge.does(YUSHAN, "claim")
+        ridge.later(-skew).receipts(claim)
+        assert len(arrived(ridge).alerts) == counted
+    assert arrived(lived(3), doubtful={lived(3).record}).doubtful_share == 1
+
+
+def test_entered_late_and_excused() -> None:
+    """A stamp of a device without a link counts by its own time and is told apart; a late one may have a reason."""
+    ridge, late = lived(1, (20, 80)), lived(2, (20, 80))
+    ridge.later(3000).does(QIUCHUAN, "stamp", stage="arrived", made="2026-04-03T18:20:00.000Z", device="pad-3")
+    late.now = NIGHT + timedelta(seconds=700)
+    late.does(QIUCHUAN, "stamp", stage="arrived", late="road")
+    found = arrived(ridge, late)
+    assert (found.in_time, found.entered_late, found.excused) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("times", "flag"),
+    [
+        ((20, 25, 45), Flag.ARRIVED_AT_ONCE),
+        ((20,), Flag.CLAIM_ALONE),
+        ((20, 200, 400), Flag.LATE_WITHOUT_REASON),
+        ((20, 80, 400), None),
+    ],
+)
+def test_flags(times: tuple[float, ...], flag: Flag | None) -> None:
+    """What the stamps of one alert may hide is listed, and nothing else."""
+    assert [each.flag for each in flags(seen(lived(1, times)))] == ([] if flag is None else [flag])
+
+
+def test_many_stamps() -> None:
+    """More than three stamps of one officer within ten seconds; three are what one can make."""
+    assert flags(seen(*(lived(n, (20, 80 + n, 400 + 60 * n)) for n in range(3)))) == ()
+    found = flags(seen(*(lived(n, (20 + 2 * n, 80 + 20 * n, 400 + 20 * n)) for n in range(4))))
+    assert found == (Flagged(Flag.MANY_STAMPS, tuple(sorted(Ridge(n).record for n in range(4))), "o-1"),)
+
+
+def test_raised_again() -> None:
+    """A false alarm that is raised again at once is listed as a pair, unless somebody linked the two."""
+    one, two = Ridge(1), Ridge(2)
+    one.raises()
+    one.later(55).does(QIUCHUAN, "cancel", cap_id="33082211100000_20260404021545_0", why="false_alarm")
+    two.later(70).raises()
+    assert Flagged(Flag.RAISED_AGAIN, (one.record, two.record)) in flags(seen(one, two))
+    one.does(QIUCHUAN, "link", other=two.record, status="Actual")
+    two.does(QIUCHUAN, "link", other=one.record, status="Actual")
+    assert flags(seen(one, two)) == ()
+
+
+def test_small_numbers() -> None:
+    """A small number of a neighbour is hidden, and one more where a total stands beside it."""
+    counts = {"changshan": 3, "yushan": 4, "guangfeng": 40, "kaihua": 7}
+    both = {"yushan", "guangfeng"}
+    assert hide_small(counts, neighbours=both) == counts | {"yushan": Hidden.SMALL, "guangfeng": Hidden.BESIDE}
+    assert hide_small(counts, neighbours=both, has_total=False) == counts | {"yushan": Hidden.SMALL}
+    assert hide_small({"changshan": 3, "yushan": 5}, neighbours=both) == {"changshan": 3, "yushan": 5}
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 30), min_size=1), st.sets(st.sampled_from("abcdef")))
+def test_no_difference_tells(counts: dict[str, int], neighbours: set[str]) -> None:
+    """Beside a total, whatever is printed leaves every hidden small number open, unless nothing is printed."""
+    shown = hide_small(counts, neighbours=neighbours)
+    small = [name for name, found in shown.items() if found is Hidden.SMALL]
+    assert small == [name for name in shown if name in neighbours and counts[name] < 5]
+    hidden = [name for name, found in shown.items() if isinstance(found, Hidden)]
+    assert not small or len(hidden) > len(small) or len(hidden) == len(counts)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "same", "expected"),
+    [
+        (72, 100, True, Decimal("-28.0")),
+        (1045, 1000, True, Decimal("4.5")),
+        (21, 16, True, Decimal("31.2")),  # 31.25, half to even
+        (5, 4, True, NoComparison.BASE_SMALL),
+        (5, 0, True, NoComparison.BASE_ZERO),
+        (72, 100, False, NoComparison.OTHER_DEFINITION),
+    ],
+)
+def test_year_on_year(now: int, before: int, same: bool, expected: object) -> None:
+    """The change in percent, and why there is none."""
+    assert year_on_year(now, before, same_definition=same) == expected
+
+
+def test_claims_of_two_are_listed() -> None:
+    """Two desks that claimed without knowing of each other."""
+    ridge = Ridge()
+    ridge.raises()
+    ridge.later(10).does(YUSHAN, "claim", local="yes")
+    ridge.does(CHANGSHAN, "claim", local="yes")
+    assert Flag.CONFLICT in {each.flag for each in flags(seen(ridge))}
