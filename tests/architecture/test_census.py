@@ -11,7 +11,8 @@ import re
 import sys
 import tempfile
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,8 @@ def _imports(tree: ast.Module) -> dict[str, str]:
     }
 
 
-def registrations() -> dict[str, list[str]]:
+@cache
+def registrations() -> Mapping[str, Sequence[str]]:
     """For each kind of message the tables, written out at the top of a module, that name it or the module that makes it."""
     trees = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))

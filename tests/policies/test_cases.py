@@ -72,11 +72,10 @@ def test_policy_has_a_case_on_either_side(policy_id):
 def test_policy_removed_changes_a_case(policy_id):
     """No policy is idle: without it at least one case comes out otherwise."""
     lesser = load_policy_book(_files_without(policy_id))
-
-    changed = [case for case in CASES if _outcome(lesser, case) != _outcome(BOOK, case)]
+    decided = [case for case in CASES if policy_id in case.by]
 
     assert policy_id not in lesser.policies
-    assert changed
+    assert any(_outcome(lesser, case) != _outcome(BOOK, case) for case in decided)
 
 
 def test_every_clause_is_missed_by_a_case():
