@@ -8,7 +8,7 @@ exit code is 1 when another province refused the entry.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 import typer
@@ -19,6 +19,7 @@ from federation.cli.options import Desk, Paging, command, now
 from federation.cli.show import local_minute
 from federation.cli.words import WORDS, word
 from federation.domain.case_items import CaseItem
+from federation.domain.clock import CHINA_TIME
 from federation.domain.joint_offers import REASONS
 from federation.domain.joint_policy import CaseLine
 from federation.wire.agency import cases as wire
@@ -42,6 +43,7 @@ WORDS["Standing"] = {
 }  # fmt: skip
 WORDS["DeliveryState"] = {"received": "已签收", "refused": "未接收", "waiting": "传送中", "undelivered": "未送达"}
 NEXT_STEPS.update({
+    "CASES_MANY": "缩短统计期间：--since | count from a later day: --since",
     "CASE_ACT": "查看现在可以办什么：bridgehead case act CODE | see what may be done now: bridgehead case act CODE",
     "CASE_CODE": "在受理省的窗口查询 | ask at a counter of the province that deals with it",
     "CASE_FIELD": "查看各项写法：bridgehead case act CODE | see how the fields are written: bridgehead case act CODE",
@@ -248,6 +250,21 @@ def trace(desk: Desk, code: Annotated[str, typer.Argument(metavar="CODE", help="
     """Tell a citizen how far the case of a code is (办理进度)."""
     answer = desk.call(wire.TRACE_CASE, code, changes=False)
     desk.show(answer, (f"{local_minute(line.time)}  {line.zh}\n                  {line.en}" for line in answer.lines))
+
+
+@command(app, "figures", usual=USUAL)
+def figures(
+    desk: Desk,
+    procedure: Annotated[str, typer.Argument(metavar="PROCEDURE", help="Such as vehicle-business.")],
+    since: Annotated[
+        datetime,
+        typer.Option("--since", formats=["%Y-%m-%d"], metavar="DAY", help="Closed on this day or later."),
+    ],
+) -> None:
+    """Count (统计) your office's closed cases of a procedure; in JSON each number with the entries that it counts."""
+    asked = wire.FigureQuery(procedure=procedure, since=since.replace(tzinfo=CHINA_TIME))
+    answer = desk.call(wire.COUNT_CASES, asked, changes=False)
+    desk.show(answer, (f"{line.zh} {line.en}  {line.name}: {line.value}" for line in answer.lines))
 
 
 @command(app, "lists", usual=USUAL)

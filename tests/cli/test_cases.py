@@ -51,6 +51,12 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert "职责 duties" in nodes.ask(TOWN, "case", "lists", "dispute-mediation").out
     nodes.ask(TOWN, "case", "due", "--days", "30")
     assert PEER in nodes.ask(TOWN, "case", "show", code).out
+    counted = ("case", "figures", "dispute-mediation", "--since", "2026-01-01")
+    assert "办结" not in nodes.ask(TOWN, *counted).out
+    nodes.ask(TOWN, "case", "act", code, "withdraw", "--set", "on_behalf=p1")
+    nodes.ask(TOWN, "case", "close", code, "withdrawn")
+    assert "当事人撤回 Withdrawn by a party  end.withdrawn: 1" in nodes.ask(TOWN, *counted).out
+    assert nodes.ask("zhejiang/330822/village", *counted, "-o", "json").json["lines"] == []
 
 
 @pytest.mark.parametrize("typed", [("--set", "stage"), ("--item", "fact;text")])

@@ -55,7 +55,7 @@ class CaseBuilder:
             items=tuple(items),
         )
         return Entry(
-            name=digest((number, head.act, head.agency, sorted(map(str, head.fields.items())))),
+            name=digest((self.record, number, head.act, head.agency, sorted(map(str, head.fields.items())))),
             author=agency.node,
             head=head,
         )

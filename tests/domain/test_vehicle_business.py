@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from federation.domain.vehicle_figures import REPORTED, count_vehicle_items
-from federation.protocol.ids import format_time
+from federation.domain.case_figures import REPORTED, count_cases
+from federation.protocol.ids import format_time, parse_agency_id
 from tests.domain.case_builder import RECORD, CaseBuilder, rules_of
 
 RULES = rules_of("vehicle-business")
@@ -230,6 +230,10 @@ def renewed(number, **said):
     return case
 
 
+def numbers(cases, since=date(2026, 11, 1)):
+    return {figure.name: figure.value for figure in count_cases(cases, since=since)}
+
+
 def test_figure_counts_an_application_once_and_what_came_to_nothing_beside_it():
     """Two applications and a repeat are two items; a withdrawal and the press's own number are never among them."""
     first, second = renewed(1, applicant="peer"), renewed(2, applicant="own")
@@ -239,15 +243,26 @@ def test_figure_counts_an_application_once_and_what_came_to_nothing_beside_it():
     running = begin("renew", "other", record="zhejiang/01936000-0000-7000-8000-000000000005")
     cases = [each.case for each in (first, second, repeat, given_up, running)]
 
-    found = count_vehicle_items(cases, since=date(2026, 11, 1))
-
-    assert (found.items, found.repeats, found.withdrawn, found.refused) == (2, 1, 1, 0)
-    assert (found.types, found.applicants) == ({"renew": 2}, {"peer": 1, "own": 1})
-    assert found.directions == {("zhejiang", "jiangxi"): 2}
-    assert found.prechecks == 3
-    assert count_vehicle_items(reversed(cases), since=date(2026, 11, 1)) == found
-    assert count_vehicle_items(cases, since=date(2026, 12, 1)).items == 0
+    assert numbers(cases) == {
+        "items": "2", "type.renew": "2", "applicant.own": "1", "applicant.peer": "1",
+        "direction.zhejiang.jiangxi": "2", "repeats": "1", "prechecks": "3", "reported": "164",
+        "closed": "4", "end.issued": "3", "end.withdrawn": "1", "late": "0",
+        "days.mean": "0.0", "days.median": "0.0", "days.p95": "0.0",
+    }  # fmt: skip
+    assert numbers(reversed(cases)) == numbers(cases)
+    assert numbers(cases, since=date(2026, 12, 1)) == {}
     assert REPORTED == 164
+
+
+def test_every_figure_names_the_entries_that_it_counts_and_is_counted_again_from_them():
+    """Who holds the closing entries of two items finds the same two; a number that is nobody's names none."""
+    cases = [renewed(number).case for number in (1, 2)]
+    found = {figure.name: figure for figure in count_cases(cases, since=date(2026, 11, 1))}
+    closings = {case.last("close").entry.name: case for case in cases}
+    assert set(found["items"].entries) == closings.keys()
+    again = count_cases([closings[name] for name in found["items"].entries], since=date(2026, 11, 1))
+    assert next(figure for figure in again if figure.name == "items") == found["items"]
+    assert found["reported"].entries == ()
 
 
 def test_figure_leaves_out_what_lies_within_one_province():
@@ -257,4 +272,20 @@ def test_figure_leaves_out_what_lies_within_one_province():
     case.does("hall", "invite", agency="zhejiang/330824/police", role="home")
     case.does("home", "join")
     case.does("hall", "close", outcome="withdrawn", reason="本人撤回")
-    assert count_vehicle_items([case.case], since=date(2026, 11, 1)).withdrawn == 0
+    assert numbers([case.case])["items"] == "0"
+
+
+def test_days_of_other_procedures_run_from_the_opening_to_the_close():
+    """A case that was late says so; what is open counts nowhere."""
+    case = CaseBuilder(rules_of("joint-meeting"), {"chair": "zhejiang/330824/governance"})
+    case.does("chair", "open", procedure="joint-meeting", agreement=1, role="chair", division="330824")
+    assert numbers([case.case]) == {}
+    case.does("chair", "call", day="2026-12-16", form="place")
+    case.does("chair", "invite", agency="jiangxi/361123/governance", role="member")
+    case.desks["peer"] = parse_agency_id("jiangxi/361123/governance")
+    case.does("peer", "join")
+    case.does("chair", "move", to="agenda")
+    case.day(3).does("chair", "close", outcome="called_off", reason="改期")
+    assert numbers([case.case]) == {
+        "closed": "1", "end.called_off": "1", "late": "0", "days.mean": "3.0", "days.median": "3.0", "days.p95": "3.0",
+    }  # fmt: skip

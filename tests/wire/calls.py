@@ -243,6 +243,12 @@ CALLS = (
     Call(cases.LIST_CASES, POLICE, PAGE, case_answers.CASES),
     Call(cases.LIST_DUE_CASES, POLICE, cases.DueQuery(before=case_answers.TIME, page_size=5), case_answers.DUE),
     Call(cases.TRACE_CASE, HALL, case_answers.CODE, case_answers.TRACE),
+    Call(
+        cases.COUNT_CASES,
+        POLICE,
+        cases.FigureQuery(procedure="vehicle-business", since=case_answers.TIME),
+        case_answers.FIGURES,
+    ),
     Call(cases.READ_PROCEDURE, HALL, "dispute-mediation", case_answers.LISTS),
     Call(documents.BEGIN_DOCUMENT, POLICE, document_answers.UPLOAD, document_answers.STANDING),
     Call(documents.UPLOAD_CHUNK, POLICE, document_answers.CHUNK, document_answers.STANDING),

@@ -63,6 +63,10 @@ VIEW = cases.CaseView(
 PAGE = cases.EntryPage(decision=ALLOWED, lines=(ENTRY,), next_page_token="9")
 CASES = cases.CasePage(decision=ALLOWED, lines=(LINE,), next_page_token="next")
 DUE = cases.DuePage(decision=ALLOWED, lines=(LINE,), more=True)
+FIGURES = cases.CaseFigures(
+    decision=ALLOWED,
+    lines=(cases.FigureLine(name="items", zh="办件量", en="items", value="1", entries=("ab" * 32,)),),
+)
 TRACE = cases.TraceAnswer(decision=REFUSED)
 LISTS = cases.ProcedureLists(
     names=("dispute-mediation",), title_zh="矛盾纠纷联调", title_en="Dispute mediation", purpose="dispute.mediation",

@@ -17,7 +17,9 @@ from itertools import islice
 from typing import ClassVar, Final
 
 from federation.domain.acts import ACTS, COMMON, Field
+from federation.domain.case_figures import count_cases
 from federation.domain.case_items import Places, format_case_code, split
+from federation.domain.clock import china_day
 from federation.domain.joint import Entry, FieldValue
 from federation.domain.joint_case import advance
 from federation.domain.joint_mandates import GRANT
@@ -57,6 +59,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import next_serial, put_records
 from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import (
+    CaseFigures,
     CaseOpening,
     CaseOutcome,
     CasePage,
@@ -67,6 +70,8 @@ from federation.wire.agency.cases import (
     EntryLine,
     EntryPage,
     EntryQuery,
+    FigureLine,
+    FigureQuery,
     ProcedureLine,
     ProcedureLists,
     TraceAnswer,
@@ -75,6 +80,8 @@ from federation.wire.rpc import PageQuery, Ruling
 
 WAIT_SECONDS: Final = 5.0
 """How long an act waits for the other provinces to have its entry; the list of entries says who has it later."""
+MAX_COUNTED: Final = 1000
+"""The most closed cases that are counted for one question."""
 _NUMBERS: Final = frozenset({"number", "fen"})
 _DUTY: Final = "cases"
 
@@ -322,6 +329,31 @@ async def trace_case(errand: Errand, code: str) -> TraceAnswer:
     if not lines:
         raise NotFoundError("CASE_CODE", "this province takes part in no case of that code")
     return TraceAnswer(decision=ruling, lines=shown.trace(load_held(errand.node, parse_record_id(lines[0].record))))
+
+
+@on(wire.COUNT_CASES)
+async def count_closed(errand: Errand, query: FigureQuery) -> CaseFigures:
+    """Counts the closed cases of the office that were worked under a procedure. Refuses CASES_MANY."""
+    ruling = await _list_ruling(errand)
+    if not ruling.allowed:
+        return CaseFigures(decision=ruling)
+    lines = CASES.each(errand.node.database, under=f"{errand.caller}/")
+    closed = (line for line in lines if line.procedure == query.procedure and line.outcome)
+    wanted = (line.record for line in closed if line.changed >= query.since)
+    records = list(islice(wanted, MAX_COUNTED + 1))
+    if len(records) > MAX_COUNTED:
+        raise RuleError("CASES_MANY", f"expected at most {MAX_COUNTED} closed cases to be counted at once")
+    cases = []
+    for record in records:
+        cases.append(load_held(errand.node, parse_record_id(record)).case)
+        await asyncio.sleep(0)  # each is folded by itself, and others are served in between
+    found = count_cases((case for case in cases if case is not None), since=china_day(query.since))
+    return CaseFigures(
+        decision=ruling,
+        lines=tuple(
+            FigureLine(name=each.name, zh=each.zh, en=each.en, value=each.value, entries=each.entries) for each in found
+        ),
+    )
 
 
 @on(wire.READ_PROCEDURE)

@@ -223,6 +223,31 @@ class ProcedureLists:
     lines: tuple[ProcedureLine, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureQuery:
+    """The cases of one procedure that were closed from a moment on."""
+
+    procedure: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureLine:
+    """A number, and the names of the entries that it counts."""
+
+    name: str
+    zh: str
+    en: str
+    value: str
+    entries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFigures:
+    decision: Ruling
+    lines: tuple[FigureLine, ...] = ()
+
+
 OPEN_CASE: Final = Rpc("CaseService/OpenJointCase", CaseOpening, CaseOutcome, floor_seconds=WRITES)
 ACT_IN_CASE: Final = Rpc("CaseService/ActInCase", CaseStep, CaseOutcome, floor_seconds=WRITES)
 READ_CASE: Final = Rpc("CaseService/ReadCase", str, CaseView)
@@ -230,4 +255,5 @@ LIST_ENTRIES: Final = Rpc("CaseService/ListEntries", EntryQuery, EntryPage)
 LIST_CASES: Final = Rpc("CaseService/ListCases", PageQuery, CasePage)
 LIST_DUE_CASES: Final = Rpc("CaseService/ListDueCases", DueQuery, DuePage)
 TRACE_CASE: Final = Rpc("CaseService/TraceCase", str, TraceAnswer)
+COUNT_CASES: Final = Rpc("CaseService/CountCases", FigureQuery, CaseFigures)
 READ_PROCEDURE: Final = Rpc("CaseService/ReadProcedure", str, ProcedureLists)
