@@ -46,9 +46,9 @@ sans-serif}
 .ahead .dot{fill:#fff;stroke:#b6bec7;stroke-width:2}
 .ahead .state{fill:#8b95a0}
 .line{stroke:#c9d1d9;stroke-width:3}
-.gone{stroke:#3c8258}
 .on,.back{fill:none;stroke:#b6bec7;stroke-width:1.5}
 .back{stroke-dasharray:4 4}
+.gone{stroke:#3c8258}
 .left,.late,.least{font-size:13px;font-weight:600;fill:#2b6cb8;text-anchor:end}
 .late{fill:#b3261e}
 .least{fill:#8a5a00}
@@ -92,7 +92,7 @@ def _middle(place: int) -> int:
 
 def _line(stages: Sequence[CaseStage]) -> Iterator[str]:
     for place, (above, below) in enumerate(pairwise(stages)):
-        gone = " gone" if above.left is not None and below.entered is not None else ""
+        gone = " gone" if _was_gone(above, below) else ""
         if below.id in above.next:
             ends = f'x1="{_GUTTER}" x2="{_GUTTER}" y1="{_middle(place)}" y2="{_middle(place + 1)}"'
             yield f'<line class="line{gone}" {ends}/>'
@@ -103,23 +103,30 @@ def _arcs(stages: Sequence[CaseStage], places: dict[str, int]) -> Iterator[str]:
     for place, stage in enumerate(stages):
         for to in (places[each] for each in stage.next if each in places):
             wide = min(_GUTTER - 40, 26 + 13 * abs(to - place))
+            gone = " gone" if _was_gone(stage, stages[to]) else ""
             if to > place + 1:
-                yield _arc("on", _GUTTER - 10, place, to, -wide)
+                yield _arc(f"on{gone}", _GUTTER - 10, place, to, -wide)
             elif to < place:
-                yield _arc("back", _EDGE + 6, place, to, wide)
+                yield _arc(f"back{gone}", _EDGE + 6, place, to, wide)
+
+
+def _was_gone(one: CaseStage, other: CaseStage) -> bool:
+    """The case went from the one to the other when it left it last."""
+    return one.left is not None and one.left == other.entered
 
 
 def _arc(kind: str, x: int, start: int, end: int, wide: int) -> str:
     above, below = _middle(start) + 6 * (end > start), _middle(end) - 6 * (end > start)
     tip = x - 5 if wide < 0 else x + 5
     line = f'<path class="{kind}" d="M{x} {above}C{x + wide} {above} {x + wide} {below} {x} {below}"/>'
-    return f'{line}<path class="on" d="M{tip} {below - 4}L{x} {below}L{tip} {below + 4}"/>'
+    tip_kind = kind.replace("back", "on")
+    return f'{line}<path class="{tip_kind}" d="M{tip} {below - 4}L{x} {below}L{tip} {below + 4}"/>'
 
 
 def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: datetime) -> Iterator[str]:
     left, right, state = _GUTTER + 28, _EDGE, _state(stage)
     beside = f"{stage.en} · {stage.tier}"
-    days = " – ".join(local_day(each) for each in (stage.entered, stage.left) if each is not None)
+    days = " – ".join(dict.fromkeys(local_day(each) for each in (stage.entered, stage.left) if each is not None))
     who = stage.who_zh if len(stage.who_zh) <= _WHO else f"{stage.who_zh[:_WHO]}…"
     rest = escape("".join(f" · {part}" for part in (days, who) if part))
     yield f'<g class="{state}">'
@@ -136,17 +143,16 @@ def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: dateti
 def _clock(clock: CaseClock, now: datetime) -> tuple[str, str]:
     """The class and the words of what is left."""
     if clock.due is None:
-        return "least", f"{clock.key} 暂停 paused"
+        return "least", f"{clock.zh} 暂停 paused"
     left = clock.due - now
     if left < timedelta(0):
-        return "late", f"{clock.key} 已超期 {_span(-left)} late"
-    return (
-        ("least", f"{clock.key} 至少还须 {_span(left)}") if clock.floor else ("left", f"{clock.key} 剩余 {_span(left)}")
-    )
+        return "late", f"{clock.zh} 已超期 {_span(-left)} late"
+    return "least" if clock.floor else "left", f"{clock.zh} {'至少还须' if clock.floor else '剩余'} {_span(left)}"
 
 
 def _span(left: timedelta) -> str:
-    """In whole days, below two days in whole hours."""
+    """In whole days, below two days in whole hours, below two hours in whole minutes."""
     if left >= timedelta(days=2):
         return f"{left.days} 天 d"
-    return f"{int(left.total_seconds() // 3600)} 小时 h"
+    minutes = int(left.total_seconds() // 60)
+    return f"{minutes // 60} 小时 h" if minutes >= 120 else f"{minutes} 分钟 min"

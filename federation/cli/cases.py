@@ -41,6 +41,10 @@ ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why (理由)
 WORDS["Standing"] = {
     "member": "参与", "invited": "受邀", "former": "已退出", "stranger": "未参与", "waiting": "等待记录",
 }  # fmt: skip
+_UNSURE: Final = {
+    "unread": " （未经法律核对 not legally verified）",
+    "programme": " （协议目标，非法定 a target, no law）",
+}
 WORDS["DeliveryState"] = {"received": "已签收", "refused": "未接收", "waiting": "传送中", "undelivered": "未送达"}
 NEXT_STEPS.update({
     "CASES_MANY": "缩短统计期间：--since | count from a later day: --since",
@@ -284,14 +288,16 @@ _LISTS: Final = {
 
 
 def list_lines(found: wire.ProcedureLists) -> Iterator[str]:
-    yield f"{found.title_zh} {found.title_en}{'' if found.official else '  (未经官方公布 not official)'}"
+    yield f"{found.title_zh} {found.title_en}{'' if found.official else ' （未经官方公布 not official）'}"
     yield f"  用途 purpose: {found.purpose}  职能 function: {found.function}"
     yield f"  依据 source: {found.source}"
+    who = {line.who: f"{line.zh} {line.en}" for line in found.lines if line.list == "role"}
     for name, title in _LISTS.items():
         lines = [line for line in found.lines if line.list == name]
         if lines:
             yield title
-            yield from (f"  {line.who}: {line.zh} | {line.en}" for line in lines)
+            named = {} if name in ("stage", "role") else who  # these are typed as they stand here
+            yield from (f"  {named.get(line.who, line.who)}：{line.zh} | {line.en}" for line in lines)
 
 
 def case_line(line: CaseLine) -> str:
@@ -312,13 +318,13 @@ def view_lines(view: wire.CaseView) -> Iterator[str]:
     yield f"  记录 record: {line.record}"
     yield f"  牵头 lead: {line.lead}  立案 opened: {local_minute(line.opened)}  层级 tier: {line.tier}"
     for member in view.members:
-        asked = "  (受邀 invited)" if member.invited else ""
+        asked = " （受邀 invited）" if member.invited else ""
         yield f"  参与 member: {member.agency}  {', '.join(member.roles)}{asked}"
     for clock in view.clocks:
         end = local_minute(clock.due) if clock.due is not None else "-"
         late = "  ** 逾期 OVERDUE **" if clock.late else ""
-        unsure = "" if clock.verified == "yes" else f"  (未核实 {clock.verified})"
-        yield f"  期限 clock: {clock.key}  {end}{late}  {clock.source}{unsure}"
+        unsure = _UNSURE.get(clock.verified, "")
+        yield f"  期限 clock: {clock.zh} {clock.en} [{clock.key}]  {end}{late}  {clock.source}{unsure}"
     for notice in view.notices:
         yield f"  ! {notice.zh} | {notice.en}"
     ready = [offer for offer in view.offers if offer.possible]
@@ -351,14 +357,14 @@ def lack_line(lack: wire.CaseMissing) -> str:
 def entry_lines(line: wire.EntryLine) -> Iterator[str]:
     why = " ".join(REASONS.get(line.without_effect, (line.without_effect,)))
     void = f"  ** 无效果 without effect: {why} **" if line.without_effect else ""
-    late = f"  (收到 arrived {local_minute(line.arrived)})" if line.arrived - line.at > timedelta(minutes=1) else ""
+    late = f" （收到 arrived {local_minute(line.arrived)}）" if line.arrived - line.at > timedelta(minutes=1) else ""
     yield f"{local_minute(line.at)}  {line.act_zh} {line.act_en}  {line.agency}{late}{void}"
     yield f"  {line.author}:{line.n}  {line.name[:16]}  {line.officer or '-'}"
     if line.fields:
         yield f"  {'  '.join(f'{name}={value}' for name, value in sorted(line.fields.items()))}"
     for item in line.items:
         said = "  ".join(f"{name}={value}" for name, value in item.fields.items())
-        hidden = f"  ({item.closed} 项不对本单位开放 closed to you)" if item.closed else ""
+        hidden = f" （{item.closed} 项不对本单位开放 closed to you）" if item.closed else ""
         yield f"  - {item.kind}: {said}{hidden}"
     for lack in line.missing:
         yield f"  缺 missing: {lack}"

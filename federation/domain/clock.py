@@ -83,6 +83,8 @@ class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
     direction: Direction = Direction.AFTER
     bound: Bound = Bound.AT_MOST
     due_from: str = ""
+    zh: str = ""
+    en: str = ""
     starts_on: str
     stops_on: str
     roll: Roll = Roll.NONE

@@ -34,7 +34,7 @@ SECOND = replace(FIRST, id="acceptance", zh="受理", next=("routing",), left=No
 THIRD = replace(FIRST, id="routing", zh="流转", next=("registration", "end"), entered=None, left=None)
 CLOCK = CaseClock(
     key="dispute.accept", started=NOW, due=NOW + timedelta(days=2, hours=5), late=False, floor=False,
-    on_breach="escalate", source="", verified="programme",
+    on_breach="escalate", source="", verified="programme", zh="受理告知", en="acceptance",
 )  # fmt: skip
 
 
@@ -63,32 +63,41 @@ def test_each_state_is_said_in_words() -> None:
 
 def test_what_is_left_and_what_is_late() -> None:
     """Days above two, hours below; what is late says since when, and stands first."""
-    late = replace(CLOCK, key="odr.accept", due=NOW - timedelta(hours=30), late=True)
+    late = replace(CLOCK, zh="接受委派", due=NOW - timedelta(hours=30), late=True)
     texts = _texts(_draw(FIRST, SECOND, clocks=(late, CLOCK)))
-    assert "dispute.accept 剩余 2 天 d" in texts
-    assert "odr.accept 已超期 30 小时 h late" in texts
+    assert "受理告知 剩余 2 天 d" in texts
+    assert "接受委派 已超期 30 小时 h late" in texts
 
 
 def test_floor_is_never_late() -> None:
     """A least time is something to wait for, not something that is missed."""
     floor = replace(CLOCK, due=NOW + timedelta(hours=6), floor=True)
-    assert "dispute.accept 至少还须 6 小时 h" in _texts(_draw(FIRST, SECOND, clocks=(floor,)))
+    assert "受理告知 至少还须 6 小时 h" in _texts(_draw(FIRST, SECOND, clocks=(floor,)))
 
 
 def test_paused_clock_counts_nothing() -> None:
     """Without a due time there is nothing left to count."""
-    assert "dispute.accept 暂停 paused" in _texts(_draw(SECOND, clocks=(replace(CLOCK, due=None),)))
+    assert "受理告知 暂停 paused" in _texts(_draw(SECOND, clocks=(replace(CLOCK, due=None),)))
 
 
 def test_clocks_stand_where_the_case_is() -> None:
     """A stage that is done shows no running clock."""
-    assert not [text for text in _texts(_draw(FIRST, clocks=(CLOCK,))) if text.startswith("dispute.accept")]
+    assert not [text for text in _texts(_draw(FIRST, clocks=(CLOCK,))) if text.startswith("受理告知")]
 
 
 def test_return_is_drawn_otherwise_than_what_goes_on() -> None:
     """What goes back to an earlier stage is a broken arc; where nothing goes back there is none."""
     assert 'class="back"' in _draw(FIRST, SECOND, THIRD)
     assert 'class="back"' not in _draw(FIRST, SECOND, replace(THIRD, next=("end",)))
+
+
+def test_way_that_a_case_went_is_told_from_one_that_it_may_go() -> None:
+    """A stage that was skipped leaves the line grey; the arc over it is the way that was gone."""
+    last = replace(THIRD, next=("end",), entered=FIRST.left)
+    skipped = _draw(replace(FIRST, next=("acceptance", "routing")), replace(SECOND, entered=None), last)
+    assert 'class="on gone"' in skipped
+    assert 'class="line gone"' not in skipped
+    assert 'class="line gone"' in _draw(FIRST, replace(SECOND, entered=FIRST.left), THIRD)
 
 
 def test_case_that_may_not_be_read_has_no_chart() -> None:

@@ -86,6 +86,12 @@ def test_readers_are_found_in_code_and_in_procedures():
     }
 
 
+def test_what_a_person_reads_of_a_row_stands_in_both_languages(table):
+    """No screen shows the name of a row alone."""
+    read = [versions[-1] for name, versions in table.rules.items() if not versions[-1].planned]
+    assert [rule.clock_id for rule in read if not rule.zh or not rule.en] == []
+
+
 def test_rows_say_how_far_they_were_read(table):
     """Law names its instrument, what was read its article where it has one; a programme rule is no law."""
     for rule in (versions[-1] for versions in table.rules.values()):

@@ -41,7 +41,7 @@ VIEW = cases.CaseView(
     clocks=(
         cases.CaseClock(
             key="dispute.mediate", started=TIME, due=None, late=False, floor=True, on_breach="escalate",
-            source="人民调解法", verified="yes",
+            source="人民调解法", verified="law_read", zh="受理告知", en="acceptance",
         ),
     ),
     offers=(

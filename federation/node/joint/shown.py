@@ -35,6 +35,8 @@ from federation.wire.agency.cases import (
 
 LIST_SIGN: Final = ","
 MAX_NOTICES: Final = 100
+BUILT_IN: Final = {"lead": ("牵头单位", "lead"), "owner": ("承办单位", "owner"), "party": ("当事人", "party")}
+"""The roles that no procedure has to name, in both languages."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -110,6 +112,8 @@ def clocks(case: Case) -> tuple[CaseClock, ...]:
             key=clock.key, started=clock.started, due=clock.due, late=clock.late,
             floor=clock.rule.bound.value == "at_least", on_breach=clock.on_breach,
             source=f"{clock.rule.instrument} {clock.rule.article}".strip(), verified=clock.rule.verified.value,
+            zh=f"{clock.rule.zh or clock.name} {clock.thing}".strip(),
+            en=f"{clock.rule.en or clock.name} {clock.thing}".strip(),
         )
         for clock in sorted(running, key=lambda clock: (clock.due or _NEVER, clock.key))
     )  # fmt: skip
@@ -181,19 +185,19 @@ def stages(case: Case) -> tuple[CaseStage, ...]:
     times = [(_stage_of(case, found.head), found.head.at) for found in moves]
     ends = [*(time for _, time in times[1:]), closed.head.at if closed is not None else None]
     spent = {stage: (entered, left) for (stage, entered), left in zip(times, ends, strict=True)}
-    roles = case.procedure.roles
+    roles = {each.id: (each.zh, each.en) for each in case.procedure.role} | BUILT_IN
     made = []
     for stage in case.procedure.stage:
         entered, left = spent.get(stage.id, (None, None))
-        named = [roles[role] for role in stage.who if role in roles]
+        named = [roles[role] for role in stage.who]
         made.append(
             CaseStage(
                 id=stage.id,
                 zh=stage.zh,
                 en=stage.en,
                 who=stage.who,
-                who_zh="、".join(role.zh for role in named),
-                who_en=", ".join(role.en for role in named),
+                who_zh="、".join(zh for zh, _ in named),
+                who_en=", ".join(en for _, en in named),
                 tier=stage.tier,
                 next=stage.next,
                 entered=entered,

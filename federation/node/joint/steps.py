@@ -374,7 +374,8 @@ def _lists(rules: Rules) -> ProcedureLists:
         for line in found
     ]
     stages = [ProcedureLine(list="stage", who=each.id, zh=each.zh, en=each.en) for each in procedure.stage]
-    roles = [ProcedureLine(list="role", who=each.id, zh=each.zh, en=each.en) for each in procedure.role]
+    known = {each.id: (each.zh, each.en) for each in procedure.role} | shown.BUILT_IN
+    roles = [ProcedureLine(list="role", who=role, zh=zh, en=en) for role, (zh, en) in known.items()]
     return ProcedureLists(
         names=(procedure.name,), title_zh=procedure.title_zh, title_en=procedure.title_en, purpose=procedure.purpose,
         function=procedure.function, source=procedure.source, official=procedure.official,

@@ -96,6 +96,8 @@ class CaseClock:
     on_breach: str
     source: str
     verified: str
+    zh: str = ""
+    en: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
