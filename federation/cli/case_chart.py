@@ -19,11 +19,12 @@ from federation.wire.agency.cases import CaseClock, CaseStage, CaseView
 _WORDS: Final = {"done": "已办 done", "now": "办理中 now", "ahead": "未到 ahead"}
 _GUTTER: Final = 150
 _WIDTH: Final = 860
-_TOP: Final = 96
+_TOP: Final = 112
 _STEP: Final = 84
 _CARD: Final = 66
 _EDGE: Final = _WIDTH - _GUTTER
-_WHO: Final = 24  # characters have room in a card
+_WHO: Final = (34, 29, 24)  # characters have room in a card, beside no day, one and two
+_UNTAKEN: Final = "未经 not taken"
 _CLOCKS: Final = 2  # have room in a card; the first due stand first
 _STYLE: Final = """
 text{font-family:"Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei","PingFang SC","WenQuanYi Micro Hei",
@@ -61,8 +62,8 @@ def chart(view: CaseView, now: datetime) -> str:
     if line is None:
         return ""
     title = f"{line.title_zh} {line.code}"
-    ended = f" · 已办结 closed: {line.outcome}" if line.outcome else ""
-    subtitle = f"{line.title_en} · 牵头 lead: {line.lead} · 立案 opened: {local_day(line.opened)}{ended}"
+    end = f"{view.trace[-1].zh} {view.trace[-1].en}" if view.trace else line.outcome
+    subtitle = f"牵头 lead: {line.lead} · 立案 opened: {local_day(line.opened)}{f' · {end}' if line.outcome else ''}"
     height = _TOP + len(stages) * _STEP + 24
     places = {stage.id: place for place, stage in enumerate(stages)}
     rows = [
@@ -70,13 +71,14 @@ def chart(view: CaseView, now: datetime) -> str:
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
         f'<text class="title" x="32" y="44">{escape(title)}</text>',
-        f'<text class="sub" x="32" y="68">{escape(subtitle)}</text>',
+        f'<text class="sub" x="32" y="68">{escape(line.title_en)}</text>',
+        f'<text class="sub" x="32" y="88">{escape(subtitle)}</text>',
         *_line(stages),
         *_arcs(stages, places),
     ]
     for place, stage in enumerate(stages):
         clocks = view.clocks if _state(stage) == "now" else ()
-        rows += _stage(stage, clocks, y=_TOP + place * _STEP, now=now)
+        rows += _stage(stage, clocks, y=_TOP + place * _STEP, now=now, closed=bool(line.outcome))
     return "\n".join([*rows, "</svg>", ""])
 
 
@@ -107,7 +109,8 @@ def _arcs(stages: Sequence[CaseStage], places: dict[str, int]) -> Iterator[str]:
             if to > place + 1:
                 yield _arc(f"on{gone}", _GUTTER - 10, place, to, -wide)
             elif to < place:
-                yield _arc(f"back{gone}", _EDGE + 6, place, to, wide)
+                came_back = gone if stage.entered != stages[to].entered else ""  # or all was done in one moment
+                yield _arc(f"back{came_back}", _EDGE + 6, place, to, wide)
 
 
 def _was_gone(one: CaseStage, other: CaseStage) -> bool:
@@ -123,18 +126,20 @@ def _arc(kind: str, x: int, start: int, end: int, wide: int) -> str:
     return f'{line}<path class="{tip_kind}" d="M{tip} {below - 4}L{x} {below}L{tip} {below + 4}"/>'
 
 
-def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: datetime) -> Iterator[str]:
+def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: datetime, closed: bool) -> Iterator[str]:
     left, right, state = _GUTTER + 28, _EDGE, _state(stage)
     beside = f"{stage.en} · {stage.tier}"
-    days = " – ".join(dict.fromkeys(local_day(each) for each in (stage.entered, stage.left) if each is not None))
-    who = stage.who_zh if len(stage.who_zh) <= _WHO else f"{stage.who_zh[:_WHO]}…"
-    rest = escape("".join(f" · {part}" for part in (days, who) if part))
+    days = tuple(dict.fromkeys(local_day(each) for each in (stage.entered, stage.left) if each is not None))
+    room = _WHO[len(days)]
+    who = stage.who_zh if len(stage.who_zh) <= room else f"{stage.who_zh[:room].rstrip('、')}…"
+    rest = escape("".join(f" · {part}" for part in (" – ".join(days), who) if part))
+    said = _UNTAKEN if closed and state == "ahead" else _WORDS[state]
     yield f'<g class="{state}">'
     yield f'<rect class="card" x="{left}" y="{y}" width="{right - left}" height="{_CARD}" rx="8"/>'
     yield f'<circle class="dot" cx="{_GUTTER}" cy="{y + _CARD // 2}" r="{9 if state == "now" else 7}"/>'
     yield f'<text class="name" x="{left + 16}" y="{y + 26}">{escape(stage.zh)}</text>'
     yield f'<text class="small" x="{left + 26 + 17 * len(stage.zh)}" y="{y + 26}">{escape(beside)}</text>'
-    yield f'<text class="small" x="{left + 16}" y="{y + 50}"><tspan class="state">{_WORDS[state]}</tspan>{rest}</text>'
+    yield f'<text class="small" x="{left + 16}" y="{y + 50}"><tspan class="state">{said}</tspan>{rest}</text>'
     for row, (kind, text) in enumerate(_clock(clock, now) for clock in clocks[:_CLOCKS]):
         yield f'<text class="{kind}" x="{right - 14}" y="{y + 20 + 16 * row}">{escape(text)}</text>'
     yield "</g>"

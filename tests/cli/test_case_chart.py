@@ -15,7 +15,7 @@ from federation.protocol.form import replace as replace_item
 from federation.protocol.ids import parse_agency_id, parse_record_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Grounds
-from federation.wire.agency.cases import CaseClock, CaseStage, CaseView
+from federation.wire.agency.cases import CaseClock, CaseStage, CaseView, TraceLine
 from federation.wire.rpc import Ruling
 
 NOW = datetime(2026, 11, 29, 10, tzinfo=UTC)
@@ -98,6 +98,18 @@ def test_way_that_a_case_went_is_told_from_one_that_it_may_go() -> None:
     assert 'class="on gone"' in skipped
     assert 'class="line gone"' not in skipped
     assert 'class="line gone"' in _draw(FIRST, replace(SECOND, entered=FIRST.left), THIRD)
+
+
+def test_closed_case_says_its_end_in_words_and_what_it_did_not_take() -> None:
+    """Nothing is ahead of a case that is closed."""
+    line = replace_item(LINE, outcome="settled_performed")
+    view = CaseView(
+        decision=ALLOWED, line=line, stages=(FIRST, THIRD),
+        trace=(TraceLine(time=NOW, zh="已办结：达成协议并履行", en="Closed: Settled and performed"),),
+    )  # fmt: skip
+    texts = _texts(chart(view, NOW))
+    assert any("已办结：达成协议并履行 Closed: Settled and performed" in text for text in texts)
+    assert [text for text in texts if text.startswith("未")] == ["未经 not taken · 村"]
 
 
 def test_case_that_may_not_be_read_has_no_chart() -> None:

@@ -374,7 +374,9 @@ def _lists(rules: Rules) -> ProcedureLists:
         for line in found
     ]
     stages = [ProcedureLine(list="stage", who=each.id, zh=each.zh, en=each.en) for each in procedure.stage]
-    known = {each.id: (each.zh, each.en) for each in procedure.role} | shown.BUILT_IN
+    used = {line.who for line in lines}.union(*(each.who for each in procedure.stage))
+    known = {each.id: (each.zh, each.en) for each in procedure.role}
+    known |= {role: words for role, words in shown.BUILT_IN.items() if role in used}
     roles = [ProcedureLine(list="role", who=role, zh=zh, en=en) for role, (zh, en) in known.items()]
     return ProcedureLists(
         names=(procedure.name,), title_zh=procedure.title_zh, title_en=procedure.title_en, purpose=procedure.purpose,
