@@ -36,8 +36,9 @@ from federation.cli.bench_runs import (
 )
 from federation.cli.cases import USUAL
 from federation.cli.show import say
-from federation.domain.case_items import CaseItem, format_case_code
+from federation.domain.case_items import CaseItem
 from federation.domain.joint_policy import CaseLine
+from federation.domain.joint_trace import format_case_code
 from federation.node.exchange.errand import begin_errand
 from federation.node.joint.records import CASES
 from federation.node.joint.steps import act_in_case, open_case

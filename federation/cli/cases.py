@@ -22,6 +22,7 @@ from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME
 from federation.domain.joint_offers import REASONS
 from federation.domain.joint_policy import CaseLine
+from federation.domain.lookups import Outcome
 from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import CaseOpening, CaseStep, DueQuery, EntryQuery
 from federation.wire.rpc import Act, PageQuery
@@ -49,7 +50,7 @@ WORDS["DeliveryState"] = {"received": "已签收", "refused": "未接收", "wait
 NEXT_STEPS.update({
     "CASES_MANY": "缩短统计期间：--since | count from a later day: --since",
     "CASE_ACT": "查看现在可以办什么：bridgehead case act CODE | see what may be done now: bridgehead case act CODE",
-    "CASE_CODE": "在受理省的窗口查询 | ask at a counter of the province that deals with it",
+    "CASE_CODE": "核对一案一码的17位数字 | check the 17 digits of the code",
     "CASE_FIELD": "查看各项写法：bridgehead case act CODE | see how the fields are written: bridgehead case act CODE",
     "CASE_ITEM_CLASS": "换用上列类别之一：--item | take one of the classes named: --item",
     "CASE_ITEM_FIELD": "改正上列一项：--item | mend the field that is named: --item",
@@ -251,9 +252,9 @@ def chart(desk: Desk, code: CodeArgument) -> None:
 
 @command(app, "trace", usual=USUAL)
 def trace(desk: Desk, code: Annotated[str, typer.Argument(metavar="CODE", help="The code (一案一码).")]) -> None:
-    """Tell a citizen how far the case of a code is (办理进度)."""
-    answer = desk.call(wire.TRACE_CASE, code, changes=False)
-    desk.show(answer, (f"{local_minute(line.time)}  {line.zh}\n                  {line.en}" for line in answer.lines))
+    """Tell a citizen how far the case of a code is (办理进度), wherever it was opened."""
+    answer = desk.call(wire.TRACE_CASE, code)
+    desk.show(answer, trace_lines(answer), code=_TRACE_ENDS.get(answer.outcome, 0))
 
 
 @command(app, "figures", usual=USUAL)
@@ -279,6 +280,19 @@ def lists(
     """Print the lists of a procedure (职责、任务、保障), its stages and roles."""
     found = desk.call(wire.READ_PROCEDURE, procedure, changes=False)
     desk.show(found, list_lines(found) if procedure else found.names)
+
+
+_TRACE_ENDS: Final = {Outcome.REFUSED: 1, Outcome.UNREACHABLE: 3, Outcome.EXPIRED: 3}
+
+
+def trace_lines(answer: wire.TraceAnswer) -> Iterator[str]:
+    for line in answer.lines:
+        yield f"{local_minute(line.time)}  {line.zh}\n                  {line.en}"
+    if answer.outcome is Outcome.REFUSED:
+        why = ", ".join(answer.policies)
+        yield f"{answer.node}未答复：{why} | {answer.node} refused: {why}"
+    elif answer.outcome is not Outcome.HIT:
+        yield f"{answer.node}的节点现在联系不上，请稍后再查 | {answer.node} is not answering: ask again later"
 
 
 _LISTS: Final = {

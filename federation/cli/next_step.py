@@ -197,6 +197,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "QUOTA_OFFICER": "次日再查,或由本案其他民警查询 | go on tomorrow, or another officer of the case asks",
     "QUOTA_OFFICE_ANSWERED": "次日再查 | go on tomorrow",
     "QUOTA_PERSONS": "请案件领导会签 | the case's leader: bridgehead oversight countersign CASE --key FILE",
+    "QUOTA_TRACES": "次日再查 | go on tomorrow",
     "READINGS_READER": "案件领导加 --case 与 --key | the case's leader adds --case CASE --key FILE",
     "REAL_NUMBER_IN_DEMO": "演示节点不收真人信息,请用 --synthetic | a demo node takes no real person: use --synthetic",
     "REAL_PLATE_IN_DEMO": "演示节点只收含 I 或 O 的号牌 | a demo node takes plates with an I or O only",

@@ -113,17 +113,6 @@ class Places:
     items: tuple[bytes, ...]
 
 
-def format_case_code(division: str, year: int, serial: int) -> str:
-    """The code of a case (一案一码): division, year, serial, and a check digit by ISO 7064 MOD 11,10 (CASE_CODE)."""
-    digits = f"{division[:6]}{year:04}{serial:06}"
-    if len(digits) != 16:
-        raise MalformedError("CASE_CODE", "expected a division of six digits, a year, and a serial below a million")
-    rest = 10
-    for digit in digits:
-        rest = ((rest + int(digit)) % 10 or 10) * 2 % 11
-    return f"{digits}{(11 - rest) % 10}"
-
-
 def split(items: Iterable[CaseItem], *, realm: Realm) -> Places:
     """Returns the places of these items, field by field. Refuses CASE_ITEM_CLASS, CASE_ITEM_FIELD, CASE_ITEM_MANY."""
     found = [

@@ -19,6 +19,7 @@ from federation.domain.joint import Entry, Head, NoEffect, office_of
 from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
 from federation.domain.joint_mandates import GRANT, cannot_grant
 from federation.domain.joint_state import TASK_ACTS, Case, Done, Grown, judged_ties, officer_of, with_things
+from federation.domain.joint_trace import home_of
 from federation.domain.procedure import TIERS, Rules
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
@@ -189,6 +190,8 @@ def _cannot_open(case: Case, entry: Entry) -> NoEffect | None:
         return NoEffect(reason="NO_ENTRY_STAGE")
     if role is None or role.side == "B" or head.agency.kind not in role.kinds:
         return NoEffect(reason="ROLE_NOT_THEIRS")
+    if home_of(str(head.fields.get("code", ""))) not in (None, head.agency.node):
+        return NoEffect(reason="CODE_ELSEWHERE")  # a code leads its citizen to the province that gave it
     opened = _taken(case, entry)
     return unmet(opened, stage.enter)
 

@@ -128,6 +128,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "NOT_OPENED": ("尚未开案", "the case has not been opened"),
         "OPENED_ALREADY": ("已开案", "the case was opened before"),
+        "CODE_ELSEWHERE": ("一案一码是别省的编号", "its code is one of another province"),
         "CASE_CLOSED": ("案件已办结", "the case is closed"),
         "DATED_BEFORE": ("记载的时间早于所依据的记录", "it is dated before what it stands on"),
         "ACT_UNKNOWN": ("没有这一办理动作", "there is no such act"),

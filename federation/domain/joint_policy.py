@@ -153,9 +153,9 @@ def read_request(
     return ask("case.read", agency, _case_entity(home, procedure), occasion=occasion, standing=standing.value)
 
 
-def trace_request(agency: AgencyFacts, *, home: NodeName, occasion: Occasion) -> PolicyRequest:
-    """Asks whether an office may tell who has the code of a case how far it is."""
-    return ask("case.trace", agency, _case_entity(home, ""), occasion=occasion)
+def trace_request(agency: AgencyFacts, *, home: NodeName, procedure: str = "", occasion: Occasion) -> PolicyRequest:
+    """Asks whether an office may tell who has the code of a case how far it is; of the case that was found, too."""
+    return ask("case.trace", agency, _case_entity(home, procedure), occasion=occasion)
 
 
 def _case_entity(home: NodeName, procedure: str) -> Entity:

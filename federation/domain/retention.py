@@ -31,6 +31,7 @@ REPORT: Final = "subject.report"
 CORRECTION: Final = "subject.correction"
 ORDER: Final = "erasure.order"
 CIVIL: Final = "case.civil"
+TRACE: Final = "case.trace"
 
 _WHAT: Final = "retention.toml"
 

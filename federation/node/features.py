@@ -32,6 +32,7 @@ from federation.node.exchange.judge import Kind
 from federation.node.intake import clock, desk
 from federation.node.joint import entries as case_entries
 from federation.node.joint import steps as case_steps
+from federation.node.joint import trace as case_trace
 from federation.node.lookups import answer, ask, cases, fetch
 from federation.node.oversight import break_glass, digest, flags, glass_review, leaders, readings, sample
 
@@ -41,7 +42,7 @@ FEATURES: Final = (
     leaders, break_glass, glass_review, flags, digest, sample, readings,
     reports, steps, lines, notices,
     leads,
-    case_entries, case_steps, documents, documents_open,
+    case_entries, case_steps, case_trace, documents, documents_open,
     officer_keys,
     erasure, erasure_lists, erasure_receipts,
 )  # fmt: skip

@@ -31,7 +31,7 @@ from federation.node.disclosures import tell_subject
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
-from federation.node.exchange.replies import Response, find_response, replies, reply_draft, take_reply
+from federation.node.exchange.replies import find_response, outcome_of, replies, reply_draft, take_reply
 from federation.node.exchange.send import prepare, record_message
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError
@@ -146,14 +146,6 @@ async def _ask(
     return _load_asked(node, made.report_id)
 
 
-def _outcome(response: Response) -> Outcome:
-    if response.body is not None:
-        return Outcome.HIT
-    if response.refused:
-        return Outcome.REFUSED
-    return Outcome.EXPIRED if response.expired else Outcome.UNREACHABLE
-
-
 def _page(errand: Errand, asked: _ReportRequest, question: ReportQuestion, *, shown: str, ruling: Ruling) -> ReportPage:
     """The lines behind the one that was shown last, whatever has been answered since."""
     node = errand.node
@@ -163,7 +155,7 @@ def _page(errand: Errand, asked: _ReportRequest, question: ReportQuestion, *, sh
         response = find_response(node, digest)
         if response.body is not None:
             reports[name] = decode_report(response.body.items[0], given_by=name)
-        provinces.append(_province(name, _outcome(response), reports.get(name, SubjectReport())))
+        provinces.append(_province(name, outcome_of(response), reports.get(name, SubjectReport())))
     merged = merge_reports(reports.values())
     places = [hashlib.sha256(encode(line)).hexdigest() for line in merged.lines]
     start = len(places) - places[::-1].index(shown) if shown in places else 0

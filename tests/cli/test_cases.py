@@ -6,6 +6,7 @@ from federation.cli.cases import entry_lines, offer_lines, view_lines
 from tests.wire.case_answers import ENTRY, VIEW
 
 TOWN, PEER = "zhejiang/330822/town", "jiangxi/361123/governance"
+FAR_HALL = "anhui/341022/service-hall"
 
 
 def test_case_is_shown_in_both_languages_with_what_is_late_closed_void_and_missing():
@@ -48,6 +49,7 @@ def test_case_is_opened_joined_and_traced(nodes):
     refused = nodes.ask(TOWN, "case", "act", code, "move", "--set", "to=acceptance", "-o", "json", code=1).error
     assert (refused["reason"], bool(refused["next"])) == ("CASE_ACT", True)
     assert "已登记" in nodes.ask(PEER, "case", "trace", code).out
+    assert "已登记" in nodes.ask(FAR_HALL, "case", "trace", code).out
     assert "职责 duties" in nodes.ask(TOWN, "case", "lists", "dispute-mediation").out
     nodes.ask(TOWN, "case", "due", "--days", "30")
     assert PEER in nodes.ask(TOWN, "case", "show", code).out

@@ -239,7 +239,8 @@ def test_a_case_is_opened_once_in_an_entry_stage_by_a_role_of_its_side(opened):
     fresh.cannot("town", "open", "NO_ENTRY_STAGE", **said, stage="mediation")
     fresh.cannot("town", "open", "CONDITION_MISSING", "source_named", **said, stage="screening")
     fresh.cannot("court", "open", "ROLE_NOT_THEIRS", **said, stage="registration")
-    fresh.does("town", "open", **said, stage="screening", source="patrol")
+    fresh.cannot("town", "open", "CODE_ELSEWHERE", **said, stage="registration", code="36112320260000010")
+    fresh.does("town", "open", **said, stage="screening", source="patrol", code="33082220260000014")
 
 
 def test_an_entry_of_a_long_case_copies_nothing_of_it(opened):

@@ -23,6 +23,8 @@ TYPES = {
     "police.lead.answer": "police-lead-answer",
     "case.entry": "case-entry",
     "case.disclosure": "case-entry",
+    "case.trace": "case-trace",
+    "case.progress": "case-progress",
     "officer.key": "officer-key",
     "erasure.order": "erasure-order",
     "erasure.receipt": "erasure-receipt",

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from federation.domain.case_items import CaseItem
 from federation.domain.joint_policy import CaseLine, Standing
+from federation.domain.lookups import Outcome
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency import cases
 from tests.wire.answers import ALLOWED, REFUSED
@@ -67,7 +68,9 @@ FIGURES = cases.CaseFigures(
     decision=ALLOWED,
     lines=(cases.FigureLine(name="items", zh="办件量", en="items", value="1", entries=("ab" * 32,)),),
 )
-TRACE = cases.TraceAnswer(decision=REFUSED)
+TRACE = cases.TraceAnswer(
+    decision=REFUSED, node=NodeName("zhejiang"), outcome=Outcome.UNREACHABLE, policies=("rule-quota-traces",)
+)
 LISTS = cases.ProcedureLists(
     names=("dispute-mediation",), title_zh="矛盾纠纷联调", title_en="Dispute mediation", purpose="dispute.mediation",
     function="F09", source="人民调解法", official=False,

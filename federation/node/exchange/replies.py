@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from federation.domain.lookups import reply_lifetime
+from federation.domain.lookups import Outcome, reply_lifetime
 from federation.domain.retention import USE
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, Sent
@@ -124,6 +124,15 @@ class Response:
 
     def __repr__(self) -> str:
         return f"Response(ended={self.ended}, received={self.received})"
+
+
+def outcome_of(response: Response) -> Outcome:
+    """One province's answer to a question that is answered or refused."""
+    if response.body is not None:
+        return Outcome.HIT
+    if response.refused:
+        return Outcome.REFUSED
+    return Outcome.EXPIRED if response.expired else Outcome.UNREACHABLE
 
 
 def find_response(node: Node, digest: str) -> Response:

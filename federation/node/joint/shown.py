@@ -14,6 +14,7 @@ from federation.domain.joint import CUT, FieldValue, Head, NoEffect
 from federation.domain.joint_offers import Offer, offered
 from federation.domain.joint_policy import Standing, standing_of
 from federation.domain.joint_state import Case
+from federation.domain.joint_trace import TraceLine
 from federation.domain.procedure import Stage
 from federation.node.exchange.replies import find_delivery
 from federation.node.joint.entries import visible
@@ -30,7 +31,6 @@ from federation.wire.agency.cases import (
     CaseStage,
     DeliveryState,
     EntryLine,
-    TraceLine,
 )
 
 LIST_SIGN: Final = ","

@@ -1,4 +1,4 @@
-"""The steps of a province's offices in joint cases: open one, act in it, read it, list what is due, trace a code.
+"""The steps of a province's offices in joint cases: open one, act in it, read it, list what is due.
 
 An act is one entry, written in the transaction that answers the call, on all that this node holds; then it is handed to
 every province that takes part, at once or as soon as its node answers. What the case as it stands does not allow is
@@ -18,7 +18,7 @@ from typing import ClassVar, Final
 
 from federation.domain.acts import ACTS, COMMON, Field
 from federation.domain.case_figures import count_cases
-from federation.domain.case_items import Places, format_case_code, split
+from federation.domain.case_items import Places, split
 from federation.domain.clock import china_day
 from federation.domain.joint import Entry, FieldValue
 from federation.domain.joint_case import advance
@@ -32,10 +32,10 @@ from federation.domain.joint_policy import (
     read_request,
     seat_of,
     standing_of,
-    trace_request,
 )
 from federation.domain.joint_record import Record as JointRecord
 from federation.domain.joint_state import Case
+from federation.domain.joint_trace import format_case_code
 from federation.domain.procedure import Rules, procedure_names, read_rules
 from federation.node.documents import file_documents
 from federation.node.exchange.errand import Errand, on
@@ -50,7 +50,7 @@ from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.lookups.cases import count_opened, letter_rows
 from federation.node.node import Node
 from federation.node.officers import or_logged
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
+from federation.protocol.errors import MalformedError, RuleError, UnavailableError
 from federation.protocol.form import Digest, Item, encode, replace
 from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
 from federation.protocol.trust import verify_in_force
@@ -74,7 +74,6 @@ from federation.wire.agency.cases import (
     FigureQuery,
     ProcedureLine,
     ProcedureLists,
-    TraceAnswer,
 )
 from federation.wire.rpc import PageQuery, Ruling
 
@@ -107,7 +106,7 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
         "agreement": in_force.agreement.version,
         "role": asked.role,
         "division": asked.division,
-        "code": format_case_code(asked.division, node.today().year, 0),
+        "code": format_case_code(errand.caller.county, node.today().year, 0),
     }
     places = split(asked.items, realm=in_force.agreement.realm)
     said = Said(agency=errand.caller, officer=errand.act.officer, act="open", fields=fields, places=places)
@@ -211,8 +210,8 @@ def _put(
     """Writes the entry in the transaction that remembers the answer, one that opens with its number (CASE_MOVED)."""
     node, kept = errand.node, entry.kept
     if said.act == "open":
-        division, year = str(said.fields["division"])[:6], node.today().year
-        code = format_case_code(division, year, next_serial(transaction, f"case/{division}/{year}"))
+        county, year = said.agency.county, node.today().year
+        code = format_case_code(county, year, next_serial(transaction, f"case/{county}/{year}"))
         head, why = replace(kept.head, fields={**kept.head.fields, "code": code}), (kept.purpose, kept.function)
         entry = written(node, held, head, places=said.places, seat=kept.seat, why=why)
     if not put_settled(node, transaction, entry, settled=settled):
@@ -317,18 +316,6 @@ async def list_due(errand: Errand, query: DueQuery) -> DuePage:
     due = CASES.each_due_by(errand.node.database, query.before, unread, division=str(errand.caller))
     found = list(islice(due, query.page_size + 1))
     return DuePage(decision=ruling, lines=tuple(found[: query.page_size]), more=len(found) > query.page_size)
-
-
-@on(wire.TRACE_CASE)
-async def trace_case(errand: Errand, code: str) -> TraceAnswer:
-    """Tells how far the case of a code is. Refuses CASE_CODE where this province takes no part in such a case."""
-    ruling = await errand.ask(trace_request(errand.agency, home=errand.node.name, occasion=errand.occasion))
-    if not ruling.allowed:
-        return TraceAnswer(decision=ruling)
-    lines = CASES.by_subject(errand.node.database, code)
-    if not lines:
-        raise NotFoundError("CASE_CODE", "this province takes part in no case of that code")
-    return TraceAnswer(decision=ruling, lines=shown.trace(load_held(errand.node, parse_record_id(lines[0].record))))
 
 
 @on(wire.COUNT_CASES)

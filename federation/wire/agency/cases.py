@@ -10,6 +10,8 @@ from typing import Final
 
 from federation.domain.case_items import CaseItem
 from federation.domain.joint_policy import CaseLine
+from federation.domain.joint_trace import TraceLine
+from federation.domain.lookups import Outcome
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.rpc import WRITES, PageQuery, PageSize, Rpc, Ruling
 
@@ -129,13 +131,6 @@ class CaseNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceLine:
-    time: datetime
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseStage:
     """A stage of the procedure in order; `entered` and `left` are when the case last did so."""
 
@@ -199,8 +194,13 @@ class DuePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceAnswer:
+    """The lines of a case; `node` is who told them or was asked, `outcome` what came of it, `policies` its refusal."""
+
     decision: Ruling
     lines: tuple[TraceLine, ...] = ()
+    node: NodeName | None = None
+    outcome: Outcome = Outcome.HIT
+    policies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +256,6 @@ READ_CASE: Final = Rpc("CaseService/ReadCase", str, CaseView)
 LIST_ENTRIES: Final = Rpc("CaseService/ListEntries", EntryQuery, EntryPage)
 LIST_CASES: Final = Rpc("CaseService/ListCases", PageQuery, CasePage)
 LIST_DUE_CASES: Final = Rpc("CaseService/ListDueCases", DueQuery, DuePage)
-TRACE_CASE: Final = Rpc("CaseService/TraceCase", str, TraceAnswer)
+TRACE_CASE: Final = Rpc("CaseService/TraceCase", str, TraceAnswer, floor_seconds=WRITES)
 COUNT_CASES: Final = Rpc("CaseService/CountCases", FigureQuery, CaseFigures)
 READ_PROCEDURE: Final = Rpc("CaseService/ReadProcedure", str, ProcedureLists)

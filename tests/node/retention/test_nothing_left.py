@@ -25,6 +25,7 @@ from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.send import ENDS, put_end
 from federation.node.features import KINDS
+from federation.node.joint.trace import trace_case
 from federation.node.lookups.records import ENTRIES
 from federation.node.node import Node, Trust
 from federation.node.recognition import recognise
@@ -53,7 +54,7 @@ from federation.wire.rpc import COUNTERS
 from tests.node.corrections.case import correcting, registered
 from tests.node.intake.border import XINZHOU
 from tests.node.intake.border import border as intake_border
-from tests.node.joint.desks import PARTY, PEER, TOWN
+from tests.node.joint.desks import PARTY, PEER, STRANGER, TOWN, WHY
 from tests.node.joint.desks import desks as case_desks
 from tests.node.retention.released import PERSON, Border, released
 from tests.node.retention.test_orders import order, sent
@@ -297,6 +298,19 @@ async def joined(folder: Path) -> AsyncIterator[Rig]:
         yield case.rig
 
 
+@asynccontextmanager
+async def traced(folder: Path) -> AsyncIterator[Rig]:
+    """A counter of Jiangxi asks how far a case of Zhejiang is."""
+    async with case_desks(folder) as case:
+        await case.open()
+        await trace_case(begin_errand(case.rig[JIANGXI], STRANGER, act(*WHY)), case.case)
+        await case.settled()
+        yield case.rig
+
+
+REGISTERED = "您反映的纠纷已登记，编号3308222026"
+FLOWS.append(Flow("case.trace", traced, STRANGER, ('{"code":"3308222026',)))
+FLOWS.append(Flow("case.progress", traced, LINAN, (REGISTERED,)))
 FLOWS.append(Flow("case.entry", joined, TOWN, (PARTY_NAME,), kept=frozenset({("case-own", True)})))
 
 
