@@ -17,7 +17,6 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli.cases import USUAL, CodeArgument, do_act
-from federation.cli.cases import app as cases
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, command, now, paper_digest
 from federation.cli.show import CHINA, say
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from federation.wire.rpc import Act
 
 app = typer.Typer(name="document", no_args_is_help=True, help="Documents of a case (材料): add, list, get.")
-cases.add_typer(app)
 TRIES: Final = 5
 """So often in a row it is tried again without a chunk coming through."""
 _PAUSE_SECONDS: Final = 1.0

@@ -35,7 +35,7 @@ PARTS = {
     "lookup": ("intake.app", "Police look-ups across the border (跨省核查): case, search, fetch, history, key."),
     "lead": ("leads.app", "Leads for another province's force (线索移交): hand-over, accept, decline, list."),
     "case": (
-        "documents.cases",
+        "case_tasks.cases",
         "Joint cases of several provinces (联办案件): open, join, act, show, list, due, trace.",
     ),
     "oversight": (

@@ -307,25 +307,32 @@ def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
     head, name = entry.head, entry.head.fields.get("task")
     if name is None:
         return None
-    task = case.tasks.get(str(name))
+    if head.act == "grant_time" and str(name) in case.tasks:
+        asked = case.named[str(head.fields["about"])].head
+        if asked.fields["task"] != name:
+            return NoEffect(reason="CITES_NOTHING")
+    return not_for_task(case, str(name), head.act, agency=head.agency, officer=officer_of(head))
+
+
+def not_for_task(case: Case, name: str, act: str, *, agency: AgencyId, officer: str) -> NoEffect | None:
+    """None when an agency's officer (`agency#officer`) may do an act about a task, whatever the stage; else why not."""
+    task = case.tasks.get(name)
     if task is None:
         return NoEffect(reason="TASK_UNKNOWN")
-    is_owner = str(head.agency) == task.owner
-    if head.act in _OWN_TASK:
+    is_owner = str(agency) == task.owner
+    if act in _OWN_TASK:
         return None if is_owner else NoEffect(reason="NOT_THEIR_TASK")
-    if head.act == "grant_time":
-        of_other = case.named[str(head.fields["about"])].head.fields["task"] != name
-        own = NoEffect(reason="NOT_THEIRS_TO_DECIDE") if is_owner else None
-        return NoEffect(reason="CITES_NOTHING") if of_other else own
-    if head.act == "drop_task":
+    if act == "grant_time":
+        return NoEffect(reason="NOT_THEIRS_TO_DECIDE") if is_owner else None
+    if act == "drop_task":
         agreed = {each.entry.author for each in case.done.get("consent_drop", ()) if each.head.fields["task"] == name}
-        return None if case.sides <= agreed | {entry.author} else NoEffect(reason="CONSENT_MISSING")
-    if head.act != "verify":
+        return None if case.sides <= agreed | {agency.node} else NoEffect(reason="CONSENT_MISSING")
+    if act != "verify":
         return None
     reported = task.done.get("report_result")
     if reported is None:
         return NoEffect(reason="NOT_REPORTED")
-    is_own = is_owner or officer_of(reported.head) == officer_of(head)
+    is_own = is_owner or officer_of(reported.head) == officer
     return NoEffect(reason="VERIFIES_OWN_WORK") if is_own else None
 
 

@@ -22,11 +22,12 @@ from federation.domain.joint_case import (
     cannot_move,
     may_decide_on,
     not_for,
+    not_for_task,
     recused,
     repeated,
     unmet,
 )
-from federation.domain.joint_state import Case
+from federation.domain.joint_state import TASK_ACTS, Case
 from federation.domain.procedure import END, TIERS
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
@@ -65,6 +66,20 @@ def _ways(case: Case) -> Iterator[tuple[str, str, NoEffect | None]]:
             yield "move", to, cannot_move(case, to, reason=True)
     for end in case.procedure.ends_of(case.stage):
         yield "close", end.id, cannot_close(case, end.id, reason=True)
+
+
+def task_acts(case: Case, name: str, agency: AgencyId, officer: str) -> tuple[str, ...]:
+    """The acts about one task that an officer of an agency may do now."""
+    who, here = f"{agency}#{officer}", case.procedure.stages[case.stage].acts
+    has_asked = case.tasks[name].asked is not None
+    return tuple(
+        act
+        for act in TASK_ACTS
+        if act in here
+        and (has_asked or act != "grant_time")
+        and _refused(case, agency, officer, act) is None
+        and not_for_task(case, name, act, agency=agency, officer=who) is None
+    )
 
 
 def _refused(case: Case, agency: AgencyId, officer: str, act: str) -> NoEffect | None:

@@ -146,6 +146,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         later = self.done.get("grant_time")
         return str((self.made if later is None else later.head).fields.get("due", ""))
 
+    @property
+    def asked(self) -> Done | None:
+        """The entry that asks for more time, until more is granted."""
+        asked, granted = self.done.get("ask_more_time"), self.done.get("grant_time")
+        return None if asked is None or (granted is not None and granted.at > asked.at) else asked
+
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A case as its entries so far have made it; `stage` is empty before it was opened.

@@ -1,12 +1,16 @@
 """Tests of `bridgehead case`: opened, joined, worked, shown and traced at real nodes; what a person reads."""
 
+from datetime import timedelta
+
 import pytest
 
 from federation.cli.cases import entry_lines, offer_lines, view_lines
+from federation.cli.options import now
 from tests.wire.case_answers import ENTRY, VIEW
 
 TOWN, PEER = "zhejiang/330822/town", "jiangxi/361123/governance"
 FAR_HALL = "anhui/341022/service-hall"
+CENTRE = "zhejiang/330822/governance"
 
 
 def test_case_is_shown_in_both_languages_with_what_is_late_closed_void_and_missing():
@@ -65,3 +69,28 @@ def test_case_is_opened_joined_and_traced(nodes):
 def test_field_without_a_value_is_a_usage_error(nodes, typed):
     """Nothing is asked of the node."""
     nodes.ask(TOWN, "case", "open", "dispute-mediation", "--role", "town", "--division", "330822", *typed, code=2)
+
+
+def test_task_is_given_listed_and_taken_only_where_the_procedure_lets_it(nodes):
+    """A resolution is a task of its owner; its list says how it stands; who is asked to early is told what is missing."""
+    opened = nodes.ask(
+        CENTRE, "case", "open", "joint-meeting", "--role", "chair", "--division", "330822", "-o", "json"
+    ).json  # fmt: skip
+    code = opened["line"]["code"]
+    day = (now() + timedelta(days=30)).date().isoformat()
+    nodes.ask(CENTRE, "case", "act", code, "call", "--set", f"day={day}", "--set", "form=place")
+    nodes.ask(CENTRE, "case", "invite", code, PEER, "member")
+    nodes.ask(PEER, "case", "join", code)
+    nodes.delivered(PEER)
+    nodes.ask(CENTRE, "case", "act", code, "move", "--set", "to=agenda")
+    nodes.ask(CENTRE, "case", "act", code, "propose-item", "--set", "item=patrol", "--item", "agenda;text=联合巡查")
+    nodes.ask(CENTRE, "case", "act", code, "move", "--set", "to=held")
+    nodes.ask(CENTRE, "case", "task", "give", code, "t1", PEER, "--due", day, "--text", "每月联合巡查一次")
+    nodes.delivered(CENTRE)
+
+    listed = nodes.ask(PEER, "case", "task", "list", code).out
+    assert f"t1    {PEER}  {day}  待认领 open" in listed
+    refused = nodes.ask(PEER, "case", "task", "accept", code, "t1", "-o", "json", code=1).error
+    assert refused["reason"] == "CASE_ACT"
+    assert "ACT_NOT_HERE" in refused["message"]
+    nodes.ask(PEER, "case", "task", "more-time", code, "t1", code=2)

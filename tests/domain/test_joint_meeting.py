@@ -5,6 +5,8 @@ from datetime import datetime
 import pytest
 
 from federation.domain.joint_case import fold
+from federation.domain.joint_offers import task_acts
+from federation.node.joint.shown import tasks
 from federation.protocol.ids import format_time
 from tests.domain.case_builder import CaseBuilder, digest, rules_of
 
@@ -16,6 +18,7 @@ DESKS = {
     "xiuning": "anhui/341022/governance",
     "office": "zhejiang/330824/office",
 }
+OWN = ("accept_task", "decline_task", "report_progress", "report_result", "ask_more_time", "consent_drop")
 SIDES = ("chair", "yushan", "pucheng", "xiuning")
 TEXT = digest("minutes")
 
@@ -67,6 +70,34 @@ def test_straight_nine_resolutions_of_four_sides_are_all_verified(meeting):
         meeting.does("office", "verify", task=f"t{number}", officer="v-1")
     meeting.does("chair", "move", to="closed")
     meeting.does("chair", "close", outcome="done")
+
+
+def test_each_task_says_what_an_officer_may_do_about_it_now(meeting):
+    """The owner accepts and reports, another office verifies, who did it does not; all of it follows from the acts."""
+
+    def may(desk, officer="o-1"):
+        return task_acts(meeting.case, "t1", meeting.desks[desk], officer)
+
+    hold(meeting, ("yushan",))
+    assert may("yushan") == ()
+    sign(meeting, *SIDES)
+    meeting.does("chair", "move", to="working")
+    assert may("yushan") == OWN
+    assert may("pucheng") == ("consent_drop",)
+    assert "grant_time" not in may("chair")
+    asked = meeting.does("yushan", "ask_more_time", task="t1", due="2027-02-15")
+    assert "grant_time" in may("chair")
+    meeting.does("chair", "grant_time", about=asked.name, task="t1", due="2027-02-15")
+    assert "grant_time" not in may("chair")
+    meeting.does("yushan", "accept_task", task="t1")
+    meeting.does("yushan", "report_result", task="t1", manifest=digest("r"))
+    meeting.does("chair", "move", to="verification")
+    assert may("office", "v-1") == ("verify", "return_task")
+    assert may("yushan") == ()
+    listed = tasks(meeting.case, meeting.desks["office"], "v-1")
+    assert [(each.name, each.state, each.due, each.offers) for each in listed] == [
+        ("t1", "report_result", "2027-02-15", ("verify", "return_task"))
+    ]
 
 
 def test_meeting_called_late_is_late_from_the_first_moment(meeting):

@@ -60,6 +60,12 @@ VIEW = cases.CaseView(
             tier="T-J", next=("agreement", "end"), entered=TIME,
         ),
     ),
+    tasks=(
+        cases.CaseTask(
+            name="t1", owner=OFFICE, by=LEAD, given=TIME, due="2027-01-15", late=True, state="accept_task",
+            state_zh="认领任务", state_en="accept a task", changed=TIME, asked="cd" * 32, offers=("report_result",),
+        ),
+    ),
 )  # fmt: skip
 PAGE = cases.EntryPage(decision=ALLOWED, lines=(ENTRY,), next_page_token="9")
 CASES = cases.CasePage(decision=ALLOWED, lines=(LINE,), next_page_token="next")

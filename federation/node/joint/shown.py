@@ -11,7 +11,7 @@ from federation.domain.acts import ACTS, Field
 from federation.domain.case_items import AT_HOME, Part, join
 from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import CUT, FieldValue, Head, NoEffect
-from federation.domain.joint_offers import Offer, offered
+from federation.domain.joint_offers import Offer, offered, task_acts
 from federation.domain.joint_policy import Standing, standing_of
 from federation.domain.joint_state import Case
 from federation.domain.joint_trace import TraceLine
@@ -20,7 +20,7 @@ from federation.node.exchange.replies import find_delivery
 from federation.node.joint.entries import visible
 from federation.node.joint.records import REFUSED, Held, SentEntry, StoredEntry, each_sent, parts_of
 from federation.node.node import InForce, Node
-from federation.protocol.ids import AgencyId
+from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.agency.cases import (
     CaseClock,
     CaseDelivery,
@@ -29,6 +29,7 @@ from federation.wire.agency.cases import (
     CaseNotice,
     CaseOffer,
     CaseStage,
+    CaseTask,
     DeliveryState,
     EntryLine,
 )
@@ -37,6 +38,8 @@ LIST_SIGN: Final = ","
 MAX_NOTICES: Final = 100
 BUILT_IN: Final = {"lead": ("牵头单位", "lead"), "owner": ("承办单位", "owner"), "party": ("当事人", "party")}
 """The roles that no procedure has to name, in both languages."""
+MAX_TASKS: Final = 500
+TASK_CLOCK: Final = "task.due"
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -136,6 +139,23 @@ def first_notices(node: Node, held: Held) -> tuple[CaseNotice, ...]:
         return found
     more = CaseNotice(zh="还有其他提示未列出，请先处理以上各条", en="there are more of these: see to those above first")
     return (*found[:MAX_NOTICES], more)
+
+
+def tasks(case: Case, agency: AgencyId, officer: str) -> tuple[CaseTask, ...]:
+    """The first tasks of a case as its entries left them, and what an officer may do about each."""
+    made = []
+    for task in islice(case.tasks.values(), MAX_TASKS):
+        act = ACTS["record_item" if task.state == "open" else task.state]
+        clock = case.clocks.get(f"{TASK_CLOCK}:{task.name}")
+        changed = max((done.head.at for done in task.done.values()), default=task.made.at)
+        shown = CaseTask(
+            name=task.name, owner=parse_agency_id(task.owner), by=task.made.agency, given=task.made.at, due=task.due,
+            late=clock is not None and clock.late, state=task.state, state_zh=act.zh, state_en=act.en, changed=changed,
+            asked="" if task.asked is None else task.asked.entry.name,
+            offers=task_acts(case, task.name, agency, officer),
+        )  # fmt: skip
+        made.append(shown)
+    return tuple(made)
 
 
 def notices(node: Node, held: Held) -> Iterator[CaseNotice]:

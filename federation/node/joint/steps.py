@@ -274,7 +274,7 @@ async def read_case(errand: Errand, name: str) -> CaseView:
     return CaseView(
         decision=ruling, line=line, members=shown.members(case), clocks=shown.clocks(case),
         offers=shown.offers(case, errand.caller, errand.act.officer, now=node.now()), notices=said,
-        trace=shown.trace(held), stages=shown.stages(case),
+        trace=shown.trace(held), stages=shown.stages(case), tasks=shown.tasks(case, errand.caller, errand.act.officer),
     )  # fmt: skip
 
 

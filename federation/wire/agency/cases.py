@@ -147,6 +147,27 @@ class CaseStage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseTask:
+    """A task of a case: `state` is the act that it stands at, `open` once given; `offers`: what its reader may do.
+
+    `asked` is the entry that asks for more time, until more is granted.
+    """
+
+    name: str
+    owner: AgencyId
+    by: AgencyId
+    given: datetime
+    due: str
+    late: bool
+    state: str
+    state_zh: str
+    state_en: str
+    changed: datetime
+    asked: str = ""
+    offers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView:
     """A case as it stands at this node, and what its reader may do."""
 
@@ -158,6 +179,7 @@ class CaseView:
     notices: tuple[CaseNotice, ...] = ()
     trace: tuple[TraceLine, ...] = ()
     stages: tuple[CaseStage, ...] = ()
+    tasks: tuple[CaseTask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
