@@ -7,16 +7,17 @@ exit code is 1 when another province refused the entry.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from typing import Annotated, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from federation.cli import case_chart
 from federation.cli.next_step import NEXT_STEPS
-from federation.cli.options import Desk, Paging, command, now
-from federation.cli.show import local_minute
+from federation.cli.options import Desk, Form, Paging, command, now
+from federation.cli.show import local_minute, show_lines
 from federation.cli.words import WORDS, word
 from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME
@@ -27,6 +28,10 @@ from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import CaseOpening, CaseStep, DueQuery, EntryQuery
 from federation.wire.rpc import Act, PageQuery
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 app = typer.Typer(name="case", no_args_is_help=True, help="Joint cases of several provinces (联办案件).")
 USUAL: Final = ("dispute.mediation", "F09")
 
@@ -64,6 +69,7 @@ NEXT_STEPS.update({
     "RECORD_FULL": "结案后另立新案 | close it, and open another case",
     "RECORD_LINE_ENDED": "报告节点管理员：本省记录有分叉 | tell the node's operator: two entries of one number",
     "RECORD_NOT_OPENED": "等待立案记录到达 | wait until the opening has arrived",
+    "WATCH_TOKEN": "不加 --after 重新开始 | begin anew, without --after",
 })  # fmt: skip
 
 
@@ -241,6 +247,54 @@ def due(
     page = desk.call(wire.LIST_DUE_CASES, DueQuery(before=now() + timedelta(days=days), page_size=most), changes=False)
     notes = ("还有：加 --most | there are more: --most",) if page.more else ()
     desk.show(page, map(case_line, page.lines), notes=notes)
+
+
+@command(app, "watch", usual=USUAL)
+def watch(
+    desk: Desk,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many.")] = None,
+    after: Annotated[str, typer.Option("--after", help="The last token that was told: go on behind it.")] = "",
+) -> None:
+    """Be told (值守) of your cases as they change, until Ctrl-C; first of the open ones.
+
+    A table in a terminal, a line for each change in a pipe, with -o json an object a line.
+    """
+    if desk.form is Form.JSON or not sys.stdout.isatty():
+        desk.watch(wire.WATCH_CASES, after, lambda news: show_lines(_news_lines(news)), count=count)
+        return
+    from rich.live import Live
+
+    shown: dict[str, CaseLine] = {}
+    with Live(board([]), auto_refresh=False) as live:
+
+        def show_news(news: wire.CaseNews) -> None:
+            if news.line is not None:
+                shown[news.line.record] = news.line
+                live.update(board(shown.values()), refresh=True)
+
+        desk.watch(wire.WATCH_CASES, after, show_news, count=count)
+
+
+def _news_lines(news: wire.CaseNews) -> Iterator[str]:
+    if news.line is not None:
+        yield f"{local_minute(news.line.changed)}  {case_line(news.line)}"
+
+
+def board(lines: Iterable[CaseLine]) -> Table:
+    """The open cases as a table: the late ones first and in red, then those that are due first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(expand=True)
+    for head in ("一案一码 code", "事项 matter", "环节 stage", "参与 standing", "期限 due"):
+        table.add_column(Text(head))
+    still = [line for line in lines if not line.outcome]
+    for line in sorted(still, key=lambda line: (not line.late, line.due or _NEVER, line.code)):
+        due = f"{local_minute(line.due)} {line.clock}" if line.due is not None else "-"
+        late = "  ** 逾期 OVERDUE **" if line.late else ""
+        cells = (line.code, f"{line.title_zh} {line.title_en}", f"{line.stage_zh} {line.stage_en}", word(line.standing))
+        table.add_row(*map(Text, (*cells, f"{due}{late}")), style="bold red" if line.late else "")
+    return table
 
 
 @command(app, "chart", usual=USUAL)

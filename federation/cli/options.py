@@ -127,6 +127,16 @@ class Page(Protocol):
 
 
 A = TypeVar("A")
+
+
+class News(Protocol):
+    """A piece of news of a stream; `token` is its place, empty for what has none."""
+
+    @property
+    def token(self) -> str: ...
+
+
+N = TypeVar("N", bound=News)
 P = TypeVar("P", bound="Page")
 Q = TypeVar("Q")
 
@@ -249,6 +259,33 @@ class Desk:
             if changes:
                 error.facts.setdefault("request_id", self.request_id)
             raise
+
+    def watch(self, rpc: Rpc[str, N], after: str, show_news: Callable[[N], None], *, count: int | None) -> None:
+        """Shows each piece of news of a stream, until Ctrl-C or so many, across lost connections and without a gap.
+
+        As JSON each is one object a line; else `show_news` shows it.
+        """
+        from federation.cli.watching import follow
+
+        left = count
+
+        def notify(news: N) -> bool:
+            nonlocal left
+            ruling: Ruling | None = getattr(news, "decision", None)
+            if ruling is not None:
+                self.refuse(ruling)
+            if self.form is Form.JSON:
+                print(show.json_line(news), flush=True)
+            else:
+                show_news(news)
+                sys.stdout.flush()
+            left = left - 1 if left is not None else None
+            return left != 0
+
+        try:
+            asyncio.run(follow(self, rpc, after, notify))
+        except KeyboardInterrupt:
+            show.say("已停止 | stopped")
 
     def call(self, rpc: Rpc[Q, A], question: Q, *, act: Act | None = None, changes: bool = True) -> A:
         """Asks the agency's own node one question, as `ask`; for what is usual unless another act is given."""

@@ -6,16 +6,14 @@ Nobody who was asked about is named. Every reading is recorded at the node.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.options import Desk, Form, Paging, ask_node, commands_for
-from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
+from federation.cli.options import Desk, Paging, commands_for
+from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
@@ -31,17 +29,13 @@ from federation.domain.oversight import (
     sample_review_bytes,
     verify_words,
 )
-from federation.protocol.errors import UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
 from federation.wire.agency import oversight as wire
-from federation.wire.agency.node import GET_STATUS
-from federation.wire.rpc import Nothing, PageQuery
+from federation.wire.rpc import PageQuery
 
 if TYPE_CHECKING:
     from federation.domain.oversight import RaisedFlag, StoredReading
-    from federation.wire.client import AgencyClient
-    from federation.wire.rpc import Act
 
 app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
 command = commands_for("lookup.oversight", LOOKUP_FUNCTION)
@@ -180,54 +174,7 @@ def watch(
     after: Annotated[str, typer.Option("--after", help="The last token that was told: go on behind it.")] = "",
 ) -> None:
     """Be told (值班提醒) of each notice and flag at once, until Ctrl-C; open notices first. JSON: one object a line."""
-    act, left = desk.act(), count
-
-    def show_news(news: wire.News) -> bool:
-        nonlocal left
-        _print_news(desk, news)
-        left = left - 1 if left is not None else None
-        return left != 0
-
-    try:
-        asyncio.run(_follow(desk, act, after, show_news))
-    except KeyboardInterrupt:
-        say("已停止 | stopped")
-
-
-async def _follow(desk: Desk, act: Act, after: str, show_news: Callable[[wire.News], bool]) -> None:
-    """Tells each piece of news until `show_news` says that it is enough, across lost connections, without a gap."""
-    place, reached = after, False
-
-    async def read(client: AgencyClient) -> bool:
-        """True to go on when the stream has ended."""
-        nonlocal place, reached
-        await client.call(GET_STATUS, None, Nothing())
-        reached = True
-        async with aclosing(client.watch(wire.WATCH_NOTICES, act, place)) as stream:
-            async for news in stream:
-                place = news.token or place
-                if not show_news(news):
-                    return False
-        return True
-
-    while True:
-        try:
-            if not await ask_node(desk.profile, read, sign=desk.own_key, timeout_seconds=desk.timeout_seconds):
-                return
-        except UnavailableError:
-            if not reached:
-                raise
-        say("连接中断,正在重连 | the connection was lost; trying again")
-        await asyncio.sleep(RECONNECT_SECONDS)
-
-
-def _print_news(desk: Desk, news: wire.News) -> None:
-    from json import dumps
-
-    if desk.form is Form.JSON:
-        print(dumps(to_json(news), ensure_ascii=False), flush=True)
-    else:
-        show_lines(news_lines(news))
+    desk.watch(wire.WATCH_NOTICES, after, lambda news: show_lines(news_lines(news)), count=count)
 
 
 def notice_lines(states: Sequence[wire.NoticeState]) -> Iterator[str]:

@@ -54,6 +54,11 @@ def show_json(value: JsonOut) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def json_line(value: object) -> str:
+    """An answer as JSON on one line, for programs that read line by line."""
+    return json.dumps(to_json(value), ensure_ascii=False)
+
+
 def show_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)

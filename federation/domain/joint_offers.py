@@ -68,7 +68,7 @@ def _ways(case: Case) -> Iterator[tuple[str, str, NoEffect | None]]:
         yield "close", end.id, cannot_close(case, end.id, reason=True)
 
 
-def task_acts(case: Case, name: str, agency: AgencyId, officer: str) -> tuple[str, ...]:
+def task_acts(case: Case, name: str, agency: AgencyId, *, officer: str) -> tuple[str, ...]:
     """The acts about one task that an officer of an agency may do now."""
     who, here = f"{agency}#{officer}", case.procedure.stages[case.stage].acts
     has_asked = case.tasks[name].asked is not None

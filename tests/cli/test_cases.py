@@ -1,12 +1,16 @@
 """Tests of `bridgehead case`: opened, joined, worked, shown and traced at real nodes; what a person reads."""
 
+import io
+import json
 from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
-from federation.cli.cases import entry_lines, offer_lines, view_lines
+from federation.cli.cases import board, entry_lines, offer_lines, view_lines
 from federation.cli.options import now
-from tests.wire.case_answers import ENTRY, VIEW
+from federation.protocol.form import replace
+from tests.wire.case_answers import ENTRY, LINE, VIEW
 
 TOWN, PEER = "zhejiang/330822/town", "jiangxi/361123/governance"
 FAR_HALL = "anhui/341022/service-hall"
@@ -25,6 +29,17 @@ def test_case_is_shown_in_both_languages_with_what_is_late_closed_void_and_missi
     assert "2 项不对本单位开放" in entry
     offered = "\n".join(offer_lines(VIEW.offers))
     assert "缺 missing: 双方均已听取 | both were heard（四省自定 the provinces' own）" in offered
+
+
+def test_board_shows_open_cases_the_late_ones_first():
+    """Who watches sees what is late in words, before what is due; a closed case leaves the table."""
+    on_time = replace(LINE, record="r2", code="33082220260000022", late=False)
+    console = Console(file=io.StringIO(), width=200)
+    console.print(board([on_time, LINE, replace(LINE, record="r3", code="closed-one", outcome="settled")]))
+    shown = console.file.getvalue()
+    assert shown.index(LINE.code) < shown.index(on_time.code)
+    assert shown.count("逾期 OVERDUE") == 1
+    assert "closed-one" not in shown
 
 
 def test_case_is_opened_joined_and_traced(nodes):
@@ -56,6 +71,12 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert "已登记" in nodes.ask(FAR_HALL, "case", "trace", code).out
     assert "职责 duties" in nodes.ask(TOWN, "case", "lists", "dispute-mediation").out
     nodes.ask(TOWN, "case", "due", "--days", "30")
+    told = nodes.ask(PEER, "case", "watch", "--after", "0", "--count", "1", "-o", "json").out
+    news = [json.loads(line) for line in told.splitlines()]
+    assert [(bool(each["token"]), each["line"]["office"]) for each in news] == [(True, PEER)]
+    line = nodes.ask(PEER, "case", "watch", "--count", "1").out
+    assert (line.count("\n"), "3308222026" in line) == (1, True)
+    assert "WATCH_TOKEN" in nodes.ask(TOWN, "case", "watch", "--after", news[0]["token"], "--count", "1", code=1).err
     assert PEER in nodes.ask(TOWN, "case", "show", code).out
     counted = ("case", "figures", "dispute-mediation", "--since", "2026-01-01")
     assert "办结" not in nodes.ask(TOWN, *counted).out

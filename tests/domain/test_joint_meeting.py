@@ -76,7 +76,7 @@ def test_each_task_says_what_an_officer_may_do_about_it_now(meeting):
     """The owner accepts and reports, another office verifies, who did it does not; all of it follows from the acts."""
 
     def may(desk, officer="o-1"):
-        return task_acts(meeting.case, "t1", meeting.desks[desk], officer)
+        return task_acts(meeting.case, "t1", meeting.desks[desk], officer=officer)
 
     hold(meeting, ("yushan",))
     assert may("yushan") == ()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ from federation.wire.agency.cases import (
     OPEN_CASE,
     READ_CASE,
     TRACE_CASE,
+    WATCH_CASES,
     CaseOpening,
     CaseStep,
     CaseView,
@@ -157,6 +159,9 @@ async def test_dispute_is_settled_though_one_province_was_away(tmp_path: Path) -
         await assigned(case)
         await case.caught_up("peer")
 
+        async with aclosing(case.desks["peer"].watch(WATCH_CASES, why(), "0")) as stream:
+            seen = await anext(stream)
+        assert seen.line is not None
         stop_process(case.federation.made.processes[JIANGXI])
         fact = CaseItem(kind="fact", fields={"text": "界路宽两米，双方均认可", "agreed": "both"})
         away = await case.does("body", "add_fact", fact, fact="f1", agreed="both", source="site_visit")
@@ -167,6 +172,10 @@ async def test_dispute_is_settled_though_one_province_was_away(tmp_path: Path) -
         wait_ready(case.federation.made, (JIANGXI,))
         await case.caught_up("peer")
         page = await case.desks["peer"].call(LIST_ENTRIES, why(), EntryQuery(case=case.code, page_size=1000))
+        async with aclosing(case.desks["peer"].watch(WATCH_CASES, why(), seen.token)) as stream:
+            again = await anext(stream)  # behind a token of the process that is no more
+        assert again.line is not None
+        assert (again.line.code, again.line.stage) == (case.code, "mediation")
         items = [item for line in page.lines if line.name == away.name for item in line.items]
         assert items[0].fields["text"] == fact.fields["text"]
 

@@ -249,6 +249,7 @@ CALLS = (
         cases.FigureQuery(procedure="vehicle-business", since=case_answers.TIME),
         case_answers.FIGURES,
     ),
+    Call(cases.WATCH_CASES, HALL, "c2VhbGVk", case_answers.NEWS),
     Call(cases.READ_PROCEDURE, HALL, "dispute-mediation", case_answers.LISTS),
     Call(documents.BEGIN_DOCUMENT, POLICE, document_answers.UPLOAD, document_answers.STANDING),
     Call(documents.UPLOAD_CHUNK, POLICE, document_answers.CHUNK, document_answers.STANDING),

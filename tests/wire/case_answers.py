@@ -77,6 +77,7 @@ FIGURES = cases.CaseFigures(
 TRACE = cases.TraceAnswer(
     decision=REFUSED, node=NodeName("zhejiang"), outcome=Outcome.UNREACHABLE, policies=("rule-quota-traces",)
 )
+NEWS = (cases.CaseNews(token="c2VhbGVk", line=LINE), cases.CaseNews(decision=REFUSED))
 LISTS = cases.ProcedureLists(
     names=("dispute-mediation",), title_zh="矛盾纠纷联调", title_en="Dispute mediation", purpose="dispute.mediation",
     function="F09", source="人民调解法", official=False,

@@ -146,7 +146,7 @@ async def test_questions_with_bad_fields_are_refused_by_field(house: House):
             assert caught.value.facts["field"].startswith(field)
             assert CITIZEN_NUMBER not in str(caught.value)
         with pytest.raises(MalformedError, match="FIELD_RULE"):
-            await anext(client.watch(WATCH_NOTICES, ACT, "seven"))
+            await anext(client.watch(WATCH_NOTICES, ACT, "no token"))
 
     assert house.functions.calls == []
 

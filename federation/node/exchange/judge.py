@@ -133,7 +133,7 @@ class Rows:
     left_by: MessageId | None = None
     numbered: tuple[Numbered, ...] = ()
     counted: tuple[Counted, ...] = ()
-    updates: Callable[[Source], tuple[Record, ...]] | None = None
+    updates: Callable[[GroupTransaction], tuple[Record, ...]] | None = None
     drafts: tuple[Draft, ...] = ()
     erases: tuple[Erasure, ...] = ()
     wakes: tuple[str, ...] = ()

@@ -32,9 +32,10 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refu
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.joint.ends import close_items, items_end
-from federation.node.joint.lists import settled_rows
+from federation.node.joint.lists import offices, settled_rows
 from federation.node.joint.mandates import letters_of, put_mandates
 from federation.node.joint.records import (
+    CHANGES,
     ENTRIES,
     HANDED,
     RECORDS,
@@ -222,7 +223,7 @@ class _Arrival:
     settled: Settled | None
     is_settled: bool = False
 
-    def put(self, node: Node, source: Source) -> tuple[Record, ...]:
+    def put(self, node: Node, source: GroupTransaction) -> tuple[Record, ...]:
         """The rows of an entry that was not here yet, and of its record; none for one that is."""
         kept, settled = self.kept, self.settled
         row = next_arrival(source, kept)
@@ -230,14 +231,15 @@ class _Arrival:
         placed = ENTRIES.record(kept, owner=kept.author)
         self.is_settled = settled is not None and row.entries == settled.now.entries
         if settled is not None and self.is_settled:  # no other came: it is as new as it was then
-            return (placed, *settled_rows(node, settled.now, row), *_letter_rows(source, kept))
+            return (placed, *settled_rows(node, source, settled.now, row=row), *_letter_rows(source, kept))
         if any(known.name == kept.name for known in ENTRIES.by_subject(source, kept.name)):
             return ()
         return (placed, RECORDS.record(row, owner=node.name), *_letter_rows(source, kept))
 
     async def follow(self, node: Node) -> None:
-        if self.is_settled:
+        if self.settled is not None and self.is_settled:
             keep_next(node, self.kept)
+            _tell(node, self.settled.now)
         else:
             await settle_moved(node, parse_record_id(self.kept.head.record))
 
@@ -325,7 +327,7 @@ async def settle(node: Node, record: RecordId) -> None:
         return
     for name in {each.to for each in ahead}:
         node.wake_delivery(name)
-    node.waiters.tell(case_key(record))
+    _tell(node, held.moment)
 
 
 def _put_brought(node: Node, entry: Written, transaction: GroupTransaction) -> None:
@@ -345,7 +347,7 @@ def put_settled(node: Node, transaction: GroupTransaction, entry: Written, *, se
     for each in settled.owed:
         ready = prepare(node, _draft(node, settled.now.case, each))
         record_message(node, transaction, ready, in_force=node.trust.in_force)
-    put_records(transaction, list(settled_rows(node, settled.now, row)))
+    put_records(transaction, list(settled_rows(node, transaction, settled.now, row=row)))
     return True
 
 
@@ -356,7 +358,14 @@ def note_settled(node: Node, kept: StoredEntry, settled: Settled) -> None:
         held.handed = kept.head.n, settled.seen
     for each in settled.owed:
         node.wake_delivery(each.to)
-    node.waiters.tell(case_key(settled.now.id))
+    _tell(node, settled.now)
+
+
+def _tell(node: Node, now: Moment) -> None:
+    """Wakes whoever waits for a case to move, and whoever watches those of an office that takes part in it."""
+    node.waiters.tell(case_key(now.id))
+    for office in offices(node, now.case) if now.case is not None else ():
+        node.waiters.tell(CHANGES.key(str(office)))
 
 
 def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], transaction: GroupTransaction) -> bool:
@@ -373,7 +382,7 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
             close_items(node, transaction, kept.name)
     for each in owed:
         record_message(node, transaction, prepare(node, _draft(node, held.case, each)), in_force=in_force)
-    put_records(transaction, list(settled_rows(node, held.moment, row)))
+    put_records(transaction, list(settled_rows(node, transaction, held.moment, row=row)))
     put_mandates(node, transaction, held)
     return True
 

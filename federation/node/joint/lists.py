@@ -9,26 +9,28 @@ from typing import Final
 from federation.domain.joint_clocks import Clock
 from federation.domain.joint_policy import CaseLine, standing_of
 from federation.domain.joint_state import Case
+from federation.domain.retention import PROVISION
 from federation.node.joint.ends import items_end
-from federation.node.joint.records import CASES, RECORDS, Moment, StoredRecord
+from federation.node.joint.records import CASES, CHANGES, RECORDS, CaseChange, Moment, StoredRecord
 from federation.node.joint.writing import ESCALATE, untold
 from federation.node.node import Node
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId
+from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
 
 UNTOLD_LOOK: Final = timedelta(seconds=20)
 """An invitation that the other side's node has not receipted yet is looked at again after that time."""
 
 
-def settled_rows(node: Node, now: Moment, row: StoredRecord) -> Iterator[Record]:
-    """The row that replaces that of the record once all is handed on, and the lines of our offices."""
+def settled_rows(node: Node, transaction: GroupTransaction, now: Moment, *, row: StoredRecord) -> Iterator[Record]:
+    """The row that replaces that of the record once all is handed on, the lines of our offices, and news of them."""
     settled = replace(row, step=row.step + 1, look=next_look(node, now.case))
     if (case := now.case) is not None:
         closed, procedure = case.last("close"), case.procedure
         settled = replace(
             settled, procedure=procedure.name, retention=procedure.retention,
-            closed=None if closed is None else closed.head.at,
+            closed=None if closed is None else closed.head.at, shown=row.entries,
         )  # fmt: skip
         ends = items_end(node.trust.in_force, settled)
         if ends is not None and node.now() < ends:
@@ -36,6 +38,9 @@ def settled_rows(node: Node, now: Moment, row: StoredRecord) -> Iterator[Record]
     yield RECORDS.record(settled, owner=node.name)
     for line in case_lines(node, now, step=settled.step):
         yield CASES.record(line, owner=node.name)
+        if row.shown != row.entries:
+            change, topic = encode(CaseChange(record=now.id)), str(line.office)
+            yield CHANGES.next(transaction, topic, change, owner=node.name, kept_under=PROVISION)
 
 
 def case_lines(node: Node, now: Moment, *, step: int) -> Iterator[CaseLine]:
@@ -45,7 +50,7 @@ def case_lines(node: Node, now: Moment, *, step: int) -> Iterator[CaseLine]:
         return
     opened = case.done["open"][0].head
     stage, clock = case.procedure.stages[case.stage], first_clock(case)
-    for office in _offices(node, case):
+    for office in offices(node, case):
         yield CaseLine(
             record=now.id, office=office, step=step, code=case.code, procedure=case.procedure.name,
             title_zh=case.procedure.title_zh, title_en=case.procedure.title_en, stage=case.stage, stage_zh=stage.zh,
@@ -79,5 +84,6 @@ def next_look(node: Node, case: Case | None) -> datetime | None:
     return min(moments, default=None)
 
 
-def _offices(node: Node, case: Case) -> list[AgencyId]:
+def offices(node: Node, case: Case) -> list[AgencyId]:
+    """The offices of ours that take part, took part or are asked to."""
     return sorted({each for each in (*case.members, *case.invited, *case.acted) if each.node == node.name}, key=str)

@@ -25,6 +25,7 @@ from federation.domain.joint_record import Record as JointRecord
 from federation.domain.joint_state import Case
 from federation.domain.procedure import Rules, read_rules
 from federation.domain.retention import PROVISION
+from federation.node.feed import Feed
 from federation.node.node import InForce, Node
 from federation.protocol.body import (
     Disclosure,
@@ -38,7 +39,7 @@ from federation.protocol.body import (
 )
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, UnavailableError
-from federation.protocol.form import Count, Digest, Item, Positive, Time, encode, replace
+from federation.protocol.form import Count, Digest, Item, Positive, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId, between
 from federation.protocol.statement import BodyRef, decode_statement
 from federation.store.collection import Collection, item_collection
@@ -126,6 +127,7 @@ class StoredRecord(Item, frozen=True, kw_only=True):
     """One record: how many entries are here, how often its row was written, when a duty looks at it next.
 
     `unopened_by` is the province that began it here, until its opening is here; no duty looks at it meanwhile.
+    `shown`: how many entries the lists of our offices and their feeds tell of.
     """
 
     WHAT: ClassVar[str] = "kept record"
@@ -138,6 +140,7 @@ class StoredRecord(Item, frozen=True, kw_only=True):
     retention: str = ""
     closed: Time | None = None
     unopened_by: str = ""
+    shown: Count = 0
 
 
 class RuleFiles(Item, frozen=True, kw_only=True):
@@ -156,6 +159,14 @@ class OwnBody:
     name: str
     body: Handed
     version: int = 1
+
+
+class CaseChange(Item, frozen=True, kw_only=True):
+    """That a case changed for an office; how it stands, its line says."""
+
+    WHAT: ClassVar[str] = "case change"
+
+    record: RecordId
 
 
 ENTRIES: Final = item_collection(
@@ -187,6 +198,10 @@ CASES: Final = item_collection(
     subject=lambda line: line.code, status=lambda line: "closed" if line.outcome else "open", kept_under=PROVISION,
 )  # fmt: skip
 """By office, in the order in which they were opened; `each_due_by` of an office's division is what is due there."""
+CHANGES: Final = Feed(
+    kind="case-change", series="cases", read=partial(decode, CaseChange), about=lambda change: change.record
+)
+"""By office, an entry for each of a case of theirs."""
 RULES: Final = item_collection(
     RuleFiles, kind="case-rules", id=lambda rules: f"{rules.version:08}", replica=True, kept_under=PROVISION
 )

@@ -152,7 +152,7 @@ def tasks(case: Case, agency: AgencyId, officer: str) -> tuple[CaseTask, ...]:
             name=task.name, owner=parse_agency_id(task.owner), by=task.made.agency, given=task.made.at, due=task.due,
             late=clock is not None and clock.late, state=task.state, state_zh=act.zh, state_en=act.en, changed=changed,
             asked="" if task.asked is None else task.asked.entry.name,
-            offers=task_acts(case, task.name, agency, officer),
+            offers=task_acts(case, task.name, agency, officer=officer),
         )  # fmt: skip
         made.append(shown)
     return tuple(made)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import ClassVar, Final
@@ -38,21 +38,22 @@ from federation.domain.joint_state import Case
 from federation.domain.joint_trace import format_case_code
 from federation.domain.procedure import Rules, procedure_names, read_rules
 from federation.node.documents import file_documents
-from federation.node.exchange.errand import Errand, on
+from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.exchange.replies import delivered
 from federation.node.exchange.send import Sent
 from federation.node.joint import shown
 from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
 from federation.node.joint.lists import case_lines
 from federation.node.joint.mandates import letters_of
-from federation.node.joint.records import CASES, Held, StoredEntry, each_sent, load_held
+from federation.node.joint.records import CASES, CHANGES, Held, StoredEntry, each_sent, load_held
 from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.lookups.cases import count_opened, letter_rows
-from federation.node.node import Node
+from federation.node.node import Node, agency_facts
 from federation.node.officers import or_logged
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
 from federation.protocol.form import Digest, Item, encode, replace
 from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
+from federation.protocol.policy import decide
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
@@ -60,6 +61,7 @@ from federation.store.records import next_serial, put_records
 from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import (
     CaseFigures,
+    CaseNews,
     CaseOpening,
     CaseOutcome,
     CasePage,
@@ -304,6 +306,37 @@ async def list_cases(errand: Errand, query: PageQuery) -> CasePage:
         return CasePage(decision=ruling)
     page = CASES.page(errand.node.database, limit=query.page_size, token=query.page_token, under=f"{errand.caller}/")
     return CasePage(decision=ruling, lines=page.values, next_page_token=page.next_token)
+
+
+@streaming(wire.WATCH_CASES)
+async def watch_cases(errand: Errand, after: str) -> AsyncIterator[CaseNews]:
+    """Yields the open cases of the office, or those behind `after`, then each as it changes, until the node stops.
+
+    Each is told as it stands then, when policy lets the office read it then. Refuses WATCH_TOKEN, WATCH_SLOW.
+    """
+    node, caller = errand.node, errand.caller
+    ruling = await _list_ruling(errand)
+    if not ruling.allowed:
+        yield CaseNews(decision=ruling)
+        return
+    source, topic = node.database, str(caller)
+    start = CHANGES.place(source, topic, after) if after else CHANGES.count(source, topic)
+    for line in () if after else CASES.each(source, under=f"{caller}/"):
+        if not line.outcome and _may_read(errand, line):
+            yield CaseNews(line=line)
+    async for each in CHANGES.follow(errand, topic, after=start):
+        now = CASES.find(source, f"{caller}/{each.entry.record}")
+        if now is not None and _may_read(errand, now):
+            yield CaseNews(token=each.token, line=now)
+
+
+def _may_read(errand: Errand, line: CaseLine) -> bool:
+    """True when policy, as it stands now, lets the office read a case of its list."""
+    in_force, home = errand.node.trust.in_force, record_node(parse_record_id(line.record))
+    occasion = in_force.occasion(errand.act.purpose, errand.act.function)
+    facts = agency_facts(in_force, errand.caller)
+    asked = read_request(facts, line.standing, home=home, procedure=line.procedure, occasion=occasion)
+    return decide(in_force.policies, asked).allowed
 
 
 @on(wire.LIST_DUE_CASES)

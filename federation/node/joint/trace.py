@@ -66,7 +66,7 @@ async def trace_case(errand: Errand, code: str) -> TraceAnswer:
     ruling = await errand.ask(asked)
     if not ruling.allowed:
         return TraceAnswer(decision=ruling)
-    lines, _ = _told(node, in_force, code, by=errand.agency, occasion=errand.occasion)
+    lines, _ = _find_lines(node, in_force, code, by=errand.agency, occasion=errand.occasion)
     ready = None
     if not lines and home is not None and home != node.name and in_force.has(home):
         verify_in_force(in_force.agreement, node.now())
@@ -108,7 +108,7 @@ def _found(lines: tuple[TraceLine, ...]) -> tuple[TraceLine, ...]:
     return lines
 
 
-def _told(
+def _find_lines(
     node: Node, in_force: InForce, code: str, *, by: AgencyFacts, occasion: Occasion
 ) -> tuple[tuple[TraceLine, ...], tuple[PolicyRequest, ...]]:
     """The lines of a case that this node holds, and what policy was asked of it.
@@ -143,7 +143,7 @@ def _judge_question(received: Received[CaseQuestion]) -> Judgement:
         raise _too_many()
     code = received.item.code
     is_ours = home_of(code) in (None, node.name)  # of the others we would hand on another's word
-    lines, asked = _told(node, received.in_force, code, by=sender, occasion=occasion) if is_ours else ((), ())
+    lines, asked = _find_lines(node, received.in_force, code, by=sender, occasion=occasion) if is_ours else ((), ())
     reply = reply_draft(received, PROGRESS, CaseProgress(lines=lines), decision=judged.decision)
     return replace(judged, rows=Rows(drafts=(reply,), counted=(counted,)), asked_of_records=asked)
 

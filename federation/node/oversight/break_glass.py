@@ -95,18 +95,19 @@ async def watch_notices(errand: Errand, after: str) -> AsyncIterator[News]:
     """Yields the open notices (or those behind `after`), then notices and flags as they come, until the node stops."""
     await note_reading(errand, step=ReadingKind.WATCH, what=after)
     node, desk = errand.node, errand.caller
-    start, seen = int(after) if after else FLAGS.count(node.database, str(desk)), set[str]()
+    source, seen = node.database, set[str]()
+    start = FLAGS.place(source, str(desk), after) if after else FLAGS.count(source, str(desk))
     for notice in () if after else list_open(node.database, desk):
         seen.add(notice.case_id)
         yield News(token="", notice=state_of(node, notice))
-    async for number, raised in FLAGS.follow(node, str(desk), after=start):
-        case_id = raised.case_id
+    async for each in FLAGS.follow(errand, str(desk), after=start):
+        raised, case_id = each.entry, each.entry.case_id
         if raised.kind is not FlagKind.BREAK_GLASS:
-            yield News(token=str(number), flag=raised)
+            yield News(token=each.token, flag=raised)
         elif case_id in seen:
             seen.discard(case_id)
         elif (known := NOTICES.find(node.database, f"{desk}/{case_id}")) is not None:
-            yield News(token=str(number), notice=state_of(node, known))
+            yield News(token=each.token, notice=state_of(node, known))
 
 
 def _listed(source: Source, agency: AgencyId, limit: int, place: str) -> Iterator[tuple[str, BreakGlass]]:

@@ -30,9 +30,9 @@ from federation.domain.oversight import (
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Numbered, Rows, put_rows
+from federation.node.feed import Feed
 from federation.node.lookups import records
 from federation.node.node import InForce, Node
-from federation.node.oversight.feed import Feed
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import decode, encode

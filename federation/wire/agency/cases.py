@@ -226,6 +226,18 @@ class TraceAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseNews:
+    """A case as it stands since it changed; `token` is its place in the stream, empty for one that was open before.
+
+    Or policy's no, and nothing more.
+    """
+
+    token: str = ""
+    line: CaseLine | None = None
+    decision: Ruling | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcedureLine:
     """One line of the list `duty`, `task`, `guarantee`, `stage` or `role`."""
 
@@ -280,4 +292,6 @@ LIST_CASES: Final = Rpc("CaseService/ListCases", PageQuery, CasePage)
 LIST_DUE_CASES: Final = Rpc("CaseService/ListDueCases", DueQuery, DuePage)
 TRACE_CASE: Final = Rpc("CaseService/TraceCase", str, TraceAnswer, floor_seconds=WRITES)
 COUNT_CASES: Final = Rpc("CaseService/CountCases", FigureQuery, CaseFigures)
+WATCH_CASES: Final = Rpc("CaseService/WatchCases", str, CaseNews, floor_seconds=None, stream=True)
+"""The question is the token to go on behind, empty for a first call."""
 READ_PROCEDURE: Final = Rpc("CaseService/ReadProcedure", str, ProcedureLists)

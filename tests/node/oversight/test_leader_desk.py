@@ -9,8 +9,8 @@ from pathlib import Path
 from federation.domain.oversight import Finding, FlagKind
 from federation.node import permits
 from federation.node.exchange.errand import begin_errand
+from federation.node.feed import PAGE
 from federation.node.oversight import break_glass, flags
-from federation.node.oversight.feed import PAGE
 from federation.node.oversight.readings import READING
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
