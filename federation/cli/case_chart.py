@@ -62,7 +62,7 @@ def chart(view: CaseView, now: datetime) -> str:
     if line is None:
         return ""
     title = f"{line.title_zh} {line.code}"
-    end = f"{view.trace[-1].zh} {view.trace[-1].en}" if view.trace else line.outcome
+    end = next((f"{each.zh} {each.en}" for each in view.trace if each.zh.startswith("已办结")), line.outcome)
     subtitle = f"牵头 lead: {line.lead} · 立案 opened: {local_day(line.opened)}{f' · {end}' if line.outcome else ''}"
     height = _TOP + len(stages) * _STEP + 24
     places = {stage.id: place for place, stage in enumerate(stages)}

@@ -406,6 +406,7 @@ _LETTER: Final = (
     act("come_over", "办案单位自行办理|the requesting officers took over", "why:text"),
     act("confirm_result", "确认结果|confirm the result", answers="file_result report_impossible"),
     act("record_use", "记录用途|note what it was used for", "use:word!", answers="file_result report_impossible"),
+    act("allow_telling", "可以告知本人|say that the person may be told", once="", when_closed=True),
     act("found_lead", "发现线索|file a lead outside the matter", "offence:word!", items="lead"),
     act("hand_lead", "移交线索|hand the lead over", "agency:agency! measure:taken|none!", items="lead document",
         answers="found_lead"),

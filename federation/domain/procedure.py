@@ -142,6 +142,8 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
 
     `papers` are the kinds of papers that must be attached, `papers_administrative` those in an administrative case.
 
+    `held_back`: a citizen is told how many lines there are, and none of them before an office says that they may be
+    (PIPL 35: while it would hinder the case).
     `lookups` are the purposes for which look-ups may be granted in it, none where none may.
     `classes`: for each class of items what each role is given, all or some fields. `A` stands for every office of the
     province where a case was opened, `B` for those of the other that are not named by their role, `citizen` for the
@@ -159,6 +161,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     papers: tuple[_Word, ...] = ()
     papers_administrative: tuple[_Word, ...] = ()
     lookups: tuple[str, ...] = ()
+    held_back: bool = False
     role: tuple[Role, ...]
     stage: tuple[Stage, ...]
     outcome: tuple[Outcome, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 
@@ -12,6 +13,7 @@ from federation.domain.functions import parse_functions
 from federation.domain.leads import LEAD_FUNCTION
 from federation.domain.lookups_case import LOOKUP_FUNCTION
 from federation.domain.permits_policy import FUNCTION_OF
+from federation.domain.procedure import parse_procedure
 from federation.domain.registers import DOSSIER_FIELDS, REGISTER_FUNCTION
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import Effect, decide_afresh, explain, load_policy_book
@@ -52,6 +54,22 @@ def test_every_file_of_policies_has_its_case_table():
 
     assert {path.name for path in (ROOT / "policies" / "cases").iterdir()} == set(TABLES)
     assert {f"{name}.toml" for name in files} == set(TABLES)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "policies" / "procedures").iterdir()), ids=lambda path: path.stem)
+def test_every_procedure_has_cases_that_say_what_its_file_says(path):
+    """One is allowed and one refused; purpose, function, role and what is shown of a class are those of the file."""
+    procedure = parse_procedure(path.read_text(encoding="utf-8"), path.stem)
+    table = tomllib.loads((ROOT / "policies" / "cases" / "cases.toml").read_text(encoding="utf-8"))
+    usual, of = table["defaults"]["context"], table["defaults"]["resource"]["procedure"]
+    rows = [row for row in table["case"] if row["resource"].get("procedure", of) == path.stem]
+    assert {row["expect"] for row in rows} == {"allowed", "refused"}
+    for said in ({**usual, **row["context"]} for row in rows if path.stem != of):
+        assert (said["purpose"], said["function"]) == (procedure.purpose, procedure.function)
+        assert said["role"] in procedure.roles
+        side = procedure.roles[said["role"]].side.replace("any", "A")
+        if said["act"] != "open":
+            assert said["inTable"] == bool(procedure.seen(said["itemClass"], [said["role"]], side))
 
 
 @pytest.mark.parametrize("policy_id", sorted(BOOK.policies))

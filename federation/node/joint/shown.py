@@ -246,7 +246,11 @@ def trace(held: Held) -> tuple[TraceLine, ...]:
             lines.append(_trace_line(case, stage, head.at))
     if closed is not None and end is not None:
         lines.append(TraceLine(time=closed.head.at, zh=f"已办结：{end.zh}", en=f"Closed: {end.en}"))
-    return tuple(lines)
+    if not case.procedure.held_back or case.last("allow_telling") is not None:
+        return tuple(lines)
+    many = len(lines)
+    zh, en = f"有{many}项办理情况依法暂缓告知", f"by law {many} lines are not told yet"
+    return (TraceLine(time=case.done["open"][0].head.at, zh=zh, en=en),)
 
 
 def _trace_line(case: Case, stage: Stage, time: datetime) -> TraceLine:

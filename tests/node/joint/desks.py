@@ -48,7 +48,7 @@ def with_offices(agreement: Agreement, offices: Iterable[AgencyId] = OFFICES) ->
             agencies={
                 **member.agencies,
                 **{
-                    office: Agency(name=str(office), functions=frozenset({"F01", "F09", "F10"}))
+                    office: Agency(name=str(office), functions=frozenset({"F01", "F09", "F10", "F23"}))
                     for office in offices
                     if office.node == name
                 },
