@@ -27,7 +27,9 @@ def draft(
     bundle: Annotated[
         list[Path] | None, typer.Option("--bundle", help="A node's member-bundle.json; one of a new node admits it.")
     ] = None,
-    nodes: Annotated[Path, typer.Option("--nodes", help="The folder with agreement.toml.")] = Path("nodes"),
+    nodes: Annotated[Path, typer.Option("--nodes", help="The folder with agreement.toml and duty sheets.")] = Path(
+        "nodes"
+    ),
     policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
     after: Annotated[Path | None, typer.Option("--after", help="A home whose agreement this one follows.")] = None,
     expel: Annotated[list[str] | None, typer.Option("--expel", help="A node that is no member any more.")] = None,

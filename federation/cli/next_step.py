@@ -94,6 +94,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "DRAFT_EXISTS": "换一个新文件夹：--out | take a new folder: --out",
     "DRAFT_SIGNED": "各省都放弃另一草案后：--instead | once all have given up the other one: agreement sign --instead",
     "DRAFT_STALE": "以现行协议重新起草：agreement draft --after | draft anew: agreement draft --after HOME",
+    "DUTY_AGENCY": "先在 member.toml 登记该单位 | register the office in member.toml first",
     "ENDORSEMENT_LATE": "改为恢复:bridgehead permit restore | restore it instead: bridgehead permit restore",
     "ENDORSEMENT_TOO_EARLY": "到期前一个月内再办 | come back in the month before the full year",
     "ERASURE_DONE": "查看删除通知与回执:bridgehead erasure list | see the orders and receipts: bridgehead erasure list",

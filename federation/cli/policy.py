@@ -31,11 +31,17 @@ PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of 
 
 
 @app.command()
-def check(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
-    """Check every policy file against the schema, run every case of the case tables, and check every procedure."""
-    from federation.node.home.draft import read_policies
+def check(
+    policies: PoliciesOption = Path("policies"),
+    nodes: Annotated[Path, typer.Option("--nodes", help="The folder with the duty sheets of the provinces.")] = Path(
+        "nodes"
+    ),
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Check every policy file and every case, every procedure, the table of alerts and the duty of each province."""
+    from federation.node.home.draft import read_duty_sheets, read_policies
 
-    files = read_policies(policies)
+    files = read_policies(policies) | read_duty_sheets(nodes)
     file_checks = list(check_files(files))
     sound = all(found.failure is None for found in file_checks)
     tables = list(check_tables(files, load_policy_book(files))) if sound else []

@@ -105,6 +105,26 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "NO_DESK": ("没有席位", "no desk"),
         "EXPIRES": ("有效时间超过最长时间", "it is valid longer than the longest"),
         "TRIGGER_EMPTY": ("触发条件为空", "the trigger has no condition"),
+        "DESK_ELSEWHERE": ("席位的单位不属于本省", "the desk's office is of another province"),
+        "DESK_UNKNOWN": ("没有这一席位", "no such desk"),
+        "AREA_UNKNOWN": ("没有这一区域", "no such area"),
+        "KIND_UNKNOWN": ("没有这一警情类别", "no such kind of alert"),
+        "COUNTY_NOT_HERE": ("该县不在本区域", "the county is not of the area"),
+        "VOLUNTEER_ACT": ("志愿者不得为席位签收或者登记", "volunteers do not claim or stamp for a desk"),
+        "NUMBER_TWICE": ("同一单位两个席位同号", "two desks of an office have that number"),
+        "FALLS_TO": (
+            "非全天席位须转交本县全天值守的席位",
+            "a desk that closes falls to one of its county that never does",
+        ),
+        "DEPUTY_CIRCLE": ("代理席位循环", "a circle of deputies"),
+        "KIND_NO_DESK": ("没有席位承担该类警情", "no desk has that kind of alert"),
+        "AREA_NO_DESK": (
+            "区域内该县没有可及的全天席位",
+            "no desk that never closes is in reach of the area in that county",
+        ),
+        "AREA_DIFFERS": ("共有区域在对方表中缺失或者不同", "the other side lists the shared area otherwise, or not"),
+        "ONE_SIDED": ("只有一方写明相邻", "only one side names the other as its neighbour"),
+        "NO_BORDER": ("两县不在省际边界表中", "the counties are none of the border table"),
         "NO_LOWEST_GRADE": ("最低等级不得有条件", "the lowest grade comes first and has no condition"),
     }
 )

@@ -25,6 +25,7 @@ from tuf.api.metadata import Root, Targets
 
 from federation.domain.calendar import CALENDAR_FILE, parse_calendar
 from federation.domain.clock import CLOCKS_FILE, parse_clocks
+from federation.domain.duty import DUTY, DUTY_SHEET, read_duty
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions, verify_office
 from federation.domain.policy_check import verify_policies
 from federation.domain.retention import RETENTION_FILE, parse_retention
@@ -155,6 +156,13 @@ def read_policies(folder: Path) -> dict[str, bytes]:
     return {f"policies/{path.relative_to(folder).as_posix()}": read_file(path) for path in paths}
 
 
+def read_duty_sheets(nodes: Path, provinces: Iterable[str] | None = None) -> dict[str, bytes]:
+    """Reads the duty sheets of these provinces, of all without a choice, as `policies/duty/...`; some may have none."""
+    names = provinces if provinces is not None else sorted(each.name for each in nodes.glob("*"))
+    there = {name: nodes / name / DUTY_SHEET for name in names}
+    return {f"{DUTY}{name}.toml": read_file(path) for name, path in there.items() if path.is_file()}
+
+
 def draft_agreement(
     out: Path, bundles: Sequence[bytes], *, nodes: Path, policies: Path, previous: AgreementFiles | None, now: datetime
 ) -> DraftStatus:
@@ -171,7 +179,7 @@ def draft_agreement(
     files = draft_files(
         parsed,
         terms=terms,
-        policies=read_policies(policies),
+        policies=read_policies(policies) | read_duty_sheets(nodes, [bundle.member.node for bundle in parsed]),
         third_parties=load_witness_sheet(nodes / TERMS_SHEET),
         former=_former_after(previous, parsed, now=now),
     )
@@ -309,12 +317,16 @@ def _verify_usable(files: Mapping[str, bytes]) -> None:
         parse(files[path].decode(errors="replace"))
 
 
-def _verify_offices(files: Mapping[str, bytes], members: Iterable[Member]) -> None:
-    """Refuses an office of no registered kind, or one with a function that its kind may not hold (AGENCY_*)."""
+def _verify_offices(files: Mapping[str, bytes], members: Collection[Member]) -> None:
+    """Refuses an office of no registered kind, a function that its kind may not hold (AGENCY_*), DUTY_AGENCY."""
     register = parse_functions(files[FUNCTIONS_FILE].decode(errors="replace"))
     for member in members:
         for agency, office in member.agencies.items():
             verify_office(register, agency, office.functions)
+    named = {agency for member in members for agency in member.agencies}
+    for desk in read_duty(files).desks.values():
+        if desk.agency not in named:
+            raise RuleError("DUTY_AGENCY", f"expected the desk {desk.id} to be of an office that its province names")
 
 
 def _former_after(

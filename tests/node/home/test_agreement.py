@@ -173,6 +173,20 @@ def test_draft_with_policies_that_do_not_parse_refused(homes, tmp_path):
     assert not (tmp_path / "draft").exists()
 
 
+def test_draft_carries_the_duty_of_its_members_and_desks_are_of_their_offices(homes, tmp_path):
+    """The sheet of each province that takes part; a desk of an office that no member names is refused."""
+    nodes = tmp_path / "nodes"
+    shutil.copytree(NODES, nodes)
+    draft_agreement(tmp_path / "draft", _bundles(homes), nodes=nodes, policies=POLICIES, previous=None, now=NOW)
+    there = {path.stem for path in (tmp_path / "draft" / "targets" / "policies" / "duty").glob("*.toml")}
+    assert there == set(PROVINCES)
+    sheet = nodes / "fujian" / "duty.toml"
+    sheet.write_text(sheet.read_text("utf-8").replace("350722/police", "350722/water"), "utf-8")
+    with pytest.raises(RuleError) as refusal:
+        draft_agreement(tmp_path / "other", _bundles(homes), nodes=nodes, policies=POLICIES, previous=None, now=NOW)
+    assert refusal.value.reason == "DUTY_AGENCY"
+
+
 def test_read_policies_of_an_empty_folder_refused(tmp_path):
     """An empty policy folder is a mistake, not an agreement on nothing."""
     with pytest.raises(MalformedError):

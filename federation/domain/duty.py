@@ -1,0 +1,450 @@
+"""Duty: the desks of the border counties, their areas, hours and deputies, and who rings for an alert where and when.
+
+Rules kept: the desk holds a claim, an officer is named in the act; a desk out of hours falls to one that never closes;
+what two provinces share (pairs, areas on both sides) both write, and alike; `remote` is said of an area beforehand;
+volunteers are pseudonyms, and never claim. An alert whose place lies in no area rings the desks of its county.
+Source: `nodes/*/duty.toml`, in the agreement as `policies/duty/NODE.toml`; 志愿服务条例 17, 20, 24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from typing import Annotated, Final
+
+from federation.domain.alert_kinds import AlertKind, Notified, Priority, When, read_alerts
+from federation.domain.clock import CHINA_TIME
+from federation.domain.division import BORDER_PAIRS, province_of
+from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
+from federation.protocol.errors import BridgeheadError, NotFoundError
+from federation.protocol.form import Count, County, Row, load_toml, parse_toml
+from federation.protocol.ids import AgencyId, NodeName, matching
+
+DUTY: Final = "policies/duty/"
+DUTY_SHEET: Final = "duty.toml"
+REMOTE_MINUTES, TOWN_MINUTES = 30, 10
+"""By when somebody is there; an area may say its own."""
+
+_Name = Annotated[str, matching("[a-z0-9]+([._-][a-z0-9]+)*", form="an id such as '330822.governance'")]
+_Hours = Annotated[
+    str, matching("([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)", form="'08:00-22:00'")
+]
+_Place = Annotated[str, matching("[0-9]{6}|[0-9]{9}|[0-9]{12}", form="6, 9 or 12 digits")]
+_ALL_DAY: Final = "00:00-24:00"
+
+
+class AreaType(StrEnum):
+    """路, 段, 圈, 片, 村结对, 网格, 河段, 林班."""
+
+    ROAD = "road"
+    SEGMENT = "segment"
+    CIRCLE = "circle"
+    PATCH = "patch"
+    PAIR = "pair"
+    CELL = "cell"
+    REACH = "reach"
+    COMPARTMENT = "compartment"
+
+
+class DutyClass(StrEnum):
+    TOWN = "town"
+    REMOTE = "remote"
+
+
+class Desk(Row, frozen=True, kw_only=True):
+    """A desk of an agency. `leader` is a post; `number` are the three digits in the names of its messages."""
+
+    id: _Name
+    agency: AgencyId
+    number: Annotated[str, matching("[0-9]{3}", form="three digits")]
+    hours: _Hours
+    kinds: tuple[str, ...]
+    deputies: tuple[str, ...] = ()
+    falls_to: str = ""
+    leader: str = ""
+    phone: str = ""
+
+    @property
+    def never_closes(self) -> bool:
+        return self.hours == _ALL_DAY
+
+    def is_open(self, at: datetime) -> bool:
+        """True within its hours, in the time of China; the first minute counts, the last one does not."""
+        first, _, last = self.hours.partition("-")
+        now = f"{at.astimezone(CHINA_TIME):%H:%M}"
+        return first <= now < last if first < last else now >= first or now < last
+
+
+class MobileUnit(Row, frozen=True, kw_only=True):
+    """民情直通车: `crew` are roles, `base` is a desk."""
+
+    id: _Name
+    name: str
+    base: str
+    crew: tuple[str, ...]
+
+
+class Volunteers(Row, frozen=True, kw_only=True):
+    """钱江源卫士 and others, by pseudonyms of that prefix, made by their own county; `may` never holds a claim."""
+
+    id: _Name
+    name: str
+    prefix: Annotated[str, matching("[a-z]-", form="a letter and a hyphen")]
+    may: tuple[str, ...]
+
+
+class Area(Row, frozen=True, kw_only=True, rename={"duty_class": "class"}):
+    """Part of one county, or of several that share it. `desks` in their order; `kinds` none for all."""
+
+    id: _Name
+    type: AreaType
+    county: tuple[County, ...]
+    duty_class: DutyClass
+    arrive_minutes: Count = 0
+    divisions: tuple[_Place, ...] = ()
+    desks: tuple[str, ...]
+    neighbours: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    downstream_first: tuple[County, ...] = ()
+
+    @property
+    def arrive_limit(self) -> int:
+        """Minutes from the dispatch until somebody must be there."""
+        return self.arrive_minutes or (REMOTE_MINUTES if self.duty_class is DutyClass.REMOTE else TOWN_MINUTES)
+
+
+class DutySheet(Row, frozen=True, kw_only=True):
+    """The desks and areas of one province. `pairs`: counties that are told of each other's alerts, both ways."""
+
+    version: str
+    official: bool
+    desk: tuple[Desk, ...] = ()
+    mobile: tuple[MobileUnit, ...] = ()
+    volunteers: tuple[Volunteers, ...] = ()
+    pairs: tuple[tuple[County, County], ...] = ()
+    area: tuple[Area, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duty:
+    """The sheets of all provinces of an agreement, as one."""
+
+    sheets: Mapping[NodeName, DutySheet]
+
+    @cached_property
+    def desks(self) -> Mapping[str, Desk]:
+        return {desk.id: desk for sheet in self.sheets.values() for desk in sheet.desk}
+
+    @cached_property
+    def areas(self) -> Mapping[str, Area]:
+        return {area.id: area for sheet in self.sheets.values() for area in sheet.area}
+
+    @cached_property
+    def volunteers(self) -> Mapping[str, Volunteers]:
+        return {each.id: each for sheet in self.sheets.values() for each in sheet.volunteers}
+
+    @cached_property
+    def mobile_units(self) -> Mapping[str, MobileUnit]:
+        return {each.id: each for sheet in self.sheets.values() for each in sheet.mobile}
+
+    @cached_property
+    def _pairs(self) -> Mapping[str, frozenset[str]]:
+        both = [
+            pair
+            for sheet in self.sheets.values()
+            for one, other in sheet.pairs
+            for pair in ((one, other), (other, one))
+        ]
+        return {county: frozenset(other for one, other in both if one == county) for county, _ in both}
+
+    def neighbours_of(self, county: str) -> tuple[str, ...]:
+        """The counties over the border that are told, in order."""
+        return tuple(sorted(self._pairs.get(county, ())))
+
+    def area_of(self, place: str) -> Area | None:
+        """The area of a town or village by its code, the narrowest first; None for a place in no area."""
+        found = [area for area in self.areas.values() if any(place.startswith(code) for code in area.divisions)]
+        return min(found, key=lambda area: (-max(map(len, area.divisions)), len(area.county), area.id), default=None)
+
+    def is_absent(self, name: str) -> bool:
+        """True for a desk or area of a province that has no sheet here: no member, or none yet."""
+        province = province_of(name) if name[:6].isdecimal() else None
+        return province is not None and province not in self.sheets
+
+    def open_desk(self, desk: str, at: datetime) -> str:
+        """The desk itself within its hours, else the one that it falls to."""
+        row = self.desks[desk]
+        return desk if row.is_open(at) or not row.falls_to else row.falls_to
+
+
+def parse_sheet(text: str, node: str) -> DutySheet:
+    """Parses the `duty.toml` of a province; refuses TOML_*. What rows say of each other is `check_duty`."""
+    return load_toml(DutySheet, parse_toml(text, what=f"duty {node}"), what=f"duty {node}")
+
+
+def read_duty(files: Mapping[str, bytes]) -> Duty:
+    """The duty of an agreement; empty where no province has a sheet. Refuses as `parse_sheet`."""
+    return _read(tuple(sorted((path, content) for path, content in files.items() if path.startswith(DUTY))))
+
+
+@lru_cache(maxsize=4)
+def _read(sheets: tuple[tuple[str, bytes], ...]) -> Duty:
+    found = {NodeName(path.removeprefix(DUTY).removesuffix(".toml")): content for path, content in sheets}
+    return Duty(sheets={node: parse_sheet(content.decode(errors="replace"), node) for node, content in found.items()})
+
+
+# ---- who rings
+
+
+class Rung(StrEnum):
+    """The steps of the ladder while nobody claims."""
+
+    OWN = "own"
+    OWN_AGAIN = "own_again"
+    DEPUTIES = "deputies"
+    LEADERS = "leaders"
+    PREFECTURES = "prefectures"
+    PROVINCES = "provinces"
+
+
+AFTER_SECONDS: Final[Mapping[Rung, int]] = {
+    Rung.OWN: 0, Rung.OWN_AGAIN: 40, Rung.DEPUTIES: 60, Rung.LEADERS: 120, Rung.PREFECTURES: 300, Rung.PROVINCES: 600
+}  # fmt: skip
+"""From the dispatch on; a proposal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """One step: those who are rung, in order, and those who see it without a bell."""
+
+    rung: Rung
+    after_seconds: int
+    rings: tuple[str, ...]
+    sees: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """The place and moment of an alert: its county, its area ("" for none), what else holds of it."""
+
+    county: str
+    area: str = ""
+    at: datetime
+    holds: Collection[When] = ()
+
+
+def ladder(duty: Duty, kind: AlertKind, scene: Scene, *, priority: Priority | None = None) -> tuple[Ring, ...]:
+    """Returns who rings for an alert, step by step; an agreed table leaves no step of the own side empty.
+
+    Leaders of both sides ring at once where the priority says so; else at their own step. Refuses a county in which no
+    desk has the kind (DUTY_NOBODY).
+    """
+    own = own_desks(duty, kind, scene)
+    if not own:
+        raise NotFoundError(
+            "DUTY_NOBODY", "该县没有承担该类警情的席位。 | No desk of the county has that kind of alert."
+        )
+    others = neighbour_desks(duty, kind, scene)
+    deputies = [duty.open_desk(each, scene.at) for desk in own for each in duty.desks[desk].deputies]
+    leaders = _leaders(duty, (*own, *others)) if is_notified(kind, Notified.LEADER, scene) else _leaders(duty, own)
+    counties = _unique(duty.desks[desk].agency.county for desk in (*own, *others))
+    provinces = _unique(duty.desks[desk].agency.node for desk in (*own, *others))
+    at_once = leaders if priority is not None and priority.leaders_at_once else ()
+    helpers = tuple(each for each in _unique((*deputies, *others)) if each not in own)
+    steps = {
+        Rung.OWN: ((*own, *at_once), others),
+        Rung.OWN_AGAIN: (own, ()),
+        Rung.DEPUTIES: (helpers, ()),
+        Rung.LEADERS: (leaders, ()),
+        Rung.PREFECTURES: (_unique(f"{county[:4]}00" for county in counties), ()),
+        Rung.PROVINCES: (provinces, ()),
+    }
+    return tuple(
+        Ring(rung=rung, after_seconds=AFTER_SECONDS[rung], rings=rings, sees=sees)
+        for rung, (rings, sees) in steps.items()
+    )
+
+
+def own_desks(duty: Duty, kind: AlertKind, scene: Scene) -> tuple[str, ...]:
+    """The open desks of the own county that have the kind: those of the area in its order, else the county's."""
+    area = duty.areas.get(scene.area)
+    in_area = [desk for desk in area.desks if desk in duty.desks] if area is not None and _has(area, kind) else []
+    agencies = _agencies(kind, Notified.DESK)
+    return _with_kind(duty, in_area, kind, scene, (scene.county,), agencies) or _with_kind(
+        duty, _full_time_first(duty), kind, scene, (scene.county,), agencies
+    )
+
+
+def neighbour_desks(duty: Duty, kind: AlertKind, scene: Scene) -> tuple[str, ...]:
+    """The open desks over the border: of the area and those beside it, then of the paired counties.
+
+    None where the kind is not told to neighbours, or what must hold for it does not. Downstream counties come first
+    for the kinds that say so.
+    """
+    if not is_notified(kind, Notified.NEIGHBOUR, scene):
+        return ()
+    area = duty.areas.get(scene.area)
+    beside = [duty.areas[each] for each in (area.neighbours if area else ()) if each in duty.areas]
+    near = [desk for each in ((area,) if area else ()) + tuple(beside) for desk in each.desks if desk in duty.desks]
+    counties = _unique(
+        duty.desks[desk].agency.county for desk in near if duty.desks[desk].agency.county != scene.county
+    )
+    counties = _unique((*counties, *duty.neighbours_of(scene.county)))
+    if kind.downstream_first and area is not None:
+        counties = tuple(sorted(counties, key=lambda county: county not in area.downstream_first))
+    agencies = _agencies(kind, Notified.NEIGHBOUR)
+    found: list[str] = []
+    for county in counties:
+        closest = _with_kind(duty, near, kind, scene, (county,), agencies)
+        found += closest or _with_kind(duty, _full_time_first(duty), kind, scene, (county,), agencies)
+    return _unique(found)
+
+
+def _with_kind(
+    duty: Duty,
+    desks: Iterable[str],
+    kind: AlertKind,
+    scene: Scene,
+    counties: Collection[str],
+    agencies: Collection[str],
+) -> tuple[str, ...]:
+    """Those of the desks, or what they fall to, that have the kind, are of these counties and of such an agency."""
+    open_now = _unique(duty.open_desk(desk, scene.at) for desk in desks if duty.desks[desk].agency.county in counties)
+    rows = (duty.desks[desk] for desk in open_now)
+    return tuple(row.id for row in rows if kind.id in row.kinds and (not agencies or row.agency.kind in agencies))
+
+
+def _full_time_first(duty: Duty) -> list[str]:
+    return sorted(duty.desks, key=lambda desk: (not duty.desks[desk].never_closes, desk))
+
+
+def _has(area: Area, kind: AlertKind) -> bool:
+    return not area.kinds or kind.id in area.kinds
+
+
+def is_notified(kind: AlertKind, to: Notified, scene: Scene) -> bool:
+    """True when the kind notifies these, and what it is conditioned on holds."""
+    return any(each.to is to and (each.when is When.ALWAYS or each.when in scene.holds) for each in kind.receives)
+
+
+def _agencies(kind: AlertKind, to: Notified) -> frozenset[str]:
+    return frozenset(agency for each in kind.receives if each.to is to for agency in each.agencies)
+
+
+def _leaders(duty: Duty, desks: Iterable[str]) -> tuple[str, ...]:
+    return _unique(duty.desks[desk].leader for desk in desks if duty.desks[desk].leader)
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+# ---- the check before anybody agrees on it
+
+
+def check_duty(files: Mapping[str, bytes]) -> Iterator[ProcedureCheck]:
+    """Checks the sheet of each province beside the others and the table of alerts; without sheets there is nothing."""
+    try:
+        duty = read_duty(files)
+        kinds = frozenset(read_alerts(files).kinds) if duty.sheets else frozenset()
+    except BridgeheadError as error:
+        yield ProcedureCheck(name="duty", stages=0, findings=(Finding(what=error.reason, where=error.message),))
+        return
+    for node, sheet in duty.sheets.items():
+        found = tuple(_strangers(duty, node, kinds)) or tuple(_faults(duty, node, kinds))
+        yield ProcedureCheck(name=f"duty/{node}", stages=len(sheet.desk) + len(sheet.area), findings=found)
+
+
+def _strangers(duty: Duty, node: NodeName, kinds: frozenset[str]) -> Iterator[Finding]:
+    """Names that no sheet has; ids that stand twice, or in two sheets that do not agree."""
+    sheet, there = duty.sheets[node], lambda name: not duty.is_absent(name)
+    everywhere = [desk.id for each in duty.sheets.values() for desk in each.desk]
+    for where, ids in (("area", [area.id for area in sheet.area]), ("mobile", [each.id for each in sheet.mobile])):
+        yield from (Finding(what="TWICE", where=where, name=name) for name in sorted(set(ids)) if ids.count(name) > 1)
+    for desk in sheet.desk:
+        where = f"desk {desk.id}"
+        if everywhere.count(desk.id) > 1:
+            yield Finding(what="TWICE", where=where)
+        if desk.agency.node != node or not desk.id.startswith(desk.agency.county):
+            yield Finding(what="DESK_ELSEWHERE", where=where, name=str(desk.agency))
+        yield from not_in(desk.kinds, kinds, what="KIND_UNKNOWN", where=where)
+        named = (*desk.deputies, *((desk.falls_to,) if desk.falls_to else ()))
+        yield from not_in(named, duty.desks, what="DESK_UNKNOWN", where=where)
+    for area in sheet.area:
+        where = f"area {area.id}"
+        yield from not_in(filter(there, area.desks), duty.desks, what="DESK_UNKNOWN", where=where)
+        yield from not_in(filter(there, area.neighbours), duty.areas, what="AREA_UNKNOWN", where=where)
+        yield from not_in(area.kinds, kinds, what="KIND_UNKNOWN", where=where)
+        yield from not_in(area.downstream_first, area.county, what="COUNTY_NOT_HERE", where=where)
+    yield from not_in((each.base for each in sheet.mobile), duty.desks, what="DESK_UNKNOWN", where="mobile")
+    claims = (f"{each.id} {act}" for each in sheet.volunteers for act in each.may if act not in _VOLUNTEERS_MAY)
+    yield from (Finding(what="VOLUNTEER_ACT", where="volunteers", name=name) for name in claims)
+
+
+_VOLUNTEERS_MAY: Final = frozenset({"report", "note", "found", "fixed"})
+_BORDER: Final = frozenset(frozenset((pair.one, pair.other)) for pair in BORDER_PAIRS)
+
+
+def _faults(duty: Duty, node: NodeName, kinds: frozenset[str]) -> Iterator[Finding]:
+    sheet = duty.sheets[node]
+    numbers = [(desk.agency, desk.number) for desk in sheet.desk]
+    for desk in sheet.desk:
+        where = f"desk {desk.id}"
+        if numbers.count((desk.agency, desk.number)) > 1:
+            yield Finding(what="NUMBER_TWICE", where=where, name=desk.number)
+        target = duty.desks.get(desk.falls_to)
+        if not desk.never_closes and (
+            target is None or not target.never_closes or target.agency.county != desk.agency.county
+        ):
+            yield Finding(what="FALLS_TO", where=where, name=desk.falls_to)
+        if desk.id in _deputies_of(duty, desk.id):
+            yield Finding(what="DEPUTY_CIRCLE", where=where)
+    for county in sorted({desk.agency.county for desk in sheet.desk}):
+        held = {kind for desk in sheet.desk if desk.agency.county == county for kind in desk.kinds}
+        missing = sorted(kinds - held)
+        yield from (Finding(what="KIND_NO_DESK", where=f"county {county}", name=kind) for kind in missing)
+    for area in sheet.area:
+        yield from _area_faults(duty, node, area)
+    for one, other in sheet.pairs:
+        yield from _pair_faults(duty, node, one, other)
+
+
+def _area_faults(duty: Duty, node: NodeName, area: Area) -> Iterator[Finding]:
+    where = f"area {area.id}"
+    rows = [duty.desks[each] for each in area.desks if each in duty.desks]
+    reach = {desk for row in rows for desk in (row.id, row.falls_to) if desk}
+    there = {duty.desks[desk].agency.county for desk in reach if duty.desks[desk].never_closes}
+    members = (county for county in area.county if not duty.is_absent(county))
+    yield from not_in(members, there, what="AREA_NO_DESK", where=where)
+    for other, sheet in duty.sheets.items():
+        same = [each for each in sheet.area if each.id == area.id]
+        shares = any(desk.agency.county in area.county for desk in sheet.desk)
+        if other != node and (same != [area] if same or shares else False):
+            yield Finding(what="AREA_DIFFERS", where=where, name=other)
+    for name in area.neighbours:
+        if name in duty.areas and area.id not in duty.areas[name].neighbours:
+            yield Finding(what="ONE_SIDED", where=where, name=name)
+
+
+def _pair_faults(duty: Duty, node: NodeName, one: str, other: str) -> Iterator[Finding]:
+    where, pair = f"pair {one}-{other}", frozenset((one, other))
+    if pair not in _BORDER:
+        yield Finding(what="NO_BORDER", where=where)
+    for each, sheet in duty.sheets.items():
+        beside = any(desk.agency.county in pair for desk in sheet.desk)
+        if each != node and beside and pair not in map(frozenset, sheet.pairs):
+            yield Finding(what="ONE_SIDED", where=where, name=each)
+
+
+def _deputies_of(duty: Duty, desk: str) -> set[str]:
+    """Every desk that is reached by going from deputy to deputy."""
+    found: set[str] = set()
+    todo = [desk]
+    while todo:
+        new = [each for each in duty.desks[todo.pop()].deputies if each not in found]
+        found.update(new)
+        todo += new
+    return found
