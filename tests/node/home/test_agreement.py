@@ -62,10 +62,14 @@ def made(tmp_path_factory):
     return folder
 
 
+def _copied(folder, to):
+    shutil.copytree(folder, to, symlinks=True)
+    return {name: to / name for name in PROVINCES}
+
+
 @pytest.fixture
 def homes(made, tmp_path):
-    shutil.copytree(made, tmp_path / "homes")
-    return {name: tmp_path / "homes" / name for name in PROVINCES}
+    return _copied(made, tmp_path / "homes")
 
 
 def _bundles(homes):
@@ -77,14 +81,21 @@ def _draft(homes, out, *, previous=None, now=NOW):
     return out
 
 
-@pytest.fixture
-def published(homes, tmp_path):
-    """Four homes under agreement 1, signed by three."""
-    out = _draft(homes, tmp_path / "draft")
+@pytest.fixture(scope="module")
+def agreed(made, tmp_path_factory):
+    """The same under agreement 1, signed by three."""
+    folder = tmp_path_factory.mktemp("agreed")
+    homes = _copied(made, folder / "homes")
+    out = _draft(homes, folder / "draft")
     for name in PROVINCES[:3]:
         sign_draft(out, homes[name], now=NOW)
     publish_draft(out, list(homes.values()), now=NOW)
-    return homes
+    return folder / "homes"
+
+
+@pytest.fixture
+def published(agreed, tmp_path):
+    return _copied(agreed, tmp_path / "homes")
 
 
 def test_publish_signed_by_three_installs_in_every_home(published):
