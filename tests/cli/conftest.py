@@ -27,7 +27,7 @@ def impatient(monkeypatch):
 
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory):
-    """Four provinces that serve until the last test."""
-    served = ServedNodes(tmp_path_factory.mktemp("nodes"))
+    """Four provinces that serve until the last test, also beside those of other folders: they look for no other agreement."""
+    served = ServedNodes(tmp_path_factory.mktemp("nodes"), agreement_seconds=600)
     yield served
     served.close()
