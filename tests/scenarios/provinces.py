@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,14 +15,15 @@ from pathlib import Path
 from federation.cli.demo import provinces as demo
 from federation.domain.officers import KeyStanding, OfficerKey
 from federation.node.home.agreement import load_home_agreement
-from federation.node.home.setup import NewHome
+from federation.node.home.config import load_settings
+from federation.node.home.setup import NewHome, override_settings
 from federation.node.home_store import write_home_store
 from federation.node.officer_keys import Occurrence, register_key
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import ClientProfile
-from tests.ports import free_ports
+from tests.ports import are_free, free_ports
 
 REPOSITORY = Path(__file__).parents[2]
 NODES = REPOSITORY / "nodes"
@@ -84,9 +87,41 @@ class Federation:
 
 
 def make_federation(folder: Path, *, now: datetime | None = None, **settings: str | float | bool) -> Federation:
-    """Makes four homes and their agreement; nodes run, if at all, in this process or where the test starts them."""
+    """Makes four homes and their agreement; nodes run, if at all, in this process or where the test starts them.
+
+    A process makes one once and copies it, but where what was agreed on differs: at another time, under another address,
+    or on other ports, since the nodes of an earlier copy run.
+    """
     overrides = {"witness_seconds": 0.2, "delivery_pause_seconds": 0.5, "agreement_seconds": 0.2, **settings}
-    made = demo.make_federation(
-        folder, now=now or datetime.now(UTC), overrides=overrides, ports=free_ports(3 * len(ALL))
-    )
-    return Federation(made)
+    if now is not None or "advertise" in settings:
+        return Federation(_make(folder, now=now or datetime.now(UTC), overrides=overrides))
+    made = next((each for each in _ORIGINALS if _is_idle(each)), None)
+    if made is None:
+        made = _make(Path(_FOLDER.name) / str(len(_ORIGINALS)), now=datetime.now(UTC), overrides={})
+        _ORIGINALS.append(made)
+    return Federation(_copy(made, folder, overrides))
+
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="bridgehead-homes-")
+_ORIGINALS: list[demo.DemoFederation] = []
+
+
+def _make(folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool]) -> demo.DemoFederation:
+    return demo.make_federation(folder, now=now, overrides=overrides, ports=free_ports(3 * len(ALL)))
+
+
+def _is_idle(made: demo.DemoFederation) -> bool:
+    """True when nobody listens where its nodes would."""
+    found = [home.settings for home in made.homes.values()]
+    return are_free([port for each in found for port in (each.peer_port, each.agency_port, each.read_port)])
+
+
+def _copy(made: demo.DemoFederation, folder: Path, overrides: Mapping[str, str | float | bool]) -> demo.DemoFederation:
+    copy = demo.DemoFederation(folder=folder.absolute(), agreement=made.agreement)
+    shutil.copytree(made.folder, copy.folder, symlinks=True, dirs_exist_ok=True)
+    for name, home in made.homes.items():
+        path = copy.folder / name
+        text = (path / "node.toml").read_text(encoding="utf-8")
+        (path / "node.toml").write_text(override_settings(text, overrides), encoding="utf-8")
+        copy.homes[name] = replace(home, home=path, settings=load_settings(path))
+    return copy
