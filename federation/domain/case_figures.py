@@ -17,6 +17,7 @@ from statistics import fmean, median
 from typing import Final
 
 from federation.domain.clock import china_day
+from federation.domain.conditions import CONDITIONS
 from federation.domain.joint_state import Case, Done
 from federation.protocol.ids import NodeName
 
@@ -48,12 +49,14 @@ def count_cases(cases: Iterable[Case], *, since: date) -> tuple[Figure, ...]:
         return ()
     procedure = found[0].procedure
     ends = ((end, [case for case in found if case.outcome == end.id]) for end in procedure.outcome)
+    beyond = [case for case in found if CONDITIONS["beyond_letter"].holds(case)]
     late = [case for case in found if any(clock.late for clock in case.clocks.values())]
     return (
         *(_vehicles(found, closed) if procedure.name == VEHICLES else ()),
         _figure("closed", "办结", "closed", found),
         *(_figure(f"end.{end.id}", end.zh, end.en, ended) for end, ended in ends if ended),
         _figure("late", "曾逾期", "a time was over", late),
+        *([_figure("beyond", "超出协作范围", "beyond the letter", beyond)] if "file_result" in procedure.acts else ()),
         *_days(found),
     )
 

@@ -333,6 +333,8 @@ def _clocks(procedure: Procedure, clocks: ClockTable) -> Iterator[Finding]:
                 continue
             rule = max(versions, key=lambda each: (each.effective_from, each.version))
             read |= {rule.starts_on, rule.stops_on}
+            if not rule.zh or not rule.en:
+                yield Finding(what="WORDS", where=where, name=timed.clock)
             yield from _clock(stage, timed.clock, rule, events)
             if (timed.starts_on, timed.on_breach) != (rule.starts_on, rule.on_breach):
                 yield Finding(what="CLOCK_OTHER", where=where, name=timed.clock)

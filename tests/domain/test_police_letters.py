@@ -1,7 +1,10 @@
 """办案协作函: of each kind the straight letter, the wrong one, and what two forces did while they were apart."""
 
+from datetime import date
+
 import pytest
 
+from federation.domain.case_figures import count_cases
 from federation.domain.joint_case import fold, step
 from federation.protocol.ids import format_time
 from tests.domain.case_builder import CaseBuilder, digest, rules_of
@@ -165,6 +168,19 @@ def test_apart_the_result_and_the_coming_over_are_both_kept_and_one_order_decide
     late = step(step(step(case.case, came), closed), result)
     assert late.outcome == "taken_over"
     assert [(entry.name, why.reason) for entry, why in late.without_effect][-1] == (result.name, "CASE_CLOSED")
+
+
+def test_what_goes_beyond_a_letter_is_a_figure_of_its_own():
+    """刑程 355: it moves who answers for it, and must be nought."""
+    counts = []
+    for beyond in ("no", "yes"):
+        case = executing("interview")
+        record(case)
+        case.does("help", "file_result", result="done", beyond=beyond)
+        case.does("help", "move", to="answered")
+        confirm(case)
+        counts.append({each.name: each.value for each in count_cases([case.case], since=date(2026, 11, 1))}["beyond"])
+    assert counts == ["0", "1"]
 
 
 def test_check_in_a_remote_area_has_fifteen_days_and_in_an_administrative_case_seven_of_ours():

@@ -182,3 +182,20 @@ def test_a_clock_before_the_one_of_the_stage_has_its_line_in_both_languages():
         assert altered != FILES[path]
         [check] = [each for each in check_procedures({**FILES, path: altered}) if each.name == "wage-claim"]
         assert [fault.what for fault in check.findings] == [what]
+
+
+def test_a_clock_that_a_person_meets_has_words_in_both_languages():
+    """A row without them is a fault of the procedure that reads it."""
+    path = "policies/clocks.toml"
+    altered = (
+        FILES[path]
+        .decode()
+        .replace('id = "letter.intake", zh = "归口审核"', 'id = "letter.intake", zh = ""', 1)
+        .encode()
+    )
+    assert altered != FILES[path]
+    found = {
+        check.name: [str(fault) for fault in check.findings] for check in check_procedures({**FILES, path: altered})
+    }
+    assert "letter.intake" in found["police-letter-check"][0]
+    assert found["wage-claim"] == []

@@ -192,6 +192,11 @@ def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
                     zh=f"{sent.node}未接收本省的第{kept.head.n}条记录（{kept.head.act}）：{why}",
                     en=f"{sent.node} refused entry {kept.head.n} of this province ({kept.head.act}): {why}",
                 )
+    if held.case is not None and CONDITIONS["beyond_letter"].holds(held.case):  # 刑程 355
+        yield CaseNotice(
+            zh="已超出协作请求范围，相应责任由协作地承担。",
+            en="what was done goes beyond the letter: the force that did it answers for that",
+        )
     if held.case is None and held.kept:
         yield CaseNotice(
             zh="等待立案记录或者其所依据的程序版本", en="waiting for the opening, or for the rules that it pins"

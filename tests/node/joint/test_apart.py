@@ -46,7 +46,9 @@ async def test_result_of_a_letter_and_the_coming_over_are_both_kept_and_the_pers
 
         assert traced(case) == ["有1项办理情况依法暂缓告知"]
         answered = await carried_out(found, number=8, paper="letter 8")
-        await answered.does(POLICE, "file_result", result="done", beyond="no", identity="match")
+        assert (await answered.view(POLICE)).notices == ()
+        await answered.does(POLICE, "file_result", result="done", beyond="yes", identity="match")
+        assert "相应责任由协作地承担" in (await answered.view(POLICE)).notices[0].zh
         await answered.does(POLICE, "move", to="answered")
         await answered.settled()
         assert traced(answered) == ["有1项办理情况依法暂缓告知"]
