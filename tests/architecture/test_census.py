@@ -158,8 +158,8 @@ def cost_of_leads() -> dict[str, int]:
     named = re.compile(r"leads|Lead([A-Z]\w*)?|LEAD(_\w+)?|[\"'](leads\.|police\.lead|Lead[A-Z]|LEAD_).*")
     found = {}
     for path in product():
-        if any(part.startswith(("joint", "procedure")) for part in path.relative_to(PACKAGE).parts):
-            continue  # the lead of a joint case is another word
+        if any(part.startswith(("joint", "procedure", "alert")) for part in path.relative_to(PACKAGE).parts):
+            continue  # the lead of a joint case or an alert is another word
         with path.open("rb") as source:
             tokens = [
                 each for each in tokenize.tokenize(source.readline) if each.type in (tokenize.NAME, tokenize.STRING)
