@@ -3,7 +3,8 @@
 Rules kept: a blob has a row before it has a file, and the row says what it dies with: erasing it destroys the key, like
 that of a body, and the scrub unlinks the file once the key is gone, so that a copy of the file opens with nothing.
 Chunks are written in order, each durable before it counts; one that was cut short is written anew. A chunk opens at its
-own place in its own blob only. The room that blobs take is counted as it is promised, for each who is charged and for
+own place in its own blob only, a row only with the plain columns that it was written with; rows are summed and marked
+like records (`columns`). The room that blobs take is counted as it is promised, for each who is charged and for
 all. Nothing here holds more than one chunk.
 Trusts the caller for what a chunk is. Who can write to the folder can delete or restore chunks, never make, change or
 move one. Source: DESIGN section 6.
@@ -24,10 +25,20 @@ from sqlalchemy import bindparam, delete, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError, UnavailableError
 from federation.protocol.ids import HASH_SIZE
-from federation.store.columns import from_millis, seal_apart, to_millis, unseal_apart
+from federation.store.columns import (
+    BLOBS,
+    OF_BLOB,
+    Mark,
+    from_millis,
+    mark_plain_row,
+    note_rows,
+    seal_apart,
+    to_millis,
+    unseal_apart,
+)
 from federation.store.database import Database, Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.prepared import StoredRow, change_rows, read_rows
+from federation.store.prepared import StoredRow, change_rows, read_first, read_rows, spelled
 from federation.store.tables import BLOB
 
 LEAST_BYTES: Final = 64 * 1024
@@ -37,6 +48,8 @@ _CHUNK: Final = "blob.chunk"
 _SEALED: Final = 29  # version, nonce and tag of a sealed chunk
 _OF = select(BLOB).where(BLOB.c.owner == bindparam("of_owner")).order_by(BLOB.c.begun_millis)
 _BEFORE = _OF.where(BLOB.c.begun_millis < bindparam("before")).limit(bindparam("most"))
+_HAS = select(BLOB.c.id).where(BLOB.c.id == bindparam("of_blob"))
+_IDS = select(BLOB.c.id).where(BLOB.c.id > bindparam("after")).order_by(BLOB.c.id).limit(500)
 _OWN = (
     update(BLOB)
     .where(BLOB.c.id == bindparam("of_blob"))
@@ -79,8 +92,9 @@ def put_blob(transaction: GroupTransaction, blob: Blob, *, room: Room) -> None:
         "key_id": key_id,
         "size_bytes": blob.size_bytes,
         "begun_millis": to_millis(blob.begun),
-        "content": _seal(key, blob.id, blob.owner, blob.content),
     }
+    row["content"] = _seal(key, row, blob.content)
+    note_rows(transaction, added=[_mark(transaction, row)], removed=[])
     transaction.insert_row(BLOB, (blob.id,), row)
 
 
@@ -96,6 +110,33 @@ def blobs_of(source: Source, owner: str) -> tuple[Blob, ...]:
     return tuple(_from_row(source, row) for row in rows)
 
 
+def has_blob(source: Source, blob_id: str) -> bool:
+    with source.reading() as connection:
+        return read_first(connection, _HAS, {"of_blob": blob_id}) is not None
+
+
+def each_blob(source: Source) -> Iterator[str]:
+    """The ids of all blobs, read as asked for."""
+    after = ""
+    while True:
+        with source.reading() as connection, spelled(connection):
+            rows = read_rows(connection, _IDS, {"after": after})
+        yield from (str(row["id"]) for row in rows)
+        if not rows:
+            return
+        after = rows[-1]["id"]
+
+
+def stray_files(database: Database) -> list[int]:
+    """The keys of files of this store that no blob names, nor one that was erased a moment ago."""
+    file = database.body_keys.file
+    if file is None:
+        return []
+    names = (each.name for each in (file.parent / BLOBS).glob("*") if each.name.isdecimal())
+    found = sorted(int(name) for name in names if database.body_keys.made(int(name)))
+    return [key_id for key_id in found if not database.named_keys(key_id, key_id)]
+
+
 def blobs_of_nobody(source: Source, *, before: datetime, limit: int) -> tuple[str, ...]:
     """The ids of those that nothing carries and that were begun before then, the oldest first."""
     with source.reading() as connection:
@@ -105,9 +146,11 @@ def blobs_of_nobody(source: Source, *, before: datetime, limit: int) -> tuple[st
 
 def change_blob(transaction: GroupTransaction, blob: Blob) -> None:
     """Writes what a blob holds beside its chunks, and what it dies with. Raises NotFoundError: BLOB."""
-    _, key = _key_of(transaction, blob.id)
-    content = _seal(key, blob.id, blob.owner, blob.content)
-    changed = {"of_blob": blob.id, "new_owner": blob.owner, "new_content": content}
+    before, (_, key) = transaction.find_row(BLOB, blob.id) or {}, _key_of(transaction, blob.id)
+    row = {**before, "owner": blob.owner}
+    row["content"] = _seal(key, row, blob.content)
+    note_rows(transaction, added=[_mark(transaction, row)], removed=[_mark(transaction, before)])
+    changed = {"of_blob": blob.id, "new_owner": blob.owner, "new_content": row["content"]}
     transaction.change_rows(_OWN, BLOB, [((blob.id,), changed)])
 
 
@@ -119,6 +162,7 @@ def erase_blob(transaction: GroupTransaction, blob_id: str) -> bool:
     with transaction.reading() as connection:
         change_rows(connection, _ERASE, [{"of_blob": blob_id}])
     _count(transaction, row["charged"], row["size_bytes"], room=None)
+    note_rows(transaction, added=[], removed=[_mark(transaction, row)])
     transaction.note_erased(row["key_id"])
     return True
 
@@ -279,8 +323,17 @@ def _names(charged: str) -> tuple[str, str]:
     return f"blobs/of/{charged}", "blobs/all"
 
 
-def _seal(key: bytes, blob_id: str, owner: str, content: bytes) -> bytes:
-    return seal_apart(key, _COLUMN, content, row_key=f"{blob_id}/{owner}")
+def _mark(source: Source, row: StoredRow) -> Mark:
+    return mark_plain_row(source.keys, BLOB, row, of=OF_BLOB)
+
+
+def _seal(key: bytes, row: StoredRow, content: bytes) -> bytes:
+    return seal_apart(key, _COLUMN, content, row_key=_bound_to(row))
+
+
+def _bound_to(row: StoredRow) -> str:
+    """Binds what is sealed to all the plain columns of its row: one that is changed opens no more."""
+    return "\n".join(str(row[name]) for name in ("id", "owner", "charged", "size_bytes", "begun_millis"))
 
 
 def _key_of(source: Source, blob_id: str) -> tuple[int, bytes]:
@@ -303,7 +356,7 @@ def _from_row(source: Source, row: StoredRow) -> Blob:
         charged=row["charged"],
         size_bytes=row["size_bytes"],
         begun=from_millis(row["begun_millis"]),
-        content=unseal_apart(key, _COLUMN, row["content"], row_key=f"{row['id']}/{row['owner']}"),
+        content=unseal_apart(key, _COLUMN, row["content"], row_key=_bound_to(row)),
         key_id=row["key_id"],
     )
 

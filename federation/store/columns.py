@@ -76,6 +76,7 @@ TALLIES: Final = "tally/"
 COUNTED: Final = "rows-counters"
 OF_VERSION: Final = "v"
 OF_WITNESS: Final = "w"
+OF_BLOB: Final = "b"
 _ONE: Final = 1 << 32  # a tally counts rows above, and below sums their places in the block
 _MODULUS: Final = 1 << 60  # a counter has 63 bits
 UNSUMMED: Final = ("rows", TALLIES, "body-key-file")  # what sums, and what names a file that has its own number
@@ -176,7 +177,7 @@ def _bound_to(column: str, row_key: str) -> bytes:
 class Mark:
     """A row as the sums of its kind have it; `of` is 0 for a record of our own, 1 for a copy, v for a version.
 
-    It is w for a row of the witness, which came with no leaf.
+    It is w for a row of the witness and b for one of a blob, which came with no leaf.
     """
 
     of: str
@@ -212,10 +213,10 @@ def mark_of(row: StoredRow) -> Mark | None:
     return Mark(f"{bool(row['replica']):d}" if "replica" in row else OF_VERSION, row["kind"], leaf_index, digest)
 
 
-def mark_witness_row(keys: DataKeys, table: Table, row: StoredRow) -> Mark:
+def mark_plain_row(keys: DataKeys, table: Table, row: StoredRow, *, of: str) -> Mark:
     values = repr([row[column.name] for column in table.columns])  # spells a text otherwise than the same bytes
     digest = blind_index(keys, f"{table.name}.digest", values)
-    return Mark(OF_WITNESS, table.name.replace("_", "-"), 0, digest)
+    return Mark(of, table.name.replace("_", "-"), 0, digest)
 
 
 def weigh(keys: DataKeys, mark: Mark) -> int:
@@ -380,6 +381,10 @@ class BodyKeys:
             for key_id in ids:
                 _unlink(self.sealed_file(key_id))
         return is_off
+
+    def made(self, key_id: int) -> bool:
+        """True for the id of a key of this very file, destroyed or not."""
+        return key_id >> _NUMBER_BITS == self.number
 
     def sealed_file(self, key_id: int) -> Path:
         """The place of a blob that is sealed under that key. Raises UnavailableError: BLOBS_NOWHERE in memory."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from federation.store.columns import BodyKeys
 
-HEAD_REVISION = "0012"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+HEAD_REVISION = "0013"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
 _LOCK = 0x62726964676568  # any number that all our processes share
 
 

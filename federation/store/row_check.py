@@ -1,6 +1,7 @@
 """The check of the rows: every record against its digest, all that are there against the sums of what must be there.
 
-What the witness remembers, its last heads and the proofs of a fork, is held against sums of the same kind.
+What the witness remembers, its last heads and the proofs of a fork, and the rows of blobs are held against sums of the
+same kind.
 Reads one state of the store, beside a node that works on it. Trusts the index key, which makes digests and sums.
 """
 
@@ -35,6 +36,7 @@ from federation.store.columns import (
     BLOCK,
     COUNTED,
     MARK,
+    OF_BLOB,
     OF_VERSION,
     OF_WITNESS,
     SUMS,
@@ -47,7 +49,7 @@ from federation.store.columns import (
     digest_row,
     fits_head,
     mark_of,
-    mark_witness_row,
+    mark_plain_row,
     split_tally,
     weigh,
     weigh_counter,
@@ -55,7 +57,7 @@ from federation.store.columns import (
 from federation.store.database import Database
 from federation.store.log_reader import read_head
 from federation.store.prepared import StoredRow, spelled
-from federation.store.tables import COUNTER, LOG_FORK, RECORD, RECORD_VERSION, WITNESS_HEAD
+from federation.store.tables import BLOB, COUNTER, LOG_FORK, RECORD, RECORD_VERSION, WITNESS_HEAD
 
 _PAGE: Final = 500
 _NEWEST: Final = 8
@@ -64,8 +66,10 @@ _OF_VERSION: Final = "-version"
 # As the database has them: a value of another type is for the check to name, not for a reader to stumble over.
 _AS_STORED = {
     table: select(*(type_coerce(column, NullType()).label(column.name) for column in table.c))
-    for table in (RECORD, RECORD_VERSION, WITNESS_HEAD, LOG_FORK)
+    for table in (RECORD, RECORD_VERSION, WITNESS_HEAD, LOG_FORK, BLOB)
 }
+_PLAIN_TABLES: Final = {OF_WITNESS: (WITNESS_HEAD, LOG_FORK), OF_BLOB: (BLOB,)}
+"""The tables whose rows carry no mark of their own, by what sums them."""
 _Found = dict[str, tuple[int, int]]  # the weight and the tally of what is there, for each kind and block of leaves
 
 
@@ -121,7 +125,8 @@ def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding
             yield finding
         if (mark := mark_of(row)) is not None:
             _count(keys, found, mark)
-    _count_witnessed(connection, keys, found)
+    _count_plain(connection, keys, found, OF_WITNESS)
+    _count_plain(connection, keys, found, OF_BLOB)
     yield from _differing_sums(connection, found)
     yield from check_total(connection, keys)
 
@@ -129,7 +134,7 @@ def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding
 def check_witnessed(connection: Connection, keys: DataKeys) -> list[RowFinding]:
     """Compares what this node remembers as a witness with its sums."""
     found: _Found = {}
-    _count_witnessed(connection, keys, found)
+    _count_plain(connection, keys, found, OF_WITNESS)
     return list(_differing_sums(connection, found, f"{OF_WITNESS}/"))
 
 
@@ -138,10 +143,10 @@ def _count(keys: DataKeys, found: _Found, mark: Mark) -> None:
     found[mark.block] = (add(weight, weigh(keys, mark)), tally + mark.tally)
 
 
-def _count_witnessed(connection: Connection, keys: DataKeys, found: _Found) -> None:
-    for table in (WITNESS_HEAD, LOG_FORK):
-        for row in connection.execute(_AS_STORED[table]).mappings():
-            _count(keys, found, mark_witness_row(keys, table, row))
+def _count_plain(connection: Connection, keys: DataKeys, found: _Found, of: str) -> None:
+    for table in _PLAIN_TABLES[of]:
+        for row in connection.execute(_AS_STORED[table].execution_options(yield_per=_PAGE)).mappings():
+            _count(keys, found, mark_plain_row(keys, table, row, of=of))
 
 
 def _differing_sums(connection: Connection, found: _Found, under: str = "") -> Iterator[RowFinding]:
@@ -249,4 +254,4 @@ def _compare(block: str, there: int, expected: int) -> RowFinding:
     one = first + all_places - places if missing == 1 else first - all_places + places if missing == -1 else first
     leaf = first if missing == 0 else one
     what = "changed" if missing == 0 else "missing" if missing > 0 else "extra"
-    return RowFinding(what, kind, leaf_index=None if of == OF_WITNESS else leaf, count=abs(missing) or due)
+    return RowFinding(what, kind, leaf_index=None if of in _PLAIN_TABLES else leaf, count=abs(missing) or due)

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.tlog.witness import WitnessState
-from federation.store.columns import DataKeys, from_millis, mark_witness_row, to_millis
+from federation.store.columns import OF_WITNESS, DataKeys, Mark, from_millis, mark_plain_row, to_millis
 from federation.store.database import Database, Source
 from federation.store.exchange_log import note_apart
 from federation.store.log_reader import read_head
@@ -86,6 +86,10 @@ def _require_own(connection: Connection, keys: DataKeys) -> None:
         )
 
 
+def _mark(keys: DataKeys, table: Table, row: StoredRow) -> Mark:
+    return mark_plain_row(keys, table, row, of=OF_WITNESS)
+
+
 def advance_witness_state(
     database: Database, origin: str, *, last: WitnessState | None, state: WitnessState, note: bytes
 ) -> None:
@@ -113,10 +117,8 @@ def advance_witness_state(
                 moved = False
         if not moved:
             raise ConflictError("WITNESS_RACE", f"expected the state of {origin} to be as it was read")
-        removed = [] if before is None else [mark_witness_row(database.keys, WITNESS_HEAD, before)]
-        note_apart(
-            connection, database.keys, added=[mark_witness_row(database.keys, WITNESS_HEAD, row)], removed=removed
-        )
+        removed = [] if before is None else [_mark(database.keys, WITNESS_HEAD, before)]
+        note_apart(connection, database.keys, added=[_mark(database.keys, WITNESS_HEAD, row)], removed=removed)
 
 
 def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes, bytes], now: datetime) -> bool:
@@ -134,7 +136,7 @@ def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes,
             if same or kept >= MAX_FORKS:
                 return False
             connection.execute(insert(LOG_FORK), row)
-            note_apart(connection, database.keys, added=[mark_witness_row(database.keys, LOG_FORK, row)])
+            note_apart(connection, database.keys, added=[_mark(database.keys, LOG_FORK, row)])
     except IntegrityError:
         return False
     return True

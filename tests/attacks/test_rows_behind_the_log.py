@@ -16,6 +16,8 @@ from federation.node.retention import destroy_ended
 from federation.protocol.ids import NodeName
 from federation.store.database import RecentNodes
 from federation.store.row_check import RowFinding
+from tests.node.joint.desks import PEER
+from tests.node.joint.test_documents import filed, read
 from tests.node.retention.released import CASE, OFFICER, Border, released
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig
 
@@ -229,3 +231,51 @@ async def test_status_in_the_queue_that_no_receipt_bears_out_is_named(found: Bor
     write(found.rig, ZHEJIANG, lambda it: it.execute("UPDATE outbox SET receipt_proof = x'00' WHERE peer = 'jiangxi'"))
     changed = check_store(node.database, node.trust.in_force.agreement).findings
     assert {(finding.what, finding.kind) for finding in changed} == {("changed", "outbox")}
+
+
+ROWS = [
+    ("UPDATE blob SET charged = 'x'", ("changed", "blob")),
+    ("UPDATE blob SET size_bytes = 1", ("changed", "blob")),
+    ("UPDATE blob SET begun_millis = begun_millis + 1", ("changed", "blob")),
+    ("UPDATE blob SET content = 7", ("changed", "blob")),
+    ("UPDATE blob SET owner = CAST(x'ff' AS TEXT)", ("changed", "blob")),
+    ("UPDATE blob SET key_id = key_id + 4096", ("missing", "body-key")),
+    ("DELETE FROM blob", ("missing", "blob")),
+    ("INSERT INTO blob SELECT 'a' || id, owner, charged, key_id + 1, size_bytes, begun_millis, content FROM blob",
+     ("extra", "blob")),
+]  # fmt: skip
+FILES: list[tuple[Callable[[Path], object], tuple[str, str]]] = [
+    (lambda file: file.write_bytes(file.read_bytes()[:-1]), ("changed", "blob-file")),
+    (lambda file: file.write_bytes(file.read_bytes()[:200] + b"x" + file.read_bytes()[201:]), ("changed", "blob-file")),
+    (lambda file: file.write_bytes(b"x" * 32 + file.read_bytes()[32:]), ("changed", "blob-file")),
+    (lambda file: file.unlink(), ("missing", "blob-file")),
+    (lambda file: file.with_name(str(int(file.name) + 4096)).write_bytes(b"x"), ("extra", "blob-file")),
+]
+
+
+async def test_row_and_file_of_a_document_that_somebody_changed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blob's room, owner, time and content, its row gone or more, its bytes changed, gone or more: by its name."""
+    async with filed(tmp_path, monkeypatch) as (case, entry):
+        assert await read(case, PEER, entry)
+        rig, path = case.rig, case.rig.hosts[ZHEJIANG].path
+        with closing(sqlite3.connect(path)) as connection:
+            (row,) = connection.execute("SELECT * FROM blob").fetchall()
+        file = path.parent / "blobs" / str(row[3])
+        content = file.read_bytes()
+        for node in (ZHEJIANG, JIANGXI):
+            assert check_store(rig[node].database, rig.agreement).findings == ()
+        for change, finding in (*ROWS, *FILES):
+            write(rig, ZHEJIANG, lambda it, to=change: it.execute(to) if isinstance(to, str) else to(file))
+            found = check_store(rig[ZHEJIANG].database, rig.agreement).findings
+            assert finding in {(one.what, one.kind) for one in found}, (change, found)
+            if finding[0] != "extra" and "DELETE" not in str(change):
+                assert row[0] in {one.name for one in found}, found
+            write(rig, ZHEJIANG, lambda it: it.execute("DELETE FROM blob"))
+            write(rig, ZHEJIANG, lambda it: it.execute("INSERT INTO blob VALUES (?, ?, ?, ?, ?, ?, ?)", row))
+            for each in path.parent.glob("blobs/*"):
+                if abs(int(each.name) - row[3]) == 4096:
+                    each.unlink()
+            file.write_bytes(content)
+        assert check_store(rig[ZHEJIANG].database, rig.agreement).findings == ()

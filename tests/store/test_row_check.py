@@ -206,7 +206,11 @@ def test_case_is_renamed_after_its_office_by_the_migration(filled: Database) -> 
     assert find_record(filled, "lookup-case", "jiangxi/CASE-1", replica=True) == replace(
         named[0], id="jiangxi/CASE-1", replica=True
     )
+    with filled.writing() as connection:
+        upgrade(connection, filled.body_keys)
     assert findings(filled) == []
+    with filled.writing() as connection:
+        downgrade(connection, filled.body_keys, "0010")
     write(filled, "UPDATE record SET content = 'x' WHERE id = 'jiangxi/CASE-2' AND replica = true")
 
     with filled.writing() as connection:

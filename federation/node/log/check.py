@@ -2,8 +2,8 @@
 
 1 every leaf about a message has that very message, 2 with its body, and the key of that body, unless it was erased,
 refused or never had one, 3 and what became of it in the queue is what the log or a receipt says; 4 every record has the
-digest that was written with it, and none is missing or more; 5 no key is without a body. Nothing is written. Trusts the
-log, whose own check is `check_log`, and the keys.
+digest that was written with it, and none is missing or more; 5 no key is without a body; 6 every document has its row,
+and every whole one its bytes. Nothing is written. Trusts the log, whose own check is `check_log`, and the keys.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from federation.node.documents import find_faults
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
@@ -82,13 +83,14 @@ def _agreement_of(home: Path) -> Agreement | None:
 
 
 def check_store(database: Database, agreement: Agreement | None) -> RowCheck:
-    """Checks every leaf's message and every record of a store."""
+    """Checks every leaf's message, every record and every document of a store."""
     with one_state(database) as connection:
         records = tuple(check_records(connection, database.keys))
     size = load_head(database).size
     strays = sum(map(len, database.body_keys.each_unnamed(database)))
     keys = (RowFinding("extra", "body-key", count=strays),) if strays else ()
-    return RowCheck(leaves=size, findings=(*check_messages(database, agreement, range(size)), *records, *keys))
+    messages = check_messages(database, agreement, range(size))
+    return RowCheck(leaves=size, findings=(*messages, *records, *keys, *find_faults(database)))
 
 
 def check_start(database: Database, agreement: Agreement | None) -> tuple[RowFinding, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context, op
 
-from federation.store.columns import Mark, mark_witness_row
+from federation.store.columns import OF_WITNESS, Mark, mark_plain_row
 from federation.store.exchange_log import note_apart
 
 revision = "0010"
@@ -36,7 +36,7 @@ def downgrade() -> None:
 def _marks() -> list[Mark]:
     keys = context.config.attributes["body_keys"].keys
     return [
-        mark_witness_row(keys, table, row)
+        mark_plain_row(keys, table, row, of=OF_WITNESS)
         for table in TABLES
         for row in op.get_bind().execute(sa.select(table)).mappings()
     ]
