@@ -7,15 +7,17 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
 from federation.cli.demo.provinces import start_node, stop_nodes, wait_ready
 from federation.node.home.certificates import client_folder, find_side
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from federation.wire.client import AgencyClient
 from federation.wire.rpc import TlsFiles
 from tests.attacks.raw_http2 import RawHttp2, connected
 from tests.scenarios.provinces import ISLAND, Federation, make_federation
@@ -75,6 +77,16 @@ class Attacked:
         with connected(self.agency_port, tls, folder / "ca.crt", window=window, source=source) as made:
             yield made
 
+    @asynccontextmanager
+    async def client(self, agency: str) -> AsyncIterator[AgencyClient]:
+        """An office of Jiangxi that keeps to the rules, whose officers sign."""
+        profile = replace(self.federation.profile(agency), address=f"127.0.0.1:{self.agency_port}")
+        made = AgencyClient(profile, sign=partial(self.federation.key, agency=parse_agency_id(agency)))
+        try:
+            yield made
+        finally:
+            await made.close()
+
     def stranger(self, port: int, *, source: str = "127.0.0.1", seconds: float = 10) -> socket.socket:
         """A bare connection from an address of the loopback net."""
         return socket.create_connection(("127.0.0.1", port), timeout=seconds, source_address=(source, 0))
@@ -111,8 +123,10 @@ class Attacked:
 
 
 @contextmanager
-def attacked_node(folder: Path) -> Iterator[Attacked]:
-    federation = make_federation(folder, witness_seconds=600, agreement_seconds=600, advertise=MEMBER_ADDRESS)
+def attacked_node(folder: Path, **settings: float) -> Iterator[Attacked]:
+    federation = make_federation(
+        folder, witness_seconds=600, agreement_seconds=600, advertise=MEMBER_ADDRESS, **settings
+    )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))  # as a service is started
     try:
