@@ -121,6 +121,7 @@ ERASURE_FUNCTION: Final = FunctionCode("F01")
 ERASURE_BASIS: Final = "个人信息保护法第四十七条"
 RELEASE_KIND: Final = "release"
 MESSAGE_KIND: Final = "message"
+ENTRY_KIND: Final = "entry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +139,14 @@ class OrderFacts:
 
     by_sender: the ordering province sent it. under_floor: it is a record of provision, which is kept longer.
     own_office: the ordering office sent it, or issued what it holds. hands_over: it handed over a record, and is no
-    question or answer.
+    question or answer. is_entry: that record is an entry of a joint case.
     """
 
     by_sender: bool
     under_floor: bool
     own_office: bool
     hands_over: bool
+    is_entry: bool
 
 
 def reading_request(
@@ -164,7 +166,7 @@ def reading_request(
 
 def order_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: OrderFacts) -> PolicyRequest:
     """Asks whether the agency may order that province to erase what a message handed over to it."""
-    resource = dossier_entity(DossierFacts(province=province, kind=MESSAGE_KIND))
+    resource = dossier_entity(DossierFacts(province=province, kind=ENTRY_KIND if facts.is_entry else MESSAGE_KIND))
     return ask(
         "erasure.order",
         agency,

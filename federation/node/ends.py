@@ -28,7 +28,7 @@ def find_end(
     """Returns why a message has ended; else when to look again, None when no time and no case will end it."""
     statement, keep = statement_of(message), node.kinds[message.kind].keep
     if keep == CIVIL:
-        return end_of_case(in_force, node.database, statement.case or "", now=now)
+        return end_of_case(in_force, node.database, message, now=now)
     lifetime = destroyed_after(in_force.retention, keep)
     if lifetime is not None:
         ends = statement.created + lifetime

@@ -8,11 +8,13 @@ Source: DESIGN section 5, PIPL article 47, 网络数据安全管理条例 articl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 from federation.domain.erasure import (
     ERASURE_BASIS,
+    ERASURE_FUNCTION,
     ORDER_BODY,
     ORDERS_ALONE,
     ErasureGrounds,
@@ -45,8 +47,12 @@ from federation.node.exchange.judge import (
     Rows,
     item_kind,
 )
+from federation.node.exchange.replies import statement_of
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Draft, Prepared, Sent, prepare, record_message
+from federation.node.joint.ends import close_items, hands_over_items, messages_of_entry, withdraw
+from federation.node.joint.entries import settle
+from federation.node.joint.records import RECORDS, load_held
 from federation.node.node import InForce, Node
 from federation.node.officers import LeaderAct, or_logged, verify_another_person, verify_own_key
 from federation.protocol.errors import (
@@ -60,7 +66,7 @@ from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import StoredMessage, find_by_digest, find_message
+from federation.store.messages import StoredMessage, find_by_digest, find_message, load_message
 from federation.store.records import Record, put_records
 from federation.wire.agency import erasure as wire
 from federation.wire.agency.erasure import (
@@ -70,7 +76,7 @@ from federation.wire.agency.erasure import (
 from federation.wire.rpc import Ruling
 
 ORDER_KIND: Final = "erasure.order"
-_NOT_OURS: Final = OrderFacts(by_sender=True, under_floor=False, own_office=False, hands_over=True)
+_NOT_OURS: Final = OrderFacts(by_sender=True, under_floor=False, own_office=False, hands_over=True, is_entry=False)
 
 
 class _Ordered(Item, frozen=True, kw_only=True):
@@ -84,10 +90,12 @@ class _Ordered(Item, frozen=True, kw_only=True):
 async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAnswer:
     """Destroys what a message of this province handed over, and orders its recipient to do the same.
 
-    A message that is not there gets the logged no of one that is not the office's. A repeat gets the first ruling, and
-    the order's line as it stands now. Refuses ERASURE_WORDS, ERASURE_DONE when it was erased before or handed over
-    nothing, ERASURE_SECOND without a second person beyond so many orders of the office a day, SAME_PERSON, OFFICER_KEY,
-    REQUEST_ID_REUSED, AGREEMENT_EXPIRED; MESSAGE_UNKNOWN under policies that do not ask whose it is.
+    What an entry of a joint case handed over is destroyed with all that was handed over of it, to whichever province,
+    and with the items of our own. A message that is not there gets the logged no of one that is not the office's. A
+    repeat gets the first ruling, and the order's line as it stands now. Refuses ERASURE_WORDS, ERASURE_DONE when it was
+    erased before or handed over nothing, ERASURE_SECOND without a second person beyond so many orders of the office a
+    day, SAME_PERSON, OFFICER_KEY, REQUEST_ID_REUSED, AGREEMENT_EXPIRED; MESSAGE_UNKNOWN under policies that do not ask
+    whose it is.
     """
     node = errand.node
     words = verify_words(question.words)
@@ -106,15 +114,21 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     verify_in_force(errand.in_force.agreement, node.now())
     ready = prepare(node, _draft_of(errand, message, words, request, decision=ruling))
     done = await or_logged(errand, _order_once(errand, asked, question, message, ready, ruling))
-    node.wake_delivery(other)
+    for name in {other, *(each.to for each in messages_of_entry(node.database, message))}:
+        node.wake_delivery(name)
+    record = RECORDS.find(node.database, statement_of(message).case or "")
+    if record is not None:  # a head that was withdrawn with its items is owed again
+        load_held(node, record.record).handed = (0, None)
+        await settle(node, record.record)
     return _repeated_answer(node, done)
 
 
 async def _order_once(
     errand: Errand, asked: str, question: ErasureQuestion, message: StoredMessage, ready: Prepared, ruling: Ruling
 ) -> _Ordered:
-    node, ordered = errand.node, truncate_to_millisecond(errand.node.now())
+    node = errand.node
     has_second = _verify_second(errand, question)
+    beside = tuple(_beside(errand, message, question.words, ruling))
 
     def write(transaction: GroupTransaction) -> _Ordered:
         given = transaction.count_up(f"erasure-orders/{errand.caller}/{node.today()}")
@@ -126,19 +140,14 @@ async def _order_once(
         destroyed = destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
         if destroyed is None or destroyed.index < before:
             raise ConflictError("ERASURE_DONE", f"message {message.id} was erased before, or handed over nothing")
-        digest = record_message(node, transaction, ready, in_force=errand.in_force)
-        order = Order(
-            digest=digest,
-            message_id=message.id,
-            message=message.digest,
-            kind=message.kind,
-            recipient=ready.draft.recipient.node,
-            agency=errand.caller,
-            ordered=ordered,
-            due=answer_due(errand.in_force.retention, ORDER, ordered),
-        )
-        put_records(transaction, order_records(order, owner=node.name))
-        return _Ordered(ruling=ruling, digest=digest)
+        for sent in messages_of_entry(transaction, message):
+            withdraw(node, transaction, sent, grounds=ErasureGrounds.ORDERED)
+        if (body := statement_of(message).body) is not None:
+            close_items(node, transaction, body.commitment, grounds=ErasureGrounds.ORDERED)
+        for each, prepared in beside:
+            destroy_message(node, transaction, each, grounds=ErasureGrounds.ORDERED)
+            _put_order(errand, transaction, each, prepared)
+        return _Ordered(ruling=ruling, digest=_put_order(errand, transaction, message, ready))
 
     try:
         return await errand.once(asked, _Ordered, write)
@@ -147,6 +156,36 @@ async def _order_once(
         if first is None:
             raise
         return first.answer
+
+
+def _beside(
+    errand: Errand, message: StoredMessage, words: str, ruling: Decision
+) -> Iterator[tuple[StoredMessage, Prepared]]:
+    """The other messages that handed over the same entry of a joint case, each with the order about it."""
+    node = errand.node
+    for sent in messages_of_entry(node.database, message):
+        each = load_message(node.database, "sent", sent.message_id)
+        if each.id != message.id and errand.in_force.has(sent.to) and hands_over_items(node.database, each.id):
+            _, facts = _facts_here(errand, each)
+            request = order_request(errand.agency, sent.to, occasion=errand.occasion, facts=facts)
+            yield each, prepare(node, _draft_of(errand, each, verify_words(words), request, decision=ruling))
+
+
+def _put_order(errand: Errand, transaction: GroupTransaction, message: StoredMessage, ready: Prepared) -> str:
+    ordered = truncate_to_millisecond(errand.node.now())
+    digest = record_message(errand.node, transaction, ready, in_force=errand.in_force)
+    order = Order(
+        digest=digest,
+        message_id=message.id,
+        message=message.digest,
+        kind=message.kind,
+        recipient=ready.draft.recipient.node,
+        agency=errand.caller,
+        ordered=ordered,
+        due=answer_due(errand.in_force.retention, ORDER, ordered),
+    )
+    put_records(transaction, order_records(order, owner=errand.node.name))
+    return digest
 
 
 def _verify_second(errand: Errand, question: ErasureQuestion) -> bool:
@@ -175,11 +214,13 @@ def _facts_here(errand: Errand, message: StoredMessage) -> tuple[NodeName, Order
 def _facts_of(
     node: Node, in_force: InForce, message: StoredMessage, *, office: AgencyId, by_sender: bool
 ) -> OrderFacts:
+    kind = node.kinds.get(message.kind)
     return OrderFacts(
         by_sender=by_sender,
         under_floor=is_under_floor(node, in_force, message),
         own_office=may_order(node, message, office),
         hands_over=hands_over_record(node, message),
+        is_entry=kind is not None and kind.partial,
     )
 
 
@@ -194,7 +235,10 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
         by_sender = not ours and message.pair.sender == sender
         facts = _facts_of(node, in_force, message, office=office, by_sender=by_sender)
     else:  # what has not come is looked at when it comes: nothing is destroyed by then
-        facts = OrderFacts(by_sender=not ours, under_floor=False, own_office=True, hands_over=True)
+        is_entry = received.statement.function != ERASURE_FUNCTION
+        facts = OrderFacts(
+            by_sender=not ours, under_floor=False, own_office=True, hands_over=True, is_entry=is_entry
+        )  # fmt: skip
     request = order_request(received.sender, node.name, occasion=received.occasion, facts=facts)
     judged = received.judge(request)
 

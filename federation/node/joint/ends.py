@@ -13,26 +13,39 @@ from typing import Final
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.retention import CIVIL, destroyed_after
 from federation.node.documents import owner_of
-from federation.node.joint.records import OWN, RECORDS, OwnBody, StoredRecord
+from federation.node.exchange.erase import destroy_message
+from federation.node.exchange.replies import statement_of
+from federation.node.joint.records import OWN, RECORDS, SENT, Held, OwnBody, SentEntry, StoredRecord, each_sent
+from federation.node.lookups.records import CASES_CLOSED
 from federation.node.node import InForce, Node
-from federation.protocol.body import Body, open_places
-from federation.protocol.ids import truncate_to_millisecond
+from federation.protocol.body import Body, Handed, PartialBody, open_places
+from federation.protocol.ids import MessageId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.store.blobs import erase_blobs_of
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, find_handed, find_outbox_state, load_message
 
+ON_ITS_WAY: Final = ("pending", "unheard", "missed")
 LOOK: Final = timedelta(days=30)
 """A message of a case that is open is looked at again after that time."""
 
 
-def end_of_case(in_force: InForce, source: Source, record: str, *, now: datetime) -> ErasureGrounds | datetime | None:
-    """The reason why what was handed over in a case has ended; else when to look again, None when no rule says so."""
-    row = RECORDS.find(source, record)
+def end_of_case(
+    in_force: InForce, source: Source, message: StoredMessage, *, now: datetime
+) -> ErasureGrounds | datetime | None:
+    """The reason why what a message handed over has ended; else when to look again, None when no rule says so.
+
+    A head that is on its way alone goes on: what stands on it would wait for ever.
+    """
+    row = RECORDS.find(source, statement_of(message).case or "")
     if row is None or row.closed is None:
         return now + LOOK
     ends = items_end(in_force, row)
-    return ErasureGrounds.EXPIRED if ends is not None and now >= ends else ends
+    if ends is None or now < ends:
+        return ends
+    is_on_its_way = message.direction == "sent" and find_outbox_state(source, message.id) in ON_ITS_WAY
+    return now + LOOK if is_on_its_way and _is_head(find_handed(source, message.id)) else ErasureGrounds.EXPIRED
 
 
 def items_end(in_force: InForce, row: StoredRecord) -> datetime | None:
@@ -41,7 +54,50 @@ def items_end(in_force: InForce, row: StoredRecord) -> datetime | None:
     return None if row.closed is None or lifetime is None else row.closed + lifetime
 
 
-def close_items(node: Node, transaction: GroupTransaction, name: str) -> bool:
+def end_items(node: Node, transaction: GroupTransaction, held: Held) -> bool:
+    """Destroys the items of our entries in a case that has ended, and has retention end what was handed over of it.
+
+    True when heads are owed again, since what was on its way with items was withdrawn.
+    """
+    again = False
+    for kept in held.own:
+        close_items(node, transaction, kept.name, grounds=ErasureGrounds.EXPIRED)
+        for sent in list(each_sent(transaction, held.id, kept.name)):
+            again |= withdraw(node, transaction, sent, grounds=ErasureGrounds.EXPIRED)
+    for author in {kept.author for kept in held.kept.values()}:
+        CASES_CLOSED.put(transaction, f"{author}/{held.id}", owner=node.name)
+    return again
+
+
+def withdraw(node: Node, transaction: GroupTransaction, sent: SentEntry, *, grounds: ErasureGrounds) -> bool:
+    """Destroys a message with items that is on its way, or was; True when its head is owed again."""
+    state, body = find_outbox_state(transaction, sent.message_id), find_handed(transaction, sent.message_id)
+    if _is_head(body) or (state not in ON_ITS_WAY and (state, body) != ("expired", None)):
+        return False
+    if body is not None:
+        destroy_message(node, transaction, load_message(transaction, "sent", sent.message_id), grounds=grounds)
+    return SENT.erase(transaction, SENT.id(sent))
+
+
+def messages_of_entry(source: Source, message: StoredMessage) -> tuple[SentEntry, ...]:
+    """All that handed over the entry of ours which a message handed over, or places of it; none for another kind."""
+    statement = statement_of(message)
+    if message.direction != "sent" or statement.case is None or statement.body is None:
+        return ()
+    return tuple(each_sent(source, statement.case, statement.body.commitment))
+
+
+def hands_over_items(source: Source, message_id: MessageId) -> bool:
+    """True for a message of an entry that hands over more than its head, and was not destroyed."""
+    body = find_handed(source, message_id)
+    return body is not None and not _is_head(body)
+
+
+def _is_head(body: Handed | None) -> bool:
+    return isinstance(body, PartialBody) and len(body.opened) == 1
+
+
+def close_items(node: Node, transaction: GroupTransaction, name: str, *, grounds: ErasureGrounds) -> bool:
     """Destroys the items of an entry of ours, with the leaf that says so. False when they were gone."""
     own = OWN.find(transaction, name)
     if own is None or not isinstance(own.body, Body) or len(own.body.items) == 1:
@@ -53,7 +109,7 @@ def close_items(node: Node, transaction: GroupTransaction, name: str) -> bool:
     agreement = node.trust.in_force.agreement
     leaf = Leaf(
         federation=agreement.federation, realm=agreement.realm, kind=LeafKind.ERASURE, subject=name,
-        reason=ErasureGrounds.EXPIRED.value, agreement_version=agreement.version,
+        reason=grounds.value, agreement_version=agreement.version,
         time=truncate_to_millisecond(node.now()),
     )  # fmt: skip
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))

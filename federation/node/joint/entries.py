@@ -31,7 +31,7 @@ from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refused_by_rule
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
-from federation.node.joint.ends import close_items, items_end
+from federation.node.joint.ends import end_items, items_end
 from federation.node.joint.lists import offices, settled_rows
 from federation.node.joint.mandates import letters_of, put_mandates
 from federation.node.joint.records import (
@@ -377,9 +377,9 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
     if not RULES.has(transaction, f"{in_force.agreement.version:08}"):
         RULES.put(transaction, rule_files(in_force), owner=node.name)
     ends = items_end(in_force, row)
-    if ends is not None and node.now() >= ends:
-        for kept in held.own:
-            close_items(node, transaction, kept.name)
+    if ends is not None and node.now() >= ends and end_items(node, transaction, held):
+        held.handed = (0, None)  # their heads are owed again
+        return False
     for each in owed:
         record_message(node, transaction, prepare(node, _draft(node, held.case, each)), in_force=in_force)
     put_records(transaction, list(settled_rows(node, transaction, held.moment, row=row)))

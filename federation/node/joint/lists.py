@@ -33,7 +33,7 @@ def settled_rows(node: Node, transaction: GroupTransaction, now: Moment, *, row:
             closed=None if closed is None else closed.head.at, shown=row.entries,
         )  # fmt: skip
         ends = items_end(node.trust.in_force, settled)
-        if ends is not None and node.now() < ends:
+        if ends is not None and (row.closed is None or node.now() < ends):  # who hears of the close late ends it, too
             settled = replace(settled, look=ends)
     yield RECORDS.record(settled, owner=node.name)
     for line in case_lines(node, now, step=settled.step):

@@ -367,7 +367,9 @@ def next_arrival(source: Source, kept: StoredEntry) -> StoredRecord:
 
 def verify_waiting_room(node: Node, held: Held, entry: Entry) -> None:
     """Refuses an entry of a record whose opening is not here once its author has many such (RECORD_WAITING)."""
-    if entry.head.height == 0 or entry.name in held.kept or next(held.record.entries_from(0), None) is not None:
+    if entry.head.height == 0 or held.fold is not None or entry.name in held.kept:
+        return
+    if next(held.record.entries_from(0), None) is not None:
         return
     begun = RECORDS.each_due_by(node.database, _NOW, node.bad_rows.of("cases"), division=entry.author)
     own = sum(kept.author == entry.author for kept in held.kept.values())

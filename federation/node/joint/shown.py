@@ -40,6 +40,8 @@ BUILT_IN: Final = {"lead": ("牵头单位", "lead"), "owner": ("承办单位", "
 """The roles that no procedure has to name, in both languages."""
 MAX_TASKS: Final = 500
 TASK_CLOCK: Final = "task.due"
+KNOWN: Final = "rule-entry-known"
+"""The rule by which a province refuses an entry that it has."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -88,6 +90,8 @@ def deliveries(node: Node, messages: Iterable[SentEntry]) -> tuple[CaseDelivery,
 
 def _delivery(node: Node, sent: SentEntry) -> CaseDelivery:
     response = find_delivery(node, sent.message_id)
+    if response.refused == (KNOWN,):
+        return CaseDelivery(node=sent.to, state=DeliveryState.RECEIVED)
     if response.refused:
         return CaseDelivery(node=sent.to, state=DeliveryState.REFUSED, policies=response.refused)
     if response.received:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from federation.protocol.ids import MessageId, NodeName
-from federation.wire.rpc import COUNTERS, WRITES, Nothing, PageQuery, PageSize, Rpc, Ruling
+from federation.wire.rpc import WRITES, Nothing, PageQuery, PageSize, Rpc, Ruling
 
 
 class ErasureState(StrEnum):
@@ -105,10 +105,8 @@ class RetentionRound:
     corrections: int = 0
 
 
-ORDER_ERASURE: Final = Rpc(
-    "ErasureService/OrderErasure", ErasureQuestion, ErasureAnswer, kinds=COUNTERS, floor_seconds=WRITES
-)
-LIST_SENT: Final = Rpc("ErasureService/ListSent", SentQuery, SentPage, kinds=COUNTERS)
+ORDER_ERASURE: Final = Rpc("ErasureService/OrderErasure", ErasureQuestion, ErasureAnswer, floor_seconds=WRITES)
+LIST_SENT: Final = Rpc("ErasureService/ListSent", SentQuery, SentPage)
 LIST_ERASURES: Final = Rpc("ErasureService/ListErasures", ErasureQuery, ErasurePage)
 RUN_RETENTION: Final = Rpc(
     "ErasureService/RunRetention",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.domain.case_items import CaseItem
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import LookupCase
 from federation.node.exchange.errand import begin_errand
@@ -24,7 +25,7 @@ NO_CASE = "deny-lookup-no-case"
 NUMBER = applications()[0].holder.citizen_number
 
 
-async def carried_out(found: Desks, *, number: int = 7, paper: str = "letter") -> Desks:
+async def carried_out(found: Desks, *, number: int = 7, paper: str = "letter", letter: CaseItem | None = None) -> Desks:
     """Another letter of Yushan's police, which Changshan's carries out; each has a case of its own."""
     case = Desks(found.rig, why=("letter.check", "F03"))
     await case.open(
@@ -36,7 +37,7 @@ async def carried_out(found: Desks, *, number: int = 7, paper: str = "letter") -
     await case.does(POLICE, "join")
     await case.settled()
     await case.does(
-        YUSHAN_POLICE, "fill_letter", kind="check", case_kind="criminal", number=f"玉公协〔2126〕{number}号"
+        YUSHAN_POLICE, "fill_letter", *([] if letter is None else [letter]), kind="check", case_kind="criminal", number=f"玉公协〔2126〕{number}号"
     )  # fmt: skip
     for kind, text in (("letter", paper), ("police_id", "police_id")):
         await case.does(YUSHAN_POLICE, "attach_paper", paper_kind=kind, manifest=digest(text))
