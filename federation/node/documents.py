@@ -222,7 +222,7 @@ async def end_uploads(node: Node) -> int:
 
 
 def find_faults(database: Database) -> Iterator[RowFinding]:
-    """What of the documents is not as it was written: a row, its key, a whole document's file, a file of none.
+    """Yields what of the documents is not as it was written: a row, its key, a whole document's file, a file of none.
 
     Every byte of what is whole is read. Of one that is still on its way the file is looked at when it is whole.
     """
