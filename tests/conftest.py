@@ -18,8 +18,9 @@ from tests.attacks.table import memory, pytest_configure, pytest_itemcollected, 
 __all__ = ["memory", "pytest_configure", "pytest_itemcollected", "pytest_terminal_summary"]
 """The table of the attacks, whose rows may lie in any folder."""
 
-LONG = tuple(Path(__file__).parent / name for name in ("scenarios", "e2e", "attacks"))
-"""Folders whose files take longest: handed out first, so that no worker is left alone with one at the end."""
+LONG = (("scenarios", "e2e", "attacks"), ("cli", "node", "store", "architecture", "policies"))
+"""Folders whose files take longest, and those whose files take seconds: handed out in this order, so that no worker is left
+alone with one at the end."""
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2_000_000_000
@@ -46,4 +47,6 @@ settings.load_profile("ci" if os.environ.get("CI") else "desk")
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the long files first; within each part the order stays as it was drawn."""
-    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in LONG))
+    tests = Path(__file__).parent
+    ranks = {tests / name: rank for rank, names in enumerate(LONG) for name in names}
+    items.sort(key=lambda item: next((ranks[folder] for folder in item.path.parents if folder in ranks), len(LONG)))
