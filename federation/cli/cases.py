@@ -19,6 +19,7 @@ from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now
 from federation.cli.show import local_minute, show_lines
 from federation.cli.words import WORDS, word
+from federation.domain.acts import EVERYWHERE
 from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME
 from federation.domain.joint_offers import REASONS
@@ -410,7 +411,7 @@ def offer_lines(offers: Iterable[wire.CaseOffer]) -> Iterator[str]:
             yield f"  {_named(offer)}  {offer.zh} {offer.en} {fields}".rstrip()
     yield "尚不能办 not yet:"
     for offer in found:
-        if not offer.possible:
+        if not offer.possible and (offer.missing or offer.act not in EVERYWHERE):  # not what no stage has an object for
             zh, en = REASONS.get(offer.reason, ("", offer.reason))
             yield f"  {_named(offer)}  {offer.zh} {offer.en}: {zh} | {en}"
             yield from (f"    缺 missing: {lack_line(lack)}" for lack in offer.missing)

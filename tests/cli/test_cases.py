@@ -28,6 +28,7 @@ def test_case_is_shown_in_both_languages_with_what_is_late_closed_void_and_missi
     assert "未接收 refused: deny-case-recused" in entry
     assert "2 项不对本单位开放" in entry
     offered = "\n".join(offer_lines(VIEW.offers))
+    assert "没有可以" not in offered
     assert "缺 missing: 双方均已听取 | both were heard（四省自定 the provinces' own）" in offered
 
 
@@ -62,7 +63,9 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert "林甲" in history
     assert "0570-5012345" not in history
     ways = nodes.ask(TOWN, "case", "act", code).out
-    assert "move acceptance" in ways
+    assert "move acceptance  转入下一环节：受理 go on to a stage (Acceptance)" in ways
+    assert "resume" not in ways
+    assert "decide_recusal" not in ways
     assert "缺 missing" in ways
     assert "--set party=word! --set side=A|B!" in ways
     refused = nodes.ask(TOWN, "case", "act", code, "move", "--set", "to=acceptance", "-o", "json", code=1).error

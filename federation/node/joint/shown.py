@@ -289,14 +289,20 @@ def _effects(case: Case | None) -> Mapping[str, NoEffect]:
 
 def offers(case: Case, agency: AgencyId, officer: str, *, now: datetime) -> tuple[CaseOffer, ...]:
     """The acts that an office may do in a case now, and what is missing for the rest."""
-    return tuple(_offer(each) for each in offered(case, agency, officer, now=now))
+    titles = {("move", stage.id): f"{stage.zh}|{stage.en}" for stage in case.procedure.stage}
+    titles |= {("close", end.id): f"{end.zh}|{end.en}" for end in case.procedure.outcome}
+    found = offered(case, agency, officer, now=now)
+    return tuple(_offer(each, title=titles.get((each.act, each.to), "|")) for each in found)
 
 
-def _offer(each: Offer) -> CaseOffer:
+def _offer(each: Offer, *, title: str) -> CaseOffer:
+    """An offer in words; `title` is that of the stage or the end, in both languages."""
     act, refused = ACTS[each.act], each.refused
+    zh, _, en = title.partition("|")
     fields = tuple(_written_field(field) for field in act.fields if field.name not in ("to", "outcome", CUT))
     return CaseOffer(
-        act=each.act, zh=act.zh, en=act.en, possible=each.open, reason="" if refused is None else refused.reason,
+        act=each.act, zh=f"{act.zh}：{zh}" if zh else act.zh, en=f"{act.en} ({en})" if en else act.en,
+        possible=each.open, reason="" if refused is None else refused.reason,
         missing=() if refused is None else missing(refused.missing), fields=fields, to=each.to,
     )  # fmt: skip
 
