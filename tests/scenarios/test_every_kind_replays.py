@@ -343,7 +343,7 @@ def end_items(node: Node, transaction: GroupTransaction) -> int:
     for message in held:
         assert destroy_message(node, transaction, message, grounds=ErasureGrounds.EXPIRED) is not None
     for kept in list(ENTRIES.each(transaction)):
-        close_items(node, transaction, kept.name)
+        close_items(node, transaction, kept.name, grounds=ErasureGrounds.EXPIRED)
     return len(held)
 
 
