@@ -183,6 +183,17 @@ def test_what_goes_beyond_a_letter_is_a_figure_of_its_own():
     assert counts == ["0", "1"]
 
 
+def test_recusal_is_decided_within_two_days_by_another_than_who_it_is_about():
+    """行程 21: the head decides; until then the work goes on, and whoever is barred does nothing more."""
+    case = executing("interview")
+    asked = case.does("ask", "request_recusal", who=f"{UNIT}#o-2", tie="kin")
+    assert case.case.clocks["police.recuse"].rule.amount == 2
+    case.cannot("help", "decide_recusal", "NOT_THEIRS_TO_DECIDE", officer="o-2", about=asked.name, result="stays")
+    case.does("help", "decide_recusal", officer="head-1", about=asked.name, result="barred")
+    assert not case.case.clocks["police.recuse"].runs
+    case.cannot("help", "report_progress", "OFFICER_RECUSED", officer="o-2")
+
+
 def test_check_in_a_remote_area_has_fifteen_days_and_in_an_administrative_case_seven_of_ours():
     """The other row of the same article, and it alone; 行程 117 gives no number."""
     case = letter("check", remote_area="yes")
