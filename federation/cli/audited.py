@@ -196,11 +196,11 @@ async def _ask_agreements(profiles: Sequence[AgencyProfile]) -> list[_Offer]:
 
 
 async def _ask_agreement(profile: AgencyProfile) -> _Offer:
-    from federation.wire.peer import FETCH_AGREEMENT
+    from federation.wire.peer import FETCH_AGREEMENT, AgreementQuery
 
     try:
         files = await ask_node(
-            profile, lambda client: client.call(FETCH_AGREEMENT, None, 0), timeout_seconds=FETCH_SECONDS
+            profile, lambda client: client.call(FETCH_AGREEMENT, None, AgreementQuery()), timeout_seconds=FETCH_SECONDS
         )
     except BridgeheadError as error:
         return profile, error

@@ -63,7 +63,7 @@ NEXT_STEPS.update({
     "CASE_ITEM_MANY": "分几次提交 | file it in several acts",
     "CASE_ITEM_NAMES_PERSON": "号码只写入 number 一项 | a number stands in the field number alone",
     "CASE_MOVED": "重新提交一次 | send it once more",
-    "CASE_RULES": "稍候再试：节点正在取新协议 | try again shortly: the node is fetching the newer agreement",
+    "CASE_RULES": "稍候再试：节点正在取案件所依据的协议版本 | try again shortly: the node is fetching that version",
     "HEAD_NAMES_PERSON": "号码只写入 number 一项：--item | a number stands in an item's field number alone: --item",
     "HEAD_SIZE": "写短些，或分几次办理 | say it shorter, or in several acts",
     "PROCEDURE_UNKNOWN": "查看有哪些程序：bridgehead case lists | see which there are: bridgehead case lists",

@@ -209,6 +209,14 @@ class Record:
         parents = [name for name in entry.head.parents if name in self._causal.entries]
         return not self._causal.ancestors(parents, {}).isdisjoint(names)
 
+    def up_to(self, names: Iterable[str]) -> set[str]:
+        """The names of those entries, which are in the order, and of all that they stand on."""
+        return self._causal.ancestors(names, {})
+
+    def lacks(self, entry: Entry) -> bool:
+        """True when something that an entry stands on is not here, or waits itself."""
+        return any(parent not in self._causal.entries for parent in entry.head.parents)
+
     def _keep(self, entry: Entry) -> list[str]:
         """Keeps an entry; returns the names of those whose ancestors are all here now, ancestors first."""
         name = entry.name

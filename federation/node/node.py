@@ -408,6 +408,8 @@ class Node:
     dead_duties: list[str] = field(default_factory=list)
     folds: dict[RecordId, Held] = field(default_factory=dict)
     """The joint cases that were folded, by record, the newest read last: what the store holds, and no more."""
+    rules_wanted: set[int] = field(default_factory=set)
+    """The earlier versions of the agreement whose rules a case pins and this node has not; a round looks for them."""
 
     @property
     def signer(self) -> Signer:

@@ -22,7 +22,7 @@ from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, Marked, Step, begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.features import STEPS
-from federation.node.home.agreement import NewestFiles
+from federation.node.home.agreement import HeldFiles
 from federation.node.joint.records import find_head
 from federation.node.log.cosigning import Cosigning
 from federation.node.log.witness import Witness
@@ -143,12 +143,15 @@ def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
 
 
 def _agreement(node: Node, home: Path) -> Binding:
-    newest = NewestFiles(home)
+    held = HeldFiles(home)
 
-    async def fetch_agreement(caller: Caller, act: Act | None, known_version: int) -> AgreementFiles:
+    async def fetch_agreement(caller: Caller, act: Act | None, asked: peer.AgreementQuery) -> AgreementFiles:
         del caller, act
-        is_known = bool(known_version) and known_version == node.trust.in_force.agreement.version
-        return await asyncio.to_thread(newest.read, whole=not is_known)
+        current = node.trust.in_force.agreement.version
+        if asked.version not in (0, current):
+            return await asyncio.to_thread(held.read_earlier, asked.version)
+        is_known = not asked.version and asked.known_version == current
+        return await asyncio.to_thread(held.read, whole=not is_known)
 
     return bind(peer.FETCH_AGREEMENT, fetch_agreement)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from socket import SOCK_STREAM
 from urllib.parse import urlsplit
@@ -21,13 +22,16 @@ from federation.node.home.agreement import (
     load_home_agreement,
     read_agreement_files,
     refresh,
+    verify_earlier,
 )
 from federation.node.home.keyring import load_keyring
+from federation.node.joint.records import keep_rules
 from federation.node.log.boot import agreement_leaf, leaf_entry
 from federation.node.node import Node
 from federation.protocol.errors import BridgeheadError, ConflictError, StaleError
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Agreement
+from federation.protocol.trust.agreement import AgreementFiles
 from federation.protocol.trust.witnesses import log_witnesses
 from federation.wire.limits import source_of
 from federation.wire.peer import PeerClient
@@ -51,6 +55,7 @@ async def keep_agreement(node: Node, home: Path, peers: Peers) -> None:
         found = await asyncio.to_thread(file_marks, home)
         if found != taken and await _or_logged(take_from_home(node, home)):
             taken = found  # an idle node looks at its files, and verifies again what has changed
+        await _or_logged(take_rules(node, home, peers.clients))
         if rounds % node.settings.agreement_fetch_rounds == 0:
             await take_from_peers(node, home, peers.clients)
             await _or_logged(_refresh_ahead(node, home))
@@ -95,6 +100,34 @@ async def _take_from_peer(node: Node, home: Path, name: NodeName, peer: PeerClie
         _log.debug("agreement.passed_over", peer=name, reason=error.reason)
         return
     await _put_in_force(node, home, found)
+
+
+async def take_rules(node: Node, home: Path, peers: Mapping[NodeName, PeerClient]) -> None:
+    """Looks for the rules that joint cases pin and that are not here: in this home, then at every peer.
+
+    A node that joined later, or worked no case while a version was in force, has them so. What nobody hands out is
+    wanted again when its case is.
+    """
+    wanted = set(node.rules_wanted)
+    node.rules_wanted.difference_update(wanted)
+    for version in sorted(wanted):
+        found = await _find_earlier(node, home, peers, version)
+        if found is not None:
+            await node.sequencer.commit(partial(keep_rules, node, found))
+            _log.info("agreement.rules_taken", version=version)
+
+
+async def _find_earlier(node: Node, home: Path, peers: Mapping[NodeName, PeerClient], version: int) -> Agreement | None:
+    sources: list[Callable[[], Awaitable[AgreementFiles]]] = [
+        partial(asyncio.to_thread, read_agreement_files, home, version=version),
+        *(partial(peer.fetch_agreement, version=version, timeout_seconds=FETCH_SECONDS) for peer in peers.values()),
+    ]
+    for source in sources:
+        try:
+            return await asyncio.to_thread(verify_earlier, home, await source(), version=version, now=node.now())
+        except BridgeheadError as error:
+            _log.debug("agreement.rules_passed_over", version=version, reason=error.reason)
+    return None
 
 
 async def _refresh_ahead(node: Node, home: Path) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from federation.v1.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%federation/v1/agreement_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\">\n\x15\x46\x65tchAgreementRequest\x12%\n\rknown_version\x18\x01 \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\"\xcc\x01\n\x16\x46\x65tchAgreementResponse\x12\r\n\x05roots\x18\x01 \x03(\x0c\x12\x11\n\ttimestamp\x18\x02 \x01(\x0c\x12\x10\n\x08snapshot\x18\x03 \x01(\x0c\x12\x0f\n\x07targets\x18\x04 \x01(\x0c\x12?\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x30.federation.v1.FetchAgreementResponse.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\x32q\n\x10\x41greementService\x12]\n\x0e\x46\x65tchAgreement\x12$.federation.v1.FetchAgreementRequest\x1a%.federation.v1.FetchAgreementResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%federation/v1/agreement_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\"_\n\x15\x46\x65tchAgreementRequest\x12%\n\rknown_version\x18\x01 \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1f\n\x07version\x18\x02 \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\"\xcc\x01\n\x16\x46\x65tchAgreementResponse\x12\r\n\x05roots\x18\x01 \x03(\x0c\x12\x11\n\ttimestamp\x18\x02 \x01(\x0c\x12\x10\n\x08snapshot\x18\x03 \x01(\x0c\x12\x0f\n\x07targets\x18\x04 \x01(\x0c\x12?\n\x05\x66iles\x18\x05 \x03(\x0b\x32\x30.federation.v1.FetchAgreementResponse.FilesEntry\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\x32q\n\x10\x41greementService\x12]\n\x0e\x46\x65tchAgreement\x12$.federation.v1.FetchAgreementRequest\x1a%.federation.v1.FetchAgreementResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FETCHAGREEMENTREQUEST'].fields_by_name['known_version']._loaded_options = None
   _globals['_FETCHAGREEMENTREQUEST'].fields_by_name['known_version']._serialized_options = b'\272H\0132\t\030\377\377\377\377\377\377\377\017'
+  _globals['_FETCHAGREEMENTREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_FETCHAGREEMENTREQUEST'].fields_by_name['version']._serialized_options = b'\272H\0132\t\030\377\377\377\377\377\377\377\017'
   _globals['_FETCHAGREEMENTRESPONSE_FILESENTRY']._loaded_options = None
   _globals['_FETCHAGREEMENTRESPONSE_FILESENTRY']._serialized_options = b'8\001'
   _globals['_FETCHAGREEMENTREQUEST']._serialized_start=85
-  _globals['_FETCHAGREEMENTREQUEST']._serialized_end=147
-  _globals['_FETCHAGREEMENTRESPONSE']._serialized_start=150
-  _globals['_FETCHAGREEMENTRESPONSE']._serialized_end=354
-  _globals['_FETCHAGREEMENTRESPONSE_FILESENTRY']._serialized_start=310
-  _globals['_FETCHAGREEMENTRESPONSE_FILESENTRY']._serialized_end=354
-  _globals['_AGREEMENTSERVICE']._serialized_start=356
-  _globals['_AGREEMENTSERVICE']._serialized_end=469
+  _globals['_FETCHAGREEMENTREQUEST']._serialized_end=180
+  _globals['_FETCHAGREEMENTRESPONSE']._serialized_start=183
+  _globals['_FETCHAGREEMENTRESPONSE']._serialized_end=387
+  _globals['_FETCHAGREEMENTRESPONSE_FILESENTRY']._serialized_start=343
+  _globals['_FETCHAGREEMENTRESPONSE_FILESENTRY']._serialized_end=387
+  _globals['_AGREEMENTSERVICE']._serialized_start=389
+  _globals['_AGREEMENTSERVICE']._serialized_end=502
 # @@protoc_insertion_point(module_scope)

@@ -60,16 +60,25 @@ DIGEST_RANGE: Final = Rpc(
     "ReconciliationService/DigestRange", RangeQuestion, PairDigest, sides=PEER, unsigned=BETWEEN_NODES
 )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementQuery:
+    """The version that the caller has, 0 for none, and the one that it wants, 0 for the newest."""
+
+    known_version: int = 0
+    version: int = 0
+
+
 FETCH_AGREEMENT: Final = Rpc(
     "AgreementService/FetchAgreement",
-    int,
+    AgreementQuery,
     AgreementFiles,
     sides=BOTH,
     shared=True,
     polled=True,
     unsigned="what the provinces signed, for all of them",
 )
-"""The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
+"""`targets` and `files` of the answer are empty when the newest is wanted, and known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +115,15 @@ class PeerClient(Client):
         """Asks for the peer's time. Raises BridgeheadError: as `call`."""
         return (await self.call(TELL_TIME, None, Nothing(), timeout_seconds=timeout_seconds)).time
 
-    async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
-        """Reads the peer's newest agreement, unverified; its `targets` are empty when `known_version` is the newest."""
-        return await self.call(FETCH_AGREEMENT, None, known_version, timeout_seconds=timeout_seconds)
+    async def fetch_agreement(
+        self, known_version: int = 0, *, version: int = 0, timeout_seconds: float
+    ) -> AgreementFiles:
+        """Reads a version that the peer holds, its newest for 0, unverified.
+
+        `targets` are empty when `known_version` is the newest, and that is wanted.
+        """
+        asked = AgreementQuery(known_version=known_version, version=version)
+        return await self.call(FETCH_AGREEMENT, None, asked, timeout_seconds=timeout_seconds)
 
     def fetch_document(self, place: DocumentPlace) -> AsyncGenerator[Chunk, None]:
         """Streams a document of an entry of the peer's from a chunk on, unverified; raises as `watch`."""

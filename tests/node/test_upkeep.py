@@ -17,10 +17,11 @@ from federation.node.home.agreement import file_marks, install_agreement, read_a
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
 from federation.node.home.setup import member_bundle
+from federation.node.joint.records import RULES
 from federation.node.node import Node, Trust
 from federation.node.serve import Parts, build_node, utc_now
 from federation.node.status import node_status
-from federation.node.upkeep import take_from_home, take_from_peers
+from federation.node.upkeep import take_from_home, take_from_peers, take_rules
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, RuleError, StaleError, UnavailableError
 from federation.protocol.form import replace
@@ -90,10 +91,12 @@ class Source:
     known: int = 0
     """The version whose targets it does not repeat to who has it."""
 
-    async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
+    async def fetch_agreement(
+        self, known_version: int = 0, *, version: int = 0, timeout_seconds: float
+    ) -> AgreementFiles:
         if self.files is None:
             raise UnavailableError("PEER_DOWN", "down")
-        return replace(self.files, targets=b"", files={}) if known_version == self.known else self.files
+        return replace(self.files, targets=b"", files={}) if not version and known_version == self.known else self.files
 
 
 async def test_take_from_home_puts_what_was_published_in_force_and_logs_it(scene: Scene) -> None:
@@ -236,3 +239,41 @@ async def test_message_key_that_the_agreement_does_not_name_signs_nothing(scene:
         build_node(
             scene.node.settings, load_keyring(scene.home), Trust(over, KINDS.values()), home=scene.folder, now=utc_now
         )
+
+
+async def test_rules_of_an_earlier_version_are_taken_from_the_home_that_held_it(scene: Scene) -> None:
+    """A member that worked no case while a version was in force needs nobody for it."""
+    scene.publish()
+    await take_from_home(scene.node, scene.home)
+    scene.node.rules_wanted.add(1)
+
+    await take_rules(scene.node, scene.home, {})
+
+    kept = RULES.find(scene.node.database, f"{1:08}")
+    assert kept is not None
+    assert "policies/procedures/dispute-mediation.toml" in kept.files
+    assert scene.node.rules_wanted == set()
+
+
+async def test_rules_that_the_provinces_did_not_sign_are_passed_over(scene: Scene) -> None:
+    """Tampered, of another version, under other roots, or none: the next peer is asked, whose copy verifies."""
+    old = read_agreement_files(scene.home)
+    newer = scene.publish()
+    await take_from_home(scene.node, scene.home)
+    for folder in (scene.home / "agreement" / "versions").glob("1.*"):
+        shutil.rmtree(folder)
+    procedure = "policies/procedures/dispute-mediation.toml"
+    tampered = replace(old, files={**old.files, procedure: old.files[procedure] + b"\n"})
+    others = replace(old, roots=(*old.roots, old.roots[0]))
+    false = {name: Source(files) for name, files in zip("abcd", (None, tampered, newer, others), strict=True)}
+    scene.node.rules_wanted.add(1)
+
+    await take_rules(scene.node, scene.home, false)
+    assert RULES.find(scene.node.database, f"{1:08}") is None
+
+    scene.node.rules_wanted.add(1)
+    await take_rules(scene.node, scene.home, {**false, "e": Source(old)})
+    kept = RULES.find(scene.node.database, f"{1:08}")
+    assert kept is not None
+    assert kept.files[procedure] == old.files[procedure].decode()
+    assert read_agreement_files(scene.home) == newer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from federation.node.exchange.send import send
 from federation.node.home.agreement import read_agreement_files
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.setup import member_bundle
+from federation.node.joint.records import CASES
+from federation.node.node import Node
 from federation.node.serve import running_node, utc_now
 from federation.protocol.ids import NodeName
-from tests.node.rig import draft
+from tests.node.joint.desks import PEER, TOWN, Desks
+from tests.node.rig import ZHEJIANG, draft
 from tests.scenarios.provinces import ALL, ISLAND, NODES, POLICIES, Federation, make_federation
 
 ANHUI, FUJIAN, JIANGXI = NodeName("anhui"), NodeName("fujian"), NodeName("jiangxi")
@@ -61,3 +65,28 @@ async def test_province_that_leaves_is_dropped_and_one_that_joins_is_reached(tmp
         async with asyncio.timeout(30):
             assert await running.delivery.wait_settled(message_id) == "settled"
         assert peers[ANHUI] is not dropped
+
+
+async def test_case_reaches_who_joined_after_its_agreement_was_replaced(tmp_path: Path) -> None:
+    """It holds no earlier version: the one that the case pins is fetched from a member, and verified by its roots."""
+    federation = make_federation(tmp_path, agreement_seconds=0.05, delivery_pause_seconds=0.05)
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(name: NodeName) -> Node:
+            return (await stack.enter_async_context(running_node(federation.home(name), island=ISLAND))).node
+
+        case = Desks({ZHEJIANG: await start(ZHEJIANG)})
+        await case.open()
+        publish(federation, ALL, out=tmp_path / "next")
+        for folder in (federation.home(JIANGXI) / "agreement" / "versions").glob("1.*"):
+            shutil.rmtree(folder)
+        case.rig[JIANGXI] = await start(JIANGXI)
+        await until(lambda: case.rig[ZHEJIANG].trust.in_force.agreement.version == 2)
+
+        await case.does(TOWN, "invite", agency=str(PEER), role="peer")
+        await until(lambda: case.record in {line.record for line in CASES.each(case.rig[JIANGXI].database)})
+        await case.does(PEER, "join")
+
+        folded = case.held(JIANGXI).case
+        assert folded is not None
+        assert (folded.stage, folded.members.keys()) == ("registration", {TOWN, PEER})

@@ -31,7 +31,15 @@ from federation.wire.agency import (
     reports,
 )
 from federation.wire.gatekeeper import Binding
-from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, FETCH_DOCUMENT, SUBMIT, TELL_TIME, RangeQuestion
+from federation.wire.peer import (
+    DIGEST_RANGE,
+    FETCH_AGREEMENT,
+    FETCH_DOCUMENT,
+    SUBMIT,
+    TELL_TIME,
+    AgreementQuery,
+    RangeQuestion,
+)
 from federation.wire.rpc import Nothing, PageQuery, Rpc, Side
 from tests.wire import (
     answers,
@@ -160,7 +168,7 @@ class Call:
 
 CALLS = (
     Call(node.GET_STATUS, POLICE, Nothing(), answers.STATUS),
-    Call(FETCH_AGREEMENT, POLICE, 2, answers.FILES),
+    Call(FETCH_AGREEMENT, POLICE, AgreementQuery(known_version=2, version=1), answers.FILES),
     Call(permits.REGISTER_PERMIT, POLICE, APPLICATION, permits.PermitAnswer(decision=ALLOWED, permit=ITEM)),
     Call(permits.ENDORSE_PERMIT, POLICE, URN, permits.PermitAnswer(decision=REFUSED)),
     Call(permits.SUSPEND_PERMIT, HALL, URN, permits.PermitAnswer(decision=REFUSED)),

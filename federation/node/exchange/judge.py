@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
+import structlog
+
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.node.exchange.resend import Missed
@@ -29,6 +31,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import Direction, StoredMessage, find_by_digest
 from federation.store.records import Record, find_record, next_serial, put_records
 
+_log = structlog.get_logger()
 I = TypeVar("I")  # noqa: E741 - the item of a kind
 J = TypeVar("J", bound=Item)
 
@@ -241,10 +244,16 @@ def wake(node: Node, rows: Rows) -> None:
 
 
 async def follow(node: Node, rows: Rows) -> None:
-    """Wakes who waits, and takes the step that follows, once the rows of a received message are durable."""
+    """Wakes who waits, and takes the step that follows, once all this is durable: a step that fails undoes nothing.
+
+    So it is told in the log, and whoever sent or asked has the answer that is true; a round of a duty makes it good.
+    """
     wake(node, rows)
     if rows.then is not None:
-        await rows.then(node)
+        try:
+            await rows.then(node)
+        except Exception:  # noqa: BLE001 - an error would say that nothing was written
+            _log.exception("message.unfollowed")
 
 
 def judge(node: Node, statement: Statement, body: Handed | None, *, digest: str, in_force: InForce) -> Judgement:

@@ -29,7 +29,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from federation.node.home.files import make_private_folder, read_file, sync_folder, write_public
 from federation.node.home.keyring import Keyring
-from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
 from federation.protocol.trust.agreement import MAX_FILES, Agreement, AgreementFiles, load_agreement
 from federation.protocol.trust.draft import make_snapshot, make_timestamp
 from federation.protocol.trust.metadata import MAX_ROOTS, sign_metadata, verify_pinned
@@ -62,12 +62,13 @@ def file_marks(home: Path) -> tuple[tuple[str, int, int, int], ...]:
     return tuple(marks)
 
 
-class NewestFiles:
+class HeldFiles:
     """The agreement of a home for whoever fetches it: read again when another version stands, one copy for all."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._version: Path | None = None
+        self._earlier: tuple[int, AgreementFiles] | None = None
         self._turn = Lock()
 
     def read(self, *, whole: bool) -> AgreementFiles:
@@ -79,6 +80,13 @@ class NewestFiles:
                 self._fresh = replace(self._whole, targets=b"", files={})
                 self._version = version
             return self._whole if whole else self._fresh
+
+    def read_earlier(self, version: int) -> AgreementFiles:
+        """An earlier version, kept for who asks for the same one next; raises as `read_agreement_files`."""
+        with self._turn:
+            if self._earlier is None or self._earlier[0] != version:
+                self._earlier = version, read_agreement_files(self._home, version=version)
+            return self._earlier[1]
 
 
 def read_repository(folder: Path) -> AgreementFiles:
@@ -173,6 +181,21 @@ def has_agreement(home: Path) -> bool:
 def load_home_agreement(home: Path, *, now: datetime) -> Agreement:
     """Loads the version in force, verified anew; an expired one too. Refuses AGREEMENT_MISSING, as `load_agreement`."""
     return load_agreement(read_agreement_files(home), trusted_root=pinned_root(home), now=now, previous=None)
+
+
+def verify_earlier(home: Path, files: AgreementFiles, *, version: int, now: datetime) -> Agreement:
+    """Verifies an earlier version of the agreement in force, whoever handed it out.
+
+    Its roots are the first of those in force, so that keys which were taken back since cannot sign another past.
+    Refuses AGREEMENT_ROOT, AGREEMENT_FORM for another version, AGREEMENT_MISSING, and as `load_agreement`.
+    """
+    known = read_agreement_files(home).roots
+    if files.roots != known[: len(files.roots)]:
+        raise UntrustedError("AGREEMENT_ROOT", "expected the roots out of which the agreement in force grew")
+    found = load_agreement(files, trusted_root=pinned_root(home), now=now, previous=None)
+    if found.version != version:
+        raise MalformedError("AGREEMENT_FORM", f"expected agreement version {version}, got {found.version}")
+    return found
 
 
 def install_agreement(

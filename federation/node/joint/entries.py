@@ -40,7 +40,6 @@ from federation.node.joint.records import (
     HANDED,
     RECORDS,
     REFUSED,
-    RULES,
     SENT,
     HandedEntry,
     Held,
@@ -58,7 +57,7 @@ from federation.node.joint.records import (
     next_arrival,
     parts_of,
     proof_of,
-    rule_files,
+    rules_to_keep,
     verify_waiting_room,
 )
 from federation.node.joint.writing import ENTRY_TYPE, Written, each_due, put_written, write_due
@@ -107,9 +106,11 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
     held.record.verify_room(entry)
     verify_waiting_room(node, held, entry)
     seat = seat_of(_case_before(node, held, entry), head, occasion=received.occasion)
-    if seat.standing is Standing.FORMER and not _knew_removal(held, entry):
-        seat = replace(seat, standing=Standing.MEMBER)  # written while it still was one, as far as it knew
     asked = act_request(received.sender, seat, head.act, home=record_node(record), occasion=received.occasion)
+    if not received.judge(asked).decision.allowed and _is_asked(held, entry):
+        standing = Standing.INVITED if head.act in ("join", "decline") else Standing.MEMBER
+        seat = replace(seat, standing=standing, kind_fits=True, recused=False)
+        asked = act_request(received.sender, seat, head.act, home=record_node(record), occasion=received.occasion)
     kept = StoredEntry(
         arrival=1, name=entry.name, author=entry.author, head=head, proof=proof_of(body),
         arrived=truncate_to_millisecond(node.now()),
@@ -120,7 +121,7 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
     except RuleError as error:
         return _with_notice(node, held, entry, refused_by_rule(error, asked))
     handed = HANDED.record(HandedEntry(name=entry.name, message_id=statement.id), owner=entry.author)
-    arrival = _Arrival(kept, settled_with(node, held, kept))
+    arrival = _Arrival(received.in_force, kept, settled_with(node, held, kept))
     judged = received.judge(
         asked,
         rows=Rows(
@@ -196,29 +197,37 @@ def _case_before(node: Node, held: Held, entry: Entry) -> Case | None:
         UnavailableError: CASE_RULES, for an opening under rules that this node has not.
     """
     if entry.head.height == 0:
-        rules = find_rules(node.trust.in_force, node.database, entry.head)
+        rules = find_rules(node, node.database, entry.head)
         if rules is None:
             raise UnavailableError("CASE_RULES", "the procedure, clocks or calendar that the case pins are not here")
         return Case(rules=rules)
-    return None if any(parent not in held.kept for parent in entry.head.parents) else held.case
+    return None if held.record.lacks(entry) else held.case
 
 
-def _knew_removal(held: Held, entry: Entry) -> bool:
-    """True when an entry stands on the one that took its office out of the case."""
-    case, agency = held.case, entry.head.agency
-    if case is None:
-        return False
-    left = [found.entry.name for found in case.done.get("leave", ()) if found.head.agency == agency]
-    removed = [found.entry.name for found in case.done.get("remove", ())
-               if found.head.fields.get("agency") == str(agency)]  # fmt: skip
-    out = [name for name in (*left, *removed) if name != entry.name]
-    return held.record.stands_on(entry, out)
+def _is_asked(held: Held, entry: Entry) -> bool:
+    """True for an office that opened the case, or was invited, by what its entry stands on.
+
+    Such an entry is taken in whatever came of that since (an invitation made void, a removal, a recusal): the fold says
+    that it has no effect, and who refused it would never see what others build on it.
+    """
+    office = entry.head.agency
+    asking = [
+        kept.name
+        for kept in held.kept.values()
+        if (kept.head.act == "open" and kept.head.agency == office)
+        or (kept.head.act == "invite" and kept.head.fields.get("agency") == str(office))
+    ]
+    return held.record.stands_on(entry, asking)
 
 
 @dataclass(slots=True)
 class _Arrival:
-    """An entry on its way in; `is_settled` is what its transaction did, which may run again: the last time counts."""
+    """An entry on its way in; `is_settled` is what its transaction did, which may run again: the last time counts.
 
+    An opening brings the rules that it pins, since another version may be in force when it is folded next.
+    """
+
+    in_force: InForce
     kept: StoredEntry
     settled: Settled | None
     is_settled: bool = False
@@ -234,7 +243,10 @@ class _Arrival:
             return (placed, *settled_rows(node, source, settled.now, row=row), *_letter_rows(source, kept))
         if any(known.name == kept.name for known in ENTRIES.by_subject(source, kept.name)):
             return ()
-        return (placed, RECORDS.record(row, owner=node.name), *_letter_rows(source, kept))
+        agreement, pinned = self.in_force.agreement, kept.head.fields.get("agreement")
+        opens = kept.head.height == 0 and pinned == agreement.version
+        rules = rules_to_keep(node, agreement, source) if opens else ()
+        return (placed, RECORDS.record(row, owner=node.name), *_letter_rows(source, kept), *rules)
 
     async def follow(self, node: Node) -> None:
         if self.settled is not None and self.is_settled:
@@ -374,8 +386,6 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
     now = RECORDS.find(transaction, held.id)
     if now is None or now.step != row.step:
         return False
-    if not RULES.has(transaction, f"{in_force.agreement.version:08}"):
-        RULES.put(transaction, rule_files(in_force), owner=node.name)
     ends = items_end(in_force, row)
     if ends is not None and node.now() >= ends and end_items(node, transaction, held):
         held.handed = (0, None)  # their heads are owed again
@@ -405,19 +415,37 @@ def owed(node: Node, in_force: InForce, held: Held, *, seen: object = None) -> I
     for kept in own:
         for sent in each_sent(node.database, held.id, kept.name):
             given.setdefault((sent.name, sent.to), set()).update(sent.places)
-    for to in sorted(_others(node, in_force, case)):
-        for kept in own:
+    part, acted = _others(node, in_force, case), {found.entry.author for every in case.done.values() for found in every}
+    removed = {_node_named(found.head) for found in case.done.get("remove", ())}
+    gone = {name: _told(held, case, name) for name in (acted | removed) - part - {node.name} if in_force.has(name)}
+    for to in sorted(part | gone.keys()):
+        for kept in own if to in part else [kept for kept in own if kept.name in gone[to]]:
             body = partial(find_own_body, node, kept.name)
             if (each := _owed_to(in_force, case, kept, to, given.get((kept.name, to)), body)) is not None:
                 yield each
 
 
 def _others(node: Node, in_force: InForce, case: Case) -> set[NodeName]:
-    """The other provinces of which an office takes part, is asked to, or was just taken out and is told so."""
+    """The other provinces of which an office takes part, or is asked to."""
     named = {agency.node for agency in (*case.members, *case.invited)}
-    for found in case.done.get("remove", ()):
-        named.add(NodeName(str(found.head.fields["agency"]).partition("/")[0]))
     return {name for name in named - {node.name} if in_force.has(name)}
+
+
+def _node_named(head: Head) -> NodeName:
+    return NodeName(str(head.fields["agency"]).partition("/")[0])
+
+
+def _told(held: Held, case: Case, gone: NodeName) -> set[str]:
+    """The entries of which a province that takes part no more is handed the heads.
+
+    Those up to its removal; and up to the invitation of a province that came later, to which nobody else may hand what
+    this one wrote.
+    """
+    removed = [found for found in case.done.get("remove", ()) if _node_named(found.head) == gone]
+    left = [found for found in case.done.get("leave", ()) if found.head.agency.node == gone]
+    since = max((found.at for found in (*removed, *left)), default=-1)
+    invited = [found for found in case.done.get("invite", ()) if found.at > since and _node_named(found.head) != gone]
+    return held.record.up_to(found.entry.name for found in (*removed, *invited))
 
 
 def _owed_to(
@@ -428,13 +456,10 @@ def _owed_to(
     given: set[int] | None,
     find_body: Callable[[], Handed | None],
 ) -> _Owed | None:
-    takes_part = any(agency.node == to for agency in (*case.members, *case.invited))
-    if not takes_part and (given is not None or kept.head.act != "remove"):
-        return None
     if given is not None and len(given) == 1 + len(kept.head.items):
         return None
     body = find_body()
-    if body is None or kept.seat is None:
+    if body is None or kept.seat is None or find_agency(in_force.agreement, kept.head.agency) is None:
         return None
     places, seen = _open_to(in_force, case, kept, body, to)
     if given is not None and set(places) <= given:

@@ -26,7 +26,7 @@ from federation.domain.joint_state import Case
 from federation.domain.procedure import Rules, read_rules
 from federation.domain.retention import PROVISION
 from federation.node.feed import Feed
-from federation.node.node import InForce, Node
+from federation.node.node import Node
 from federation.protocol.body import (
     Disclosure,
     Handed,
@@ -42,9 +42,12 @@ from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId, between
 from federation.protocol.statement import BodyRef, decode_statement
+from federation.protocol.trust import Agreement
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_handed
+from federation.store.records import Record, put_records
 
 MAX_FOLDS: Final = 256
 """The folds that a node keeps in memory; others are folded again when they are asked for."""
@@ -289,7 +292,7 @@ def load_held(node: Node, record: RecordId) -> Held:
     folds, source = node.folds, node.database
     held = folds.pop(record, None) or Held(record=JointRecord(record), node=node.name)
     new = ENTRIES.each(source, under=f"{record}/", after=f"{record}/{len(held.kept):06}")
-    held.take(new, partial(find_rules, node.trust.in_force, source))
+    held.take(new, partial(find_rules, node, source))
     if held.kept:  # whoever names records that are not here drives out none that are
         folds[record] = held
     while len(folds) > MAX_FOLDS:
@@ -305,8 +308,12 @@ def keep_next(node: Node, kept: StoredEntry) -> Held | None:
     return held if held is not None and kept.name in held.kept else None
 
 
-def find_rules(in_force: InForce, source: Source, opening: Head) -> Rules | None:
-    """The rules that a case pins: of the agreement's version under which it was opened; None when they are not here."""
+def find_rules(node: Node, source: Source, opening: Head) -> Rules | None:
+    """The rules that a case pins: of the agreement's version under which it was opened.
+
+    None when they are not here; those of an earlier version are then looked for (`upkeep.take_rules`).
+    """
+    in_force = node.trust.in_force
     version, name = opening.fields.get("agreement"), opening.fields.get("procedure")
     if not isinstance(version, int) or not isinstance(name, str):
         return None
@@ -314,6 +321,8 @@ def find_rules(in_force: InForce, source: Source, opening: Head) -> Rules | None
     if version != in_force.agreement.version:
         kept = RULES.find(source, f"{version:08}")
         if kept is None:
+            if version < in_force.agreement.version:
+                node.rules_wanted.add(version)
             return None
         files = {path: text.encode() for path, text in kept.files.items()}
     try:
@@ -348,11 +357,18 @@ def each_sent(source: Source, record: str, name: str) -> Iterator[SentEntry]:
     return SENT.each(source, under=f"{record}/{name}/")
 
 
-def rule_files(in_force: InForce) -> RuleFiles:
-    """The files of the agreement that a case which is opened now pins."""
+def keep_rules(node: Node, agreement: Agreement, transaction: GroupTransaction) -> None:
+    """Stores the files of a version that the cases which were opened under it pin, unless they are here."""
+    put_records(transaction, rules_to_keep(node, agreement, transaction))
+
+
+def rules_to_keep(node: Node, agreement: Agreement, source: Source) -> tuple[Record, ...]:
+    """As `keep_rules`, as records."""
+    if RULES.has(source, f"{agreement.version:08}"):
+        return ()
     wanted = ("policies/procedures/", "policies/clocks.toml", "policies/calendar.toml")
-    files = {path: file.decode() for path, file in in_force.agreement.files.items() if path.startswith(wanted)}
-    return RuleFiles(version=in_force.agreement.version, files=files)
+    files = {path: file.decode() for path, file in agreement.files.items() if path.startswith(wanted)}
+    return (RULES.record(RuleFiles(version=agreement.version, files=files), owner=node.name),)
 
 
 def next_arrival(source: Source, kept: StoredEntry) -> StoredRecord:

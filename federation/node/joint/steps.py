@@ -39,13 +39,14 @@ from federation.domain.joint_trace import format_case_code
 from federation.domain.procedure import Rules, procedure_names, read_rules
 from federation.node.documents import file_documents
 from federation.node.exchange.errand import Errand, on, streaming
+from federation.node.exchange.judge import Rows, follow
 from federation.node.exchange.replies import delivered
 from federation.node.exchange.send import Sent
 from federation.node.joint import shown
 from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
 from federation.node.joint.lists import case_lines
 from federation.node.joint.mandates import letters_of
-from federation.node.joint.records import CASES, CHANGES, Held, StoredEntry, each_sent, load_held
+from federation.node.joint.records import CASES, CHANGES, Held, StoredEntry, each_sent, keep_rules, load_held
 from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.lookups.cases import count_opened, letter_rows
 from federation.node.node import Node, agency_facts
@@ -194,12 +195,13 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     """Hands an entry on, waits a little for the others to have it, and shows it."""
     node, in_force = errand.node, errand.in_force
     record = parse_record_id(answer.record)
-    await settle_moved(node, record)
+    await follow(node, Rows(then=partial(settle_moved, record=record)))
     sent = list(each_sent(node.database, record, answer.name))
     messages = [Sent(id=each.message_id, digest=each.digest) for each in sent]
     await delivered(node, messages, seconds=WAIT_SECONDS)
     if said.act == "invite":
-        await settle(node, record)  # that the other side's node has it is an entry of its own
+        # that the other side's node has it is an entry of its own
+        await follow(node, Rows(then=partial(settle, record=record)))
     now = load_held(node, record)
     line = next((each for each in case_lines(node, now.moment, step=1) if each.office == errand.caller), None)
     entry = shown.entry_line(node, in_force, now, kept=now.kept[answer.name], reader=errand.caller, sent=sent)
@@ -214,6 +216,7 @@ def _put(
     if said.act == "open":
         county, year = said.agency.county, node.today().year
         code = format_case_code(county, year, next_serial(transaction, f"case/{county}/{year}"))
+        keep_rules(node, errand.in_force.agreement, transaction)
         head, why = replace(kept.head, fields={**kept.head.fields, "code": code}), (kept.purpose, kept.function)
         entry = written(node, held, head, places=said.places, seat=kept.seat, why=why)
     if not put_settled(node, transaction, entry, settled=settled):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,17 +11,18 @@ import pytest
 
 from federation.domain.joint_state import Case
 from federation.node.exchange.errand import begin_errand
-from federation.node.joint import entries, lists
+from federation.node.joint import entries, lists, steps
 from federation.node.joint.records import CASES, RECORDS
 from federation.node.joint.steps import list_entries
-from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.wire.agency.cases import EntryPage, EntryQuery
 from tests.node.joint.desks import (
     BODY,
     CONTACT,
     NOTE,
+    OFFICES,
     PARTY,
     PEER,
     PEER_BODY,
@@ -30,8 +32,9 @@ from tests.node.joint.desks import (
     Desks,
     desks,
     digest,
+    with_offices,
 )
-from tests.node.rig import JIANGXI, ZHEJIANG, act
+from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, act
 
 
 def same(case: Desks) -> Case:
@@ -320,3 +323,82 @@ async def test_entries_are_listed_page_by_page_and_no_made_up_token_is_taken(tmp
         for made_up in ("²", "3", "x" * 40, (await page(VILLAGE, "")).next_page_token):
             with pytest.raises(MalformedError, match="token"):
                 await page(TOWN, made_up)
+
+
+async def test_act_that_stands_is_answered_so_when_handing_it_on_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the office nor the other node is told that an entry failed which is durable; the duty hands it on later."""
+
+    def breaks(*_: object) -> None:
+        raise NotFoundError("CLOCK_FILE", "broken for the while")
+
+    async with desks(tmp_path, wait=0.05) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        way = case.rig.faults(JIANGXI, ZHEJIANG)
+        for each in (entries, steps):
+            monkeypatch.setattr(each, "settled_with", lambda *_, **__: None)
+        with monkeypatch.context() as broken:
+            broken.setattr(entries, "write_due", breaks)
+            line = await case.does(PEER, "signpost", remedy="court", body="玉山县人民法院")
+            with pytest.raises(NotFoundError):
+                await entries.settle(case.rig[JIANGXI], case.record)
+            assert line.deliveries == ()
+        way.hold = asyncio.Event()
+        await entries.settle_due(case.rig[JIANGXI])
+        with monkeypatch.context() as broken:
+            broken.setattr(entries, "write_due", breaks)
+            way.hold.set()
+            await case.rig.drain()
+            sent = next(line for line in await case.entries(PEER) if line.act == "signpost")
+            assert [each.state for each in sent.deliveries] == ["received"]
+        await case.settled()
+        assert same(case).done["signpost"][0].entry.name == line.name
+
+
+async def test_member_that_joins_late_is_handed_what_one_that_left_wrote(tmp_path: Path) -> None:
+    """By that one, whose node is told of the invitation and of nothing more than heads."""
+    far = parse_agency_id("fujian/350782/mediation-body")
+    async with desks(tmp_path, (ZHEJIANG, JIANGXI, FUJIAN)) as case:
+        case.rig.put_in_force(with_offices(case.rig.agreement, (*OFFICES, far)))
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        await case.does(PEER, "signpost", remedy="court", body="玉山县人民法院")
+        await case.settled()
+        await case.does(PEER, "leave")
+        await case.settled()
+        await case.does(TOWN, "add_party", PARTY, party="p3", side="A", role="guardian", county="330822")
+        await case.settled()
+        assert len(case.held(JIANGXI).kept) == len(case.held(ZHEJIANG).kept) - 1
+
+        await case.invites(far, "mediator")
+
+        late, lead = case.held(FUJIAN), case.held(ZHEJIANG)
+        assert (late.record.pending, late.case) == ((), lead.case)
+        assert PEER not in lead.case.members
+        told = [line for line in await case.entries(PEER) if line.fields.get("party") == "p3"]
+        assert [item.closed for line in told for item in line.items] == [len(PARTY.fields)]
+
+
+async def test_act_of_an_officer_who_was_barred_meanwhile_is_taken_in_and_folded(tmp_path: Path) -> None:
+    """Refused at the one that knew, what the others build on it would wait there for ever."""
+    async with desks(tmp_path, wait=0.05) as case:
+        await case.open()
+        await register(case)
+        await case.invites(PEER, "peer")
+        case.rig.faults(ZHEJIANG, JIANGXI).cut = case.rig.faults(JIANGXI, ZHEJIANG).cut = True
+        tie = await case.does(TOWN, "declare_tie", who=f"{PEER}#officer-7", tie="kin")
+        barred = await case.tries(TOWN, "decide_recusal", officer="officer-8", about=tie.name, result="barred")
+        assert barred.entry is not None
+        for _ in range(3):
+            await case.does(PEER, "signpost", remedy="court", body="玉山县人民法院")
+        case.rig.faults(ZHEJIANG, JIANGXI).cut = case.rig.faults(JIANGXI, ZHEJIANG).cut = False
+        await case.settled()
+
+        folded = same(case)
+        assert case.held(ZHEJIANG).record.pending == ()
+        assert {why.reason for _, why in folded.without_effect} == {"OFFICER_RECUSED"}
+        assert (await case.view(TOWN)).notices == ()
