@@ -97,13 +97,7 @@ async def check_federation(
         check_log(each.database)
         found = check_store(each.database, agreement).findings
         assert found == (), (each.name, found)
-    audit = Audit(
-        agreement=agreement,
-        sources={each.name: each for each in kept},
-        listers={each.name: each.lister() for each in kept},
-        now=lambda: now,
-    )
-    report = (await audit_federation(audit)).report
+    report = await audit(kept, agreement, now=now)
     told = format_report(report)
     assert report.passed, told
     assert {finding.code for finding in report.findings} <= set(allowed), told
@@ -114,6 +108,17 @@ async def check_federation(
         assert all(line.in_flight == 0 for line in lines), told
         assert all(line.receipts == line.received + line.refused for line in lines), told
     return report
+
+
+async def audit(kept: Sequence[NodeStore], agreement: Agreement, *, now: datetime) -> Report:
+    """What an auditor with the listings of all these nodes finds."""
+    asked = Audit(
+        agreement=agreement,
+        sources={each.name: each for each in kept},
+        listers={each.name: each.lister() for each in kept},
+        now=lambda: now,
+    )
+    return (await audit_federation(asked)).report
 
 
 def _check_pair(sender: NodeStore, recipient: NodeStore, *, settled: bool) -> None:

@@ -7,30 +7,25 @@ and turned around, processes die at any step of a commit. In the end the line is
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 
-import structlog
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from federation.domain.permits import PermitUrn, decode_permit, project_permit
 from federation.domain.permits_policy import Occasion, PermitPurpose, permit_facts, replicate_request
 from federation.node import permits
 from federation.node.exchange.errand import begin_errand
-from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
 from federation.node.permits_sharing import PERMIT, draft_sharing, find_own_permit, put_own_permits
-from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.policy import decide
-from federation.protocol.receipt import Receipt, Submission
-from federation.store.messages import PendingMessage, load_pending, missing_numbers, pair_state, settle_outbox
+from federation.store.messages import missing_numbers, pair_state
 from federation.store.records import find_record, list_records
-from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, act, application
-from tests.scenarios.check_federation import NodeStore, check_federation
+from tests.node.machine import Provinces
+from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, act, application
+from tests.scenarios.check_federation import check_federation
 
 HALLS = {
     ZHEJIANG: parse_agency_id("zhejiang/330822/service-hall"),
@@ -44,25 +39,17 @@ HOMES = {
 }
 """Each county of residence, a household on the other side, and a place of work on the third."""
 
-STEPS = ("before-rows", "before-commit", "after-commit", "after-sign")
 provinces = st.sampled_from(sorted(HALLS))
 pairs = st.permutations(sorted(HALLS)).map(lambda names: (names[0], names[1]))
 
 
-class Border(RuleBasedStateMachine):
-    """Three provinces; every rule leaves the event loop idle, so that a run can be repeated."""
+class Border(Provinces):
+    """Three provinces that issue permits and share them."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        structlog.configure(processors=[_drop])  # the deaths are meant: their tracebacks would fill the run
-        self.folder = tempfile.TemporaryDirectory(prefix="bridgehead-border-")
-        self.loop = asyncio.new_event_loop()
+    NAMES = tuple(HALLS)
+
+    def prepare(self) -> None:
         self.permits: list[tuple[NodeName, PermitUrn]] = []
-        self.receipts: dict[tuple[NodeName, bytes], Receipt] = {}
-
-    @initialize()
-    def begin(self) -> None:
-        self.rig = self.loop.run_until_complete(_make_rig(Path(self.folder.name)))
 
     # ---- what provinces do ---------------------------------------------------------------------------------------------
 
@@ -92,42 +79,11 @@ class Border(RuleBasedStateMachine):
 
     # ---- what the line does --------------------------------------------------------------------------------------------
 
-    @rule(
-        way=pairs,
-        order=st.randoms(use_true_random=False),
-        take=st.integers(1, 8),
-        lost=st.booleans(),
-        twice=st.booleans(),
-    )
-    def carry(self, way: tuple[NodeName, NodeName], order, take: int, lost: bool, twice: bool) -> None:
-        """Some of what is queued arrives: in any order, once or twice, and the sender learns of it or not."""
-        sender, recipient = way
-        pending = load_pending(self.rig[sender].database, recipient, after_seq=0, limit=50, max_bytes=1 << 30)
-        order.shuffle(pending)
-        chosen = pending[:take] * (2 if twice else 1)
-        answers = self.loop.run_until_complete(self._hand_over(sender, recipient, chosen))
-        if self._died(recipient) or lost or not pending:
-            return
-        lane_settled = [(m, a) for m, a in zip(chosen, answers, strict=True) if isinstance(a, Receipt)]
-        self.wait(sender, self._settle(sender, lane_settled))
-
     @rule(way=pairs, drop=st.integers(0, 2), lose=st.integers(0, 2), repeat=st.integers(0, 2), reverse=st.booleans())
     def spoil(self, way: tuple[NodeName, NodeName], drop: int, lose: int, repeat: int, reverse: bool) -> None:
         """The line between two nodes will misbehave in the next real delivery."""
         faults = self.rig.faults(*way)
         faults.drop_requests, faults.drop_answers, faults.repeat, faults.reverse = drop, lose, repeat, reverse
-
-    # ---- what processes do ---------------------------------------------------------------------------------------------
-
-    @rule(at=provinces, step=st.sampled_from(STEPS))
-    def doom(self, at: NodeName, step: str) -> None:
-        """The next commit of that node kills it at that step."""
-        self.rig.hosts[at].die_at = step
-
-    @rule(at=provinces)
-    def restart(self, at: NodeName) -> None:
-        """Killed between two commits, and started again."""
-        self.loop.run_until_complete(self._reopen(at))
 
     # ---- what always holds ---------------------------------------------------------------------------------------------
 
@@ -142,29 +98,11 @@ class Border(RuleBasedStateMachine):
                 copy = find_record(self.rig[name].database, PERMIT, urn, replica=True) if name != at else None
                 assert copy is None or copy.version <= own.version
 
-    def teardown(self) -> None:
-        try:
-            if hasattr(self, "rig"):
-                self.loop.run_until_complete(self._heal_and_check())
-        finally:
-            self.loop.close()
-            self.folder.cleanup()
-            structlog.reset_defaults()
-
-    async def _heal_and_check(self) -> None:
-        rig = self.rig
-        try:
-            for host in rig.hosts.values():
-                host.die_at = None
-                if not host.alive:
-                    await self._reopen_host(host.name)
-            rig.start_delivery()
-            await asyncio.wait_for(rig.drain(), 60)
-            kept = [NodeStore(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
-            await check_federation(kept, rig.agreement, now=rig.clock())
-            self._require_same_records()
-        finally:
-            await rig.close()
+    async def check(self) -> None:
+        self.rig.start_delivery()
+        await asyncio.wait_for(self.rig.drain(), 60)
+        await check_federation(self.stores(), self.rig.agreement, now=self.rig.clock())
+        self._require_same_records()
 
     def _require_same_records(self) -> None:
         """Each entitled province has the newest version with exactly its fields; the others have nothing."""
@@ -194,32 +132,6 @@ class Border(RuleBasedStateMachine):
                 shares[name] = encode(project_permit(permit, decision.fields))
         return shares
 
-    # ---- steps ---------------------------------------------------------------------------------------------------------
-
-    def wait(self, at: NodeName, doing):
-        """Runs something at a node; when the node died of it, it is started again."""
-        try:
-            return self.loop.run_until_complete(doing)
-        except BridgeheadError:
-            assert not self.rig.hosts[at].alive
-            return None
-        finally:
-            self._died(at)
-
-    def _died(self, at: NodeName) -> bool:
-        died = not self.rig.hosts[at].alive
-        if died:
-            self.loop.run_until_complete(self._reopen_host(at))
-        return died
-
-    async def _reopen(self, at: NodeName) -> None:
-        await self.rig.hosts[at].crash()
-        self.rig.hosts[at].open()
-
-    async def _reopen_host(self, at: NodeName) -> None:
-        await self.rig.hosts[at].close()
-        self.rig.hosts[at].open()
-
     async def _corrected(self, at: NodeName, urn: PermitUrn, address: str) -> None:
         node = self.rig[at]
         before = find_own_permit(node.database, urn)
@@ -231,35 +143,6 @@ class Border(RuleBasedStateMachine):
             draft_sharing(errand, [permit]),
             rows=lambda tx: put_own_permits(tx, [permit], owner=at, before=before.version),
         )
-
-    async def _hand_over(self, sender: NodeName, recipient: NodeName, chosen: list[PendingMessage]):
-        async def one(message: PendingMessage):
-            submission = Submission(envelope=message.envelope, body=message.body)
-            try:
-                receipt = await receive(self.rig[recipient], submission, peer=sender)
-            except BridgeheadError as error:
-                if self.rig.hosts[recipient].alive:
-                    raise
-                return error
-            if not self.rig.hosts[recipient].alive:
-                return None  # it died before its answer left
-            known = self.receipts.setdefault((recipient, message.envelope), receipt)
-            assert receipt == known, "a repeat got another receipt than the first"
-            return receipt
-
-        return await asyncio.gather(*(one(message) for message in chosen))
-
-    async def _settle(self, sender: NodeName, settled: list[tuple[PendingMessage, Receipt]]) -> None:
-        rows = [(message.id, receipt) for message, receipt in settled]
-        await self.rig[sender].sequencer.commit(lambda tx: settle_outbox(tx, rows))
-
-
-def _drop(_logger, _name, _event):
-    raise structlog.DropEvent
-
-
-async def _make_rig(folder: Path) -> Rig:
-    return Rig(folder, HALLS)
 
 
 TestBorder = Border.TestCase
