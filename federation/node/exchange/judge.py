@@ -20,7 +20,7 @@ from federation.node.exchange.send import Cause, Draft, Sent, no_rows
 from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, Handed
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import AgencyId, MessageId, NodeName
 from federation.protocol.leaf import Verdict
@@ -252,6 +252,8 @@ async def follow(node: Node, rows: Rows) -> None:
     if rows.then is not None:
         try:
             await rows.then(node)
+        except BridgeheadError as error:
+            _log.warning("message.unfollowed", reason=error.reason)
         except Exception:  # noqa: BLE001 - an error would say that nothing was written
             _log.exception("message.unfollowed")
 
