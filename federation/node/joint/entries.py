@@ -417,7 +417,7 @@ def owed(node: Node, in_force: InForce, held: Held, *, seen: object = None) -> I
             given.setdefault((sent.name, sent.to), set()).update(sent.places)
     part, acted = _others(node, in_force, case), {found.entry.author for every in case.done.values() for found in every}
     removed = {_node_named(found.head) for found in case.done.get("remove", ())}
-    gone = {name: _told(held, case, name) for name in (acted | removed) - part - {node.name} if in_force.has(name)}
+    gone = {name: _heads_for(held, case, name) for name in (acted | removed) - part - {node.name} if in_force.has(name)}
     for to in sorted(part | gone.keys()):
         for kept in own if to in part else [kept for kept in own if kept.name in gone[to]]:
             body = partial(find_own_body, node, kept.name)
@@ -435,7 +435,7 @@ def _node_named(head: Head) -> NodeName:
     return NodeName(str(head.fields["agency"]).partition("/")[0])
 
 
-def _told(held: Held, case: Case, gone: NodeName) -> set[str]:
+def _heads_for(held: Held, case: Case, gone: NodeName) -> set[str]:
     """The entries of which a province that takes part no more is handed the heads.
 
     Those up to its removal; and up to the invitation of a province that came later, to which nobody else may hand what

@@ -99,7 +99,7 @@ class Traitor(Union):
         part = sorted({agency.node for agency in case.members} - {FUJIAN})
         for name in part:
             assert_same(held[name], held[part[0]])
-            assert {each.author for each in _told(held[name])} <= {FUJIAN}
+            assert {each.author for each in _broken_rules(held[name])} <= {FUJIAN}
             self._check_effects(held[name])
         kept = self.stores()
         for each in kept:
@@ -108,7 +108,7 @@ class Traitor(Union):
         report = await audit(kept, self.rig.agreement, now=self.rig.clock())
         named = [finding for finding in report.findings if finding.code in NAMED]
         assert {finding.node for finding in named} <= {FUJIAN}, named
-        assert bool(named) >= any(_told(held[name]) for name in part)
+        assert bool(named) >= any(_broken_rules(held[name]) for name in part)
 
     def _check_effects(self, held: Held) -> None:
         case = held.case
@@ -120,7 +120,7 @@ class Traitor(Union):
         assert len(numbers) == len(set(numbers))
 
 
-def _told(held: Held) -> list[Finding]:
+def _broken_rules(held: Held) -> list[Finding]:
     """What an author did against the rules knowing it: who was removed meanwhile may not have known."""
     return [each for each in held.record.findings if each.kind is not FindingKind.BEYOND_CUT]
 
