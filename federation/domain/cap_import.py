@@ -320,7 +320,8 @@ class _Reader:
     def wording(self, element: Element) -> Wording:
         said = element.get("language").strip(SPACE)
         language = _LANGUAGES.get(said.lower(), "")
-        if not said and HAN.search(element.get("headline") + element.get("description") + element.get("event")):
+        chinese = HAN.search(element.get("headline") + element.get("description") + element.get("event"))
+        if not element.all("language") and chinese:
             language = CHINESE
             self.warn("LANGUAGE", "language", "未注明，按中文处理", "is not named: taken for Chinese")
         elif not language:

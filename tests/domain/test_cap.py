@@ -220,6 +220,7 @@ REFUSED = [
     ("13 times", block(("04-05T10:16:22", "04-05T10:16:23")), "INFO_DIFFERS"),
     ("13 areas", block(("330822</value>", "361123</value>")), "INFO_DIFFERS"),
     ("14 neither", block(("</description>", "</description>")).replace(b"<language>en</language>", b""), "LANGUAGE"),
+    ("14 blank", altered("<language>zh-CN<", "<language> <"), "LANGUAGE"),
     ("15 open", ring("28.9,118.4 28.95,118.4 28.95,118.5 28.9,118.5"), "POLYGON_OPEN"),
     ("15 three", ring("28.9,118.4 28.95,118.4 28.9,118.4"), "POLYGON_OPEN"),
     ("15 crossing", ring("28.9,118.4 28.95,118.5 28.95,118.4 28.9,118.5 28.9,118.4"), "POLYGON_CROSSES"),
