@@ -51,7 +51,7 @@ class AlertRules(Protocol):
     """The kinds and the duty table of the agreement under which an alert was raised."""
 
     def agency_of(self, desk: str) -> AgencyId | None: ...
-    def leads(self, leader: str, desk: str) -> bool: ...
+    def is_leader(self, leader: str, desk: str) -> bool: ...
     def may_raise(self, desk: str, kind: str) -> bool: ...
     def may_hold(self, desk: str, kind: str) -> bool: ...
     def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
@@ -549,7 +549,7 @@ def _helps(alert: Alert, head: Head) -> bool:
 
 def _is_raiser(alert: Alert, head: Head) -> bool:
     """True for the agency that raised the alert, and for the desk of the leader on duty over the one that did."""
-    return head.agency == alert.first.agency or alert.rules.leads(_desk(head), _desk(alert.first))
+    return head.agency == alert.first.agency or alert.rules.is_leader(_desk(head), _desk(alert.first))
 
 
 def _open_offer(alert: Alert, entry: Entry) -> Offer | None:

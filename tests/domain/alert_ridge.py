@@ -31,7 +31,7 @@ class Tables:
     def agency_of(self, desk: str) -> AgencyId | None:
         return parse_agency_id(AGENCIES[desk]) if desk in AGENCIES else None
 
-    def leads(self, leader: str, desk: str) -> bool:
+    def is_leader(self, leader: str, desk: str) -> bool:
         return leader.endswith(".leader") and leader[:6] == desk[:6]
 
     def may_raise(self, desk: str, kind: str) -> bool:
