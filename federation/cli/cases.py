@@ -66,6 +66,8 @@ NEXT_STEPS.update({
     "CASE_RULES": "稍候再试：节点正在取案件所依据的协议版本 | try again shortly: the node is fetching that version",
     "HEAD_NAMES_PERSON": "号码只写入 number 一项：--item | a number stands in an item's field number alone: --item",
     "HEAD_SIZE": "写短些，或分几次办理 | say it shorter, or in several acts",
+    "ITEM_ERASED": "重新登记后再提供 | enter it again in an entry of its own",
+    "ITEM_UNKNOWN": "查看记录内容：bridgehead case history CODE | see its items: bridgehead case history CODE",
     "PROCEDURE_UNKNOWN": "查看有哪些程序：bridgehead case lists | see which there are: bridgehead case lists",
     "RECORD_FULL": "结案后另立新案 | close it, and open another case",
     "RECORD_LINE_ENDED": "报告节点管理员：本省记录有分叉 | tell the node's operator: two entries of one number",

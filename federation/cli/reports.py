@@ -93,7 +93,8 @@ def _entry_lines(line: ReportLine) -> Iterator[str]:
     yield f"  目的 purpose: {purpose_zh} | {purpose_en}"
     if line.fields:
         named = (f"{label} {name}" for name, label in RECORD_FIELDS.items() if name in line.fields)
-        yield f"  字段 fields: {', '.join(named)}"
+        of_items = sorted(line.fields - RECORD_FIELDS.keys())
+        yield f"  字段 fields: {', '.join((*named, *of_items))}"
     yield f"  依据 basis: {line.basis}"
 
 

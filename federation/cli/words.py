@@ -186,7 +186,13 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "deregistered": "注销",
     },
     "NodeName": {"zhejiang": "浙江", "jiangxi": "江西", "fujian": "福建", "anhui": "安徽"},
-    "Step": {"lookup.case": "案件", "lookup.search": "查询", "lookup.fetch": "调取"},
+    "Step": {
+        "lookup.case": "案件",
+        "lookup.search": "查询",
+        "lookup.fetch": "调取",
+        "case.entry": "联办案件",
+        "case.disclosure": "联办案件另行提供",
+    },
     "Outcome": {
         "hit": "命中",
         "no_hit": "未命中",

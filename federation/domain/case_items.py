@@ -47,7 +47,8 @@ _FORMS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType({
 })  # fmt: skip
 
 _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
-    "party": "tag:tag side:side role:word name:line id_kind:word number:number county:county last4:last4 minor:yes",
+    "party": "tag:tag side:side role:word name:line id_kind:word number:number county:county last4:last4 minor:yes "
+    "sealed:yes",
     "contact": "tag:tag phone:phone address:line e_service:yes e_service_day:day",
     "claim": "tag:tag kind:word amount:fen period:line basis:line paid:fen left:fen state:word verified_by:line",
     "fact": "text:text source:line agreed:word day:day",
@@ -59,13 +60,13 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "tie": "person:tag kind:word disclosed_on:day accepted_by:line",
     "account": "bank:word last4:last4",
     "letter": "number:line date:day kind:word case_kind:word basis:line",
-    "person": "name:line sex:word birth_date:day number:number address:line phone:phone",
+    "person": "name:line sex:word birth_date:day number:number address:line phone:phone sealed:yes",
     "outline": "text:text",
     "record": "pages:count signatures:line root:digest",
     "recording": "length:count root:digest",
     "evidence": "kind:word holder:line list:text method:line integrity:digest",
     "lead": "offence:word place:line time:line facts:text",
-    "applicant": "name:line number:number phone:phone",
+    "applicant": "name:line number:number phone:phone sealed:yes",
     "vehicle": "plate:line vin:line brand:line keeper:line",
     "licence": "number:number class:line valid_until:day",
     "inspection": "passed:yes day:day root:digest",

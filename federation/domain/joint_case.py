@@ -267,6 +267,18 @@ def _cannot_propose(case: Case, entry: Entry) -> NoEffect | None:
     return None if offices <= case.members.keys() else NoEffect(reason="NOT_A_MEMBER")
 
 
+def _cannot_speak_for(case: Case, entry: Entry) -> NoEffect | None:
+    """An office hands on, or tells a guardian's word about, what its own province wrote."""
+    is_own = case.named[str(entry.head.fields["about"])].entry.author == entry.author
+    return None if is_own else NoEffect(reason="OTHER_PROVINCES_ENTRY")
+
+
+def _cannot_hand_on(case: Case, entry: Entry) -> NoEffect | None:
+    if _named(entry.head) not in case.members:
+        return NoEffect(reason="NOT_A_MEMBER")
+    return _cannot_speak_for(case, entry)
+
+
 def _cannot_tie(case: Case, entry: Entry) -> NoEffect | None:
     if office_of(str(entry.head.fields["who"])) not in case.members:
         return NoEffect(reason="NOT_A_MEMBER")
@@ -381,6 +393,9 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         "hand_over": _cannot_name,
         "name_owner": _cannot_name,
         "propose_mediators": _cannot_propose,
+        "disclose_item": _cannot_hand_on,
+        "guardian_agrees": _cannot_speak_for,
+        "guardian_withdraws": _cannot_speak_for,
         "declare_tie": _cannot_tie,
         "request_recusal": _cannot_tie,
         "accept_tie": _cannot_accept_tie,

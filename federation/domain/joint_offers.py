@@ -160,6 +160,10 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "ROLE_NOT_THEIRS": ("该类单位不能担任此角色", "agencies of this kind do not take that role"),
         "ROLE_OF_OTHER_SIDE": ("该角色属于另一方", "that role is one of the other side"),
         "NOT_THEIRS_TO_INVITE": ("应由牵头单位或者同省单位邀请", "the lead invites, or a member of the same province"),
+        "OTHER_PROVINCES_ENTRY": (
+            "只能由写入该记录的省办理",
+            "only an office of the province that wrote that entry does it",
+        ),
         "TIES_FULL": ("申明或者申请过多", "too many ties were declared or alleged"),
         "OFFICER_RECUSED": ("经办人已决定回避", "the officer was recused"),
         "RECUSAL_UNDECIDED": ("回避申请尚未决定，暂停办理", "work rests until a tie is decided"),

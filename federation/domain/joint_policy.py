@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from federation.domain.joint import Head
 from federation.domain.joint_case import LEAD
+from federation.domain.joint_sight import SIGHT_ACTS, Sight
 from federation.domain.joint_state import Case
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.form import Count, Item, Positive, Time, always
@@ -118,12 +119,9 @@ def act_request(agency: AgencyFacts, seat: Seat, act: str, *, home: NodeName, oc
     )
 
 
-def see_request(
-    agency: AgencyFacts, case: Case, item_class: str, *, occasion: Occasion, minor: bool = False
-) -> PolicyRequest:
+def see_request(agency: AgencyFacts, case: Case, item_class: str, *, occasion: Occasion, sight: Sight) -> PolicyRequest:
     """Asks whether an office may be shown items of a class; which fields of them, the procedure says."""
     roles = sorted(case.roles(agency.id) - {LEAD}) or sorted(case.roles(agency.id))
-    side = "A" if agency.id.node == case.home else "B"
     return ask(
         "case.see",
         agency,
@@ -132,9 +130,11 @@ def see_request(
         itemClass=item_class,
         role=roles[0] if roles else "",
         standing=standing_of(case, agency.id).value,
-        inTable=bool(case.procedure.seen(item_class, case.roles(agency.id), side)),
-        minor=minor,
-        guardianAgreed=False,
+        inTable=sight.at_once,
+        handedLater=sight.later,
+        minor=sight.minor,
+        guardianAgreed=sight.guardian_agreed,
+        sealed=sight.sealed,
     )
 
 
@@ -143,7 +143,7 @@ def shown_by(case: Case) -> object:
 
     It holds all that `see_request` and the choice of provinces read of a case.
     """
-    return case.members, case.invited, len(case.done.get("remove", ()))
+    return case.members, case.invited, *(len(case.done.get(act, ())) for act in ("remove", *SIGHT_ACTS))
 
 
 def read_request(

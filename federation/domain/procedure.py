@@ -147,7 +147,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     `lookups` are the purposes for which look-ups may be granted in it, none where none may.
     `classes`: for each class of items what each role is given, all or some fields. `A` stands for every office of the
     province where a case was opened, `B` for those of the other that are not named by their role, `citizen` for the
-    party whom an item is about.
+    party whom an item is about. `later`: in the same form, what may be handed to a role beyond that (`disclose_item`).
     """
 
     name: _Name
@@ -168,6 +168,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     event: tuple[Event, ...] = ()
     gate: tuple[Gate, ...] = ()
     classes: dict[str, dict[str, str | tuple[str, ...]]] = {}  # noqa: RUF012  # as above
+    later: dict[str, dict[str, str | tuple[str, ...]]] = {}  # noqa: RUF012  # as above
     duties: tuple[Listed, ...] = ()
     tasks: tuple[Listed, ...] = ()
     guarantees: tuple[Listed, ...] = ()
@@ -234,16 +235,27 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
 
         `agreed`: both sides agreed on what the entry says.
         """
-        said = self.classes.get(name, {})
-        views = [said["A"]] if side == "A" and "A" in said else [said.get(role, said.get(side, ())) for role in roles]
-        whole = (ALL, AGREED) if agreed else (ALL,)
-        return frozenset().union(
-            *(CLASS_FIELDS[name] if view in whole else () if view == AGREED else view for view in views)
-        )
+        return _fields_of(self.classes.get(name, {}), name, roles, side, agreed=agreed)
+
+    def given_later(self, name: str, roles: Iterable[str], side: str) -> frozenset[str]:
+        """The fields of a class that may be handed to such an office, as `seen`, when another one decides so."""
+        return _fields_of(self.later.get(name, {}), name, roles, side, agreed=True)
 
     def seen_by_any(self, name: str, side: str) -> frozenset[str]:
-        """The fields of a class of items that some office of that side may be given."""
-        return self.seen(name, (*self.roles, *self.acting_roles), side)
+        """The fields of a class of items that some office of that side may be given, at once or later."""
+        roles = (*self.roles, *self.acting_roles)
+        return self.seen(name, roles, side) | self.given_later(name, roles, side)
+
+
+def _fields_of(
+    said: Mapping[str, str | tuple[str, ...]], name: str, roles: Iterable[str], side: str, *, agreed: bool
+) -> frozenset[str]:
+    """The fields of a class that a row of `classes` or `later` opens."""
+    views = [said["A"]] if side == "A" and "A" in said else [said.get(role, said.get(side, ())) for role in roles]
+    whole = (ALL, AGREED) if agreed else (ALL,)
+    return frozenset().union(
+        *(CLASS_FIELDS[name] if view in whole else () if view == AGREED else view for view in views)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

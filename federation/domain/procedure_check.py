@@ -357,8 +357,9 @@ def _classes(procedure: Procedure) -> Iterator[Finding]:
     """Classes that nobody is given, those that cross to nobody, and names of fields that they do not have."""
     roles = procedure.roles.keys() | _BUILT_IN | {"A", "B", "citizen"}
     carried = {name for act in procedure.acts for name in ACTS[act].items}
-    for name, views in procedure.classes.items():
-        where = f"classes {name}"
+    tables = {"classes": procedure.classes, "later": procedure.later}
+    for table, name, views in ((table, *row) for table, rows in tables.items() for row in rows.items()):
+        where = f"{table} {name}"
         if name not in CLASS_FIELDS:
             yield Finding(what="CLASS_UNKNOWN", where=where)
             continue
@@ -371,7 +372,8 @@ def _classes(procedure: Procedure) -> Iterator[Finding]:
             if fields not in (ALL, AGREED):
                 unknown = fields if isinstance(fields, tuple) else (fields,)
                 yield from not_in(unknown, CLASS_FIELDS[name], what="FIELD_UNKNOWN", where=f"{where} {role}")
-        if not any(procedure.seen(name, procedure.roles, side) for side in "AB") and "citizen" not in views:
+        is_seen = any(procedure.seen(name, procedure.roles, side) for side in "AB")
+        if table == "classes" and not is_seen and "citizen" not in views:
             yield Finding(what="CLASS_UNSEEN", where=where)
 
 

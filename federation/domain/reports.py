@@ -1,4 +1,4 @@
-"""The report to a person: which agency asked about them, when, for what, which fields it got, how many are withheld.
+"""The report to a person: which agency asked about them or was given what a joint case says of them, when, for what.
 
 Newest first; an entry of a running investigation is held back, counted, and shown from the end of its case on; a line
 names the agency and never the officer, the case or another person. Another province's answer is its word. Sources:
@@ -14,7 +14,6 @@ from typing import Annotated, ClassVar, Final
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.clock import china_day
-from federation.domain.lookups_case import LookupCase
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, Realm, checked
@@ -26,12 +25,29 @@ MAX_REPORT_LINES: Final = 2000
 """The most lines that one province answers with; older ones are counted."""
 DEFERRED_PURPOSE: Final = "lookup.criminal_investigation"
 """The purpose whose entries wait for the end of their case."""
+DEFERRED_LETTERS: Final = frozenset(
+    {"letter.check", "letter.evidence", "letter.interrogate", "letter.interview", "letter.lead"}
+)
+"""The purposes of letters between police forces that wait for it, too; who is served a paper knows of it."""
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "lookup.criminal_investigation": ("公安机关侦查刑事案件", "the police investigated a crime"),
         "lookup.missing_person": ("公安机关查找失踪人员", "the police looked for a missing person"),
         "lookup.identity_check": ("公安机关核实身份", "the police checked an identity"),
+        "dispute.mediation": ("两地联合调解矛盾纠纷", "two provinces mediated a quarrel together"),
+        "wage.claim": ("两地联合处理欠薪", "two provinces dealt with unpaid wages together"),
+        "meeting.resolution": ("两地联席会议办理事项", "a joint meeting of two provinces decided"),
+        "vehicle.service": (
+            "跨省办理车辆和驾驶证业务",
+            "a vehicle or licence was dealt with across the border",
+        ),
+        "letter.check": ("公安机关异地协作核实", "a police force asked another to check something"),
+        "letter.evidence": ("公安机关异地协作取证", "a police force asked another for evidence"),
+        "letter.interrogate": ("公安机关异地协作讯问", "a police force asked another to interrogate somebody"),
+        "letter.interview": ("公安机关异地协作询问", "a police force asked another to interview somebody"),
+        "letter.lead": ("公安机关移交线索", "a police force handed a lead to another"),
+        "letter.serve": ("公安机关异地协作送达", "a police force asked another to serve a paper"),
     }
 )
 _MAX_TEXT: Final = 200
@@ -115,12 +131,11 @@ def purpose_words(purpose: str) -> tuple[str, str]:
     return _WORDS.get(purpose, (purpose, purpose))
 
 
-def shown_from(entry: Disclosure, cases: Mapping[tuple[AgencyId, str], LookupCase]) -> datetime | None:
+def shown_from(entry: Disclosure, ends: Mapping[tuple[AgencyId, str], datetime]) -> datetime | None:
     """Returns when the entry may be shown, None for at once. A case that was closed early ends the wait early."""
     if entry.deferred_until is None:
         return None
-    case = cases.get((entry.asker, entry.case_id))
-    return entry.deferred_until if case is None else min(case.closes, entry.deferred_until)
+    return min(ends.get((entry.asker, entry.case_id), entry.deferred_until), entry.deferred_until)
 
 
 def build_report(
@@ -128,10 +143,10 @@ def build_report(
     *,
     given_by: NodeName,
     now: datetime,
-    cases: Mapping[tuple[AgencyId, str], LookupCase],
+    ends: Mapping[tuple[AgencyId, str], datetime],
 ) -> SubjectReport:
-    """Builds what this province tells a person now, of entries up to `now` and the newest version of each case."""
-    waits = [(entry, shown_from(entry, cases)) for entry in entries if entry.time <= now]
+    """Builds what this province tells a person now, of entries up to `now` and the present end of each case."""
+    waits = [(entry, shown_from(entry, ends)) for entry in entries if entry.time <= now]
     withheld = [shown for _, shown in waits if shown is not None and shown > now]
     shown_now = [entry for entry, shown in waits if shown is None or shown <= now]
     lines = _newest_first(_line(entry, given_by) for entry in shown_now)

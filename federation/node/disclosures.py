@@ -1,7 +1,8 @@
 """Disclosures: what this province gave or refused about a person, for their report; never who the officer was.
 
 Written in the transaction that receives the request, whatever the verdict; found by the blind index of the number
-alone. Source: PIPL articles 45, 55 and 56 (kept at least three years).
+alone. Items of joint cases have rows of their own (`joint/given`). Source: PIPL articles 45, 55 and 56 (kept at least
+three years).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from datetime import datetime
 from federation.domain.lookups_case import LookupCase
 from federation.domain.reports import DEFERRED_PURPOSE, Disclosure, SubjectReport, build_report
 from federation.domain.retention import PROVISION
+from federation.node.joint.given import GIVEN
+from federation.node.joint.records import RECORDS
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.permits_sharing import PERMIT
@@ -71,13 +74,19 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
     """
     numbers = (citizen_number, *_former_numbers(node, citizen_number))
     entries = [entry for number in numbers for entry, _ in list_disclosures(node.database, number)]
+    entries += [given.disclosure for number in numbers for given in GIVEN.by_subject(node.database, number)]
     named = {(entry.asker, entry.case_id) for entry in entries if entry.deferred_until is not None}
-    cases: dict[tuple[AgencyId, str], LookupCase] = {}
-    for asker, case_id in named:
-        case = records.find_case(node.database, asker, case_id, announced=asker.node != node.name)
-        if case is not None:
-            cases[asker, case_id] = case
-    return build_report(entries, given_by=node.name, now=now, cases=cases)
+    ends = {name: end for name in named if (end := _end_of(node, *name)) is not None}
+    return build_report(entries, given_by=node.name, now=now, ends=ends)
+
+
+def _end_of(node: Node, asker: AgencyId, case_id: str) -> datetime | None:
+    """The end of a look-up case, or of a joint case that was closed."""
+    if "/" in case_id:
+        row = RECORDS.find(node.database, case_id)
+        return row.closed if row is not None else None
+    case = records.find_case(node.database, asker, case_id, announced=asker.node != node.name)
+    return case.closes if case is not None else None
 
 
 def _former_numbers(node: Node, citizen_number: str) -> Sequence[str]:

@@ -43,6 +43,7 @@ from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.resend import resend_missed
 from federation.node.exchange.send import ENDS, End, look_later
 from federation.node.intake.clock import check_pending
+from federation.node.joint.given import GIVEN
 from federation.node.log.bad_rows import Job, commit_each, looked_at
 from federation.node.lookups.answer import RELEASED
 from federation.node.lookups.records import (
@@ -127,6 +128,8 @@ async def purge(node: Node, *, before: datetime) -> int:
     old = await asyncio.to_thread(lambda: list(_disclosures_before(node, before)))
     asked = await asyncio.to_thread(lambda: list(_asked_before(node, before)))
     jobs: list[_Named] = [(each, partial(erase_record, kind=DISCLOSED, record_id=each, replica=False)) for each in old]
+    given = await asyncio.to_thread(lambda: list(GIVEN.each_due_by(node.database, before, node.bad_rows.of(DUTY))))
+    jobs += [(GIVEN.id(each), partial(GIVEN.erase, value_id=GIVEN.id(each))) for each in given]
     jobs += [(line.place, partial(erase_asked, asked=line)) for line in asked]
     return await _do_each(node, jobs)
 

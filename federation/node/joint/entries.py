@@ -11,7 +11,7 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,10 +21,10 @@ from typing import Final
 import structlog
 
 from federation.domain.acts import ACTS
-from federation.domain.case_items import AT_HOME, SHOWS_CHILD, Part, read_part
+from federation.domain.case_items import AT_HOME, read_part
 from federation.domain.joint import Entry, Head, read_entry
 from federation.domain.joint_mandates import GRANT
-from federation.domain.joint_policy import Standing, act_request, seat_of, see_request, shown_by
+from federation.domain.joint_policy import Standing, act_request, seat_of, shown_by
 from federation.domain.joint_state import Case
 from federation.domain.retention import CIVIL
 from federation.node.exchange.erase import sent_by_it
@@ -32,10 +32,12 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refu
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.joint.ends import end_items, items_end
+from federation.node.joint.given import given_records
 from federation.node.joint.lists import offices, settled_rows
 from federation.node.joint.mandates import letters_of, put_mandates
 from federation.node.joint.records import (
     CHANGES,
+    DISCLOSURE_KIND,
     ENTRIES,
     HANDED,
     RECORDS,
@@ -60,6 +62,7 @@ from federation.node.joint.records import (
     rules_to_keep,
     verify_waiting_room,
 )
+from federation.node.joint.sight import own_parts, visible
 from federation.node.joint.writing import ENTRY_TYPE, Written, each_due, put_written, write_due
 from federation.node.log.bad_rows import ends_round
 from federation.node.lookups.cases import letter_rows
@@ -67,7 +70,7 @@ from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, Handed, OpenPlace, PartialBody, open_places
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, StaleError, UnavailableError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, NodeName, RecordId, parse_record_id, record_node, truncate_to_millisecond
+from federation.protocol.ids import NodeName, RecordId, parse_record_id, record_node, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import find_agency, verify_in_force
@@ -332,7 +335,8 @@ async def settle(node: Node, record: RecordId) -> None:
             await node.sequencer.commit(partial(_put_brought, node, brought))
             continue
         ahead = tuple(owed(node, in_force, held, seen=seen))
-        if (await node.sequencer.commit(partial(_hand_on, node, held, row, ahead))).value:
+        looked = tuple(_unlooked(held, seen))
+        if (await node.sequencer.commit(partial(_hand_on, node, held, row, ahead, looked))).value:
             held.handed = number, seen
             break
     else:
@@ -359,6 +363,7 @@ def put_settled(node: Node, transaction: GroupTransaction, entry: Written, *, se
     for each in settled.owed:
         ready = prepare(node, _draft(node, settled.now.case, each))
         record_message(node, transaction, ready, in_force=node.trust.in_force)
+    _put_given(node, transaction, settled.now.case, [(entry.kept, entry.body)])
     put_records(transaction, list(settled_rows(node, transaction, settled.now, row=row)))
     return True
 
@@ -380,7 +385,24 @@ def _tell(node: Node, now: Moment) -> None:
         node.waiters.tell(CHANGES.key(str(office)))
 
 
-def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], transaction: GroupTransaction) -> bool:
+def _put_given(
+    node: Node, transaction: GroupTransaction, case: Case | None, entries: Iterable[tuple[StoredEntry, Handed | None]]
+) -> None:
+    """Writes which offices were given what is about a person, of entries of ours that hold anything yet."""
+    for kept, body in entries:
+        if case is not None and isinstance(body, Body):
+            parts = own_parts(node.trust.in_force, kept, body)
+            put_records(transaction, list(given_records(node, transaction, case, kept=kept, parts=parts)))
+
+
+def _hand_on(
+    node: Node,
+    held: Held,
+    row: StoredRecord,
+    owed: Sequence[_Owed],
+    looked: Sequence[StoredEntry],
+    transaction: GroupTransaction,
+) -> bool:
     """Writes messages and lists unless the record, or what was handed on of it, moved meanwhile."""
     in_force = node.trust.in_force
     now = RECORDS.find(transaction, held.id)
@@ -392,6 +414,8 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, owed: Sequence[_Owed], t
         return False
     for each in owed:
         record_message(node, transaction, prepare(node, _draft(node, held.case, each)), in_force=in_force)
+    with_items = ((kept, find_own_body(transaction, kept.name)) for kept in looked if kept.head.items)
+    _put_given(node, transaction, held.case, with_items)
     put_records(transaction, list(settled_rows(node, transaction, held.moment, row=row)))
     put_mandates(node, transaction, held)
     return True
@@ -402,13 +426,18 @@ def _seen_now(in_force: InForce, case: Case | None) -> object:
     return (in_force, None if case is None else shown_by(case))
 
 
+def _unlooked(held: Held, seen: object) -> list[StoredEntry]:
+    """The entries of ours that were not handed on while `seen` was the same; without it, all."""
+    handed, before = held.handed
+    return held.own[handed if seen is not None and before == seen else 0 :]
+
+
 def owed(node: Node, in_force: InForce, held: Held, *, seen: object = None) -> Iterator[_Owed]:
     """The entries of ours that each province which takes part has not been handed yet.
 
     Those that were handed on while `seen` was the same are not looked at; without it, all are.
     """
-    case, (handed, before) = held.case, held.handed
-    own = held.own[handed if seen is not None and before == seen else 0 :]
+    case, own = held.case, _unlooked(held, seen)
     if case is None or not own:
         return
     given: dict[tuple[str, NodeName], set[int]] = {}
@@ -420,7 +449,7 @@ def owed(node: Node, in_force: InForce, held: Held, *, seen: object = None) -> I
     gone = {name: _heads_for(held, case, name) for name in (acted | removed) - part - {node.name} if in_force.has(name)}
     for to in sorted(part | gone.keys()):
         for kept in own if to in part else [kept for kept in own if kept.name in gone[to]]:
-            body = partial(find_own_body, node, kept.name)
+            body = partial(find_own_body, node.database, kept.name)
             if (each := _owed_to(in_force, case, kept, to, given.get((kept.name, to)), body)) is not None:
                 yield each
 
@@ -481,8 +510,7 @@ def _open_to(
     """The places of an entry that the offices of a province may see, and the questions that said yes to it."""
     if not isinstance(body, Body):
         return (0,), ()
-    parts = [read_part(item, cls, realm=in_force.agreement.realm)
-             for cls, item in zip(kept.head.items, body.items[1:], strict=True)]  # fmt: skip
+    parts = own_parts(in_force, kept, body)
     places, asked = {0}, list[PolicyRequest]()
     for agency in sorted(case.members, key=str):
         if agency.node == to and find_agency(in_force.agreement, agency) is not None:
@@ -490,29 +518,6 @@ def _open_to(
             places |= opened
             asked += said
     return tuple(sorted(places)), tuple(dict.fromkeys(asked))
-
-
-def visible(
-    in_force: InForce, case: Case, agency: AgencyId, *, kept: StoredEntry, parts: Sequence[Part | None]
-) -> tuple[set[int], list[PolicyRequest]]:
-    """The places that one office may see, by policy for the class and by the procedure for the field."""
-    minors = {part.item for cls, part in zip(kept.head.items, parts, strict=True)
-              if part is not None and cls in SHOWS_CHILD and (part.field, part.value) == ("minor", "yes")}  # fmt: skip
-    if kept.head.fields.get("minor") == "yes":
-        minors |= {part.item for part in parts if part is not None}
-    facts, occasion = agency_facts(in_force, agency), in_force.occasion(kept.purpose, kept.function)
-    side = "A" if agency.node == case.home else "B"
-    agreed = kept.head.fields.get("agreed", "both") == "both"
-    shown = {cls: case.procedure.seen(cls, case.roles(agency), side, agreed=agreed) for cls in set(kept.head.items)}
-    places, asked = set[int](), list[PolicyRequest]()
-    for at, (cls, part) in enumerate(zip(kept.head.items, parts, strict=True), start=1):
-        if part is None or part.field not in shown[cls]:
-            continue
-        question = see_request(facts, case, cls, occasion=occasion, minor=part.item in minors)
-        if question in asked or decide(in_force.policies, question).allowed:
-            places.add(at)
-            asked.append(question)
-    return places, asked
 
 
 def _draft(node: Node, case: Case | None, owed: _Owed) -> Draft:
@@ -585,6 +590,6 @@ ENTRY: Final = Kind(
     judge=_judge_entry, answers=(), keep=CIVIL, erasable_by=sent_by_it, resend=_resent,
 )  # fmt: skip
 DISCLOSURE: Final = Kind(
-    name="case.disclosure", media_type=ENTRY_TYPE, encode=bytes, decode=lambda content, _: content, many=True,
+    name=DISCLOSURE_KIND, media_type=ENTRY_TYPE, encode=bytes, decode=lambda content, _: content, many=True,
     partial=True, judge=_judge_entry, answers=(), keep=CIVIL, erasable_by=sent_by_it, resend=_resent,
 )  # fmt: skip

@@ -46,9 +46,11 @@ from federation.protocol.trust import Agreement
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import StoredMessage, find_handed
+from federation.store.messages import StoredMessage, find_handed, has_body
 from federation.store.records import Record, put_records
 
+DISCLOSURE_KIND: Final = "case.disclosure"
+"""The kind of a message that hands over more places of an entry."""
 MAX_FOLDS: Final = 256
 """The folds that a node keeps in memory; others are folded again when they are asked for."""
 MAX_UNOPENED: Final = 64
@@ -91,7 +93,7 @@ class StoredEntry(Item, frozen=True, kw_only=True):
 
 
 class HandedEntry(Item, frozen=True, kw_only=True):
-    """The message that brought an entry, or more places of one: it dies with that message."""
+    """The message that brought an entry, or more places of one; it outlives them, so that what is gone is told."""
 
     WHAT: ClassVar[str] = "handed entry"
 
@@ -177,7 +179,11 @@ ENTRIES: Final = item_collection(
     subject=lambda kept: kept.name, kept_under=PROVISION,
 )  # fmt: skip
 HANDED: Final = item_collection(
-    HandedEntry, kind="case-handed", id=lambda kept: f"{kept.name}/{kept.message_id}", replica=True
+    HandedEntry,
+    kind="case-handed",
+    id=lambda kept: f"{kept.name}/{kept.message_id}",
+    replica=True,
+    kept_under=PROVISION,
 )
 SENT: Final = item_collection(
     SentEntry,
@@ -352,6 +358,11 @@ def find_head(source: Source, message: StoredMessage) -> Disclosure | None:
     )
 
 
+def is_gone(source: Source, kept: StoredEntry) -> bool:
+    """True when something that came of an entry of another province was destroyed here."""
+    return any(not has_body(source, each.message_id) for each in HANDED.each(source, under=f"{kept.name}/"))
+
+
 def each_sent(source: Source, record: str, name: str) -> Iterator[SentEntry]:
     """The messages that handed over one entry of ours, oldest first."""
     return SENT.each(source, under=f"{record}/{name}/")
@@ -402,9 +413,9 @@ def is_due_now(row: StoredRecord) -> bool:
     return row.look == _NOW
 
 
-def find_own_body(node: Node, name: str) -> Handed | None:
+def find_own_body(source: Source, name: str) -> Handed | None:
     """The body of an entry of ours."""
-    own = OWN.find(node.database, name)
+    own = OWN.find(source, name)
     return None if own is None else own.body
 
 

@@ -17,8 +17,9 @@ from federation.domain.joint_state import Case
 from federation.domain.joint_trace import TraceLine
 from federation.domain.procedure import Stage
 from federation.node.exchange.replies import find_delivery
-from federation.node.joint.entries import visible
+from federation.node.joint.disclose import handed_notices
 from federation.node.joint.records import REFUSED, Held, SentEntry, StoredEntry, each_sent, parts_of
+from federation.node.joint.sight import visible
 from federation.node.node import InForce, Node
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.agency.cases import (
@@ -187,6 +188,7 @@ def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
             zh=f"{finding.author}的第{finding.n}条记录不合规则（{finding.kind.value}）：{names}",
             en=f"entry {finding.n} of {finding.author} is against the rules ({finding.kind.value}): {names}",
         )
+    yield from handed_notices(node, held)
     own = (kept for kept in held.kept.values() if kept.author == node.name)
     for kept in sorted(own, key=lambda kept: kept.head.n):
         for sent in deliveries(node, each_sent(node.database, held.id, kept.name)):

@@ -34,6 +34,7 @@ from federation.domain.joint_policy import (
     standing_of,
 )
 from federation.domain.joint_record import Record as JointRecord
+from federation.domain.joint_sight import DISCLOSE
 from federation.domain.joint_state import Case
 from federation.domain.joint_trace import format_case_code
 from federation.domain.procedure import Rules, procedure_names, read_rules
@@ -43,6 +44,7 @@ from federation.node.exchange.judge import Rows, follow
 from federation.node.exchange.replies import delivered
 from federation.node.exchange.send import Sent
 from federation.node.joint import shown
+from federation.node.joint.disclose import refused_to
 from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
 from federation.node.joint.lists import case_lines
 from federation.node.joint.mandates import letters_of
@@ -124,7 +126,7 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
     """Does one act in a case.
 
     Refuses CASE_ACT where the case as it stands does not allow it, naming what is missing; CASE_FIELD; CASE_MOVED (send
-    it again); and as `split` and `place_for`.
+    it again); and as `split`, `place_for` and `refused_to`.
     """
     held = _find(errand, asked.case)
     case = None if held is None else held.case
@@ -177,6 +179,8 @@ async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: s
     why = (errand.act.purpose, errand.act.function)
     entry = written(node, held, head, places=said.places, seat=seat, why=why)
     _verify_allowed(start, entry.kept.entry)
+    if said.act == DISCLOSE and (refused := await refused_to(errand, held, entry.kept.entry)) is not None:
+        return CaseOutcome(decision=refused)
     settled = settled_with(node, held, entry.kept, body=entry.body)
     put = partial(_put, errand, held, said, entry, settled)
     writing = asyncio.ensure_future(errand.once(bound, CaseWritten, put))

@@ -51,12 +51,12 @@ CHECK = Disclosure(
 CRIME = replace(
     CHECK, time=NOW - timedelta(hours=1), purpose="lookup.criminal_investigation", deferred_until=CASE.closes
 )
-CASES = {(YUSHAN, CASE.case_id): CASE}
+CASES = {(YUSHAN, CASE.case_id): CASE.closes}
 
 
 def test_build_report_of_a_running_investigation_withholds_it_and_says_until_when():
     """A running investigation is counted and dated; an identity check is told at once."""
-    report = build_report([CRIME, CHECK], given_by=ZHEJIANG, now=NOW, cases=CASES)
+    report = build_report([CRIME, CHECK], given_by=ZHEJIANG, now=NOW, ends=CASES)
 
     assert [line.purpose for line in report.lines] == ["lookup.identity_check"]
     assert report.withheld_count == 1
@@ -66,9 +66,9 @@ def test_build_report_of_a_running_investigation_withholds_it_and_says_until_whe
 @pytest.mark.parametrize("end", ["closed early", "term over", "case unknown, term over"])
 def test_build_report_after_the_case_shows_the_entry_by_itself(end):
     """What was withheld appears when the case ends, by being closed or by its term."""
-    cases = {(YUSHAN, CASE.case_id): close_case(CASE, NOW)} if end == "closed early" else CASES
+    cases = {(YUSHAN, CASE.case_id): close_case(CASE, NOW).closes} if end == "closed early" else CASES
     now = NOW if end == "closed early" else CASE.closes
-    report = build_report([CHECK, CRIME], given_by=ZHEJIANG, now=now, cases=cases if "unknown" not in end else {})
+    report = build_report([CHECK, CRIME], given_by=ZHEJIANG, now=now, ends=cases if "unknown" not in end else {})
 
     assert [line.purpose for line in report.lines] == ["lookup.criminal_investigation", "lookup.identity_check"]
     assert (report.withheld_count, report.next_shown) == (0, None)
@@ -77,7 +77,7 @@ def test_build_report_after_the_case_shows_the_entry_by_itself(end):
 def test_build_report_of_many_entries_counts_the_older():
     """One province answers with its newest lines and says how many older there are."""
     entries = [replace(CHECK, time=NOW - timedelta(seconds=number)) for number in range(MAX_REPORT_LINES + 3)]
-    report = build_report(entries, given_by=ZHEJIANG, now=NOW, cases={})
+    report = build_report(entries, given_by=ZHEJIANG, now=NOW, ends={})
 
     assert len(report.lines) == MAX_REPORT_LINES
     assert report.older_count == 3
@@ -86,8 +86,8 @@ def test_build_report_of_many_entries_counts_the_older():
 
 def test_merge_reports_of_two_provinces_is_newest_first_and_adds_up():
     """The person reads one list; withheld counts add up and the nearest day is told."""
-    here = build_report([CHECK, CRIME], given_by=ZHEJIANG, now=NOW, cases=CASES)
-    there = build_report([replace(CHECK, time=NOW), CRIME], given_by=ANHUI, now=NOW, cases={})
+    here = build_report([CHECK, CRIME], given_by=ZHEJIANG, now=NOW, ends=CASES)
+    there = build_report([replace(CHECK, time=NOW), CRIME], given_by=ANHUI, now=NOW, ends={})
     merged = merge_reports([here, there])
 
     assert [line.given_by for line in merged.lines] == [ANHUI, ZHEJIANG]
@@ -97,7 +97,7 @@ def test_merge_reports_of_two_provinces_is_newest_first_and_adds_up():
 
 def test_report_over_the_border_names_neither_case_nor_officer():
     """A report comes back as it was sent, and holds no case number."""
-    report = build_report([CHECK, CRIME], given_by=ZHEJIANG, now=NOW, cases=CASES)
+    report = build_report([CHECK, CRIME], given_by=ZHEJIANG, now=NOW, ends=CASES)
     encoded = encode_report(report)
 
     assert decode_report(encoded, given_by=ZHEJIANG) == report
@@ -118,7 +118,7 @@ def test_report_over_the_border_names_neither_case_nor_officer():
 )
 def test_decode_report_of_another_form_is_malformed(change):
     """What another province sends is strict, or nothing of it is taken."""
-    encoded = encode_report(build_report([CHECK, CRIME], given_by=ZHEJIANG, now=NOW, cases=CASES))
+    encoded = encode_report(build_report([CHECK, CRIME], given_by=ZHEJIANG, now=NOW, ends=CASES))
 
     with pytest.raises(MalformedError):
         decode_report(encoded.replace(*change), given_by=ZHEJIANG)

@@ -1,0 +1,115 @@
+"""Items of joint cases that are about a person: which office was given them, when and by what, for the person's report.
+
+Rules kept: written by the author's node, in the transaction that hands them on or lets an office see them; one row for
+each office, person and occasion, found by the blind index of the number; never who the officer was. An office of
+another province is named once a message to its node holds what the signed record gives it. A row outlives the items.
+Source: PIPL articles 23, 45 and 55.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from federation.domain.case_items import Part
+from federation.domain.joint_sight import handed_to, numbers_in, people_in
+from federation.domain.joint_state import Case
+from federation.domain.reports import DEFERRED_LETTERS, Disclosure
+from federation.domain.retention import PROVISION
+from federation.node.joint.records import DISCLOSURE_KIND, ENTRIES, StoredEntry, each_sent, parts_of
+from federation.node.joint.sight import visible
+from federation.node.node import Node
+from federation.protocol.form import Digest, Item, Positive, Time
+from federation.protocol.ids import AgencyId, RecordId, truncate_to_millisecond
+from federation.protocol.leaf import Verdict
+from federation.store.collection import item_collection
+from federation.store.database import Source
+from federation.store.records import Record
+
+ENTRY_KIND: Final = "case.entry"
+_LONGEST: Final = timedelta(days=90)
+"""So long a letter between police forces holds a line back, unless its case is closed before."""
+_MAX_BASIS: Final = 200
+
+
+class Given(Item, frozen=True, kw_only=True):
+    """The places of an entry, `fields` by name, that one office was given of what is about one person."""
+
+    WHAT: ClassVar[str] = "item given"
+
+    record: RecordId
+    name: Digest
+    office: AgencyId
+    n: Positive
+    person: str
+    time: Time
+    step: str
+    purpose: str
+    function: str
+    basis: str
+    places: tuple[int, ...]
+    fields: tuple[str, ...]
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """The line of the person's report."""
+        waits = self.purpose in DEFERRED_LETTERS
+        return Disclosure(
+            time=self.time, asker=self.office, purpose=self.purpose, function=self.function, basis=self.basis,
+            case_id=self.record, step=self.step, verdict=Verdict.ALLOWED, fields=frozenset(self.fields),
+            deferred_until=self.time + _LONGEST if waits else None,
+        )  # fmt: skip
+
+
+GIVEN: Final = item_collection(
+    Given, kind="case-given", id=lambda given: f"{given.record}/{given.name}/{given.office}/{given.n:06}", replica=True,
+    subject=lambda given: given.person, due_time=lambda given: given.time, kept_under=PROVISION,
+)  # fmt: skip
+
+
+def given_records(
+    node: Node, source: Source, case: Case, *, kept: StoredEntry, parts: Sequence[Part]
+) -> Iterator[Record]:
+    """The rows that are still missing of one entry of ours, once its messages stand in this transaction."""
+    people = people_in(kept.head, parts, _numbers(node, source, case)) if parts else {}
+    for office in sorted(case.members, key=str) if people else ():
+        if office == kept.head.agency:
+            continue
+        seen = visible(node.trust.in_force, case, office, kept=kept, parts=parts)[0]
+        if office.node != node.name:
+            sent = [each for each in each_sent(source, kept.head.record, kept.name) if each.to == office.node]
+            seen &= {at for each in sent for at in each.places}
+        known = list(GIVEN.each(source, under=f"{kept.head.record}/{kept.name}/{office}/"))
+        number = len(known)
+        for person, about in people.items():
+            had = {at for each in known if each.person == person for at in each.places}
+            if new := sorted(seen & about - had):
+                number += 1
+                yield GIVEN.record(
+                    _given(node, case, kept, parts=parts, what=(office, number, person, new)), owner=node.name
+                )
+
+
+def _given(
+    node: Node, case: Case, kept: StoredEntry, *, parts: Sequence[Part], what: tuple[AgencyId, int, str, list[int]]
+) -> Given:
+    office, number, person, places = what
+    later = handed_to(case, kept.name, office)
+    is_later = any(parts[at - 1].field in later.get(parts[at - 1].item, ()) for at in places)
+    return Given(
+        record=kept.head.record, name=kept.name, office=office, n=number, person=person,
+        time=truncate_to_millisecond(node.now()), step=DISCLOSURE_KIND if is_later else ENTRY_KIND,
+        purpose=kept.purpose, function=kept.function, basis=case.procedure.source[:_MAX_BASIS], places=tuple(places),
+        fields=tuple(sorted({f"{kept.head.items[at - 1]}.{parts[at - 1].field}" for at in places})),
+    )  # fmt: skip
+
+
+def _numbers(node: Node, source: Source, case: Case) -> Mapping[str, str]:
+    """The citizen numbers of the parties, by tag, as far as this node holds them."""
+    found: dict[str, str] = {}
+    for entered in case.done.get("add_party", ()):
+        for kept in ENTRIES.by_subject(source, entered.entry.name):
+            numbers = numbers_in(parts_of(node, source, kept).values())
+            found |= {str(kept.head.fields["party"]): number for number in list(numbers.values())[:1]}
+    return found
