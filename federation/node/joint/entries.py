@@ -105,7 +105,7 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
     _verify_form(head, made=statement.created + received.in_force.agreement.clock_tolerance)
     held = load_held(node, record)
     _verify_places(received, body, head, case=held.case)
-    _verify_new(node, entry, body)
+    _verify_new(node, held.kept.get(entry.name), body)
     held.record.verify_room(entry)
     verify_waiting_room(node, held, entry)
     seat = seat_of(_case_before(node, held, entry), head, occasion=received.occasion)
@@ -186,9 +186,8 @@ def _verify_places(received: Received[bytes], body: PartialBody, head: Head, *, 
                 raise MalformedError("ENTRY_BEYOND", sentence, field=kind)
 
 
-def _verify_new(node: Node, entry: Entry, body: PartialBody) -> None:
-    """Refuses an entry that is here, with nothing open that is not open already (ENTRY_KNOWN)."""
-    kept = next(iter(ENTRIES.by_subject(node.database, entry.name)), None)
+def _verify_new(node: Node, kept: StoredEntry | None, body: PartialBody) -> None:
+    """Refuses an entry that is here (`kept`), with nothing open that is not open already (ENTRY_KNOWN)."""
     if kept is not None and set(body.opened) <= {0, *parts_of(node, node.database, kept)}:
         raise RuleError("ENTRY_KNOWN", "expected an entry, or places of one, that this node does not have yet")
 
