@@ -15,7 +15,7 @@ from federation.domain.acts import Act, act
 
 _CONTENT: Final = (
     "cap_id:cap_id! expires:time! priority:word! level:word issued_by:text document:text manifest:digest area:area[] "
-    "division:division[]! ticked:word[] hectares:number dead:number hurt:number"
+    "division:division[]! ticked:word[] area_m2:number dead:number hurt:number"
 )
 """What an alert says beside its texts, which a later message says anew."""
 _REASON: Final = "road|weather|far|busy|place|link|caller|danger|handover|other"

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 from federation.domain.alert import Alert, step
+from federation.domain.alert_rules import read_alert_rules
 from federation.domain.joint import Entry, Head
 from federation.domain.joint_record import Fold, Record
-from federation.protocol.ids import AgencyId, NodeName, format_time, parse_agency_id
+from federation.node.home.draft import read_duty_sheets, read_policies
+from federation.protocol.ids import NodeName, format_time, parse_agency_id
 
 NIGHT = datetime(2026, 4, 3, 18, 15, tzinfo=UTC)
 Z, J, F, A = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
 QIUCHUAN, CHANGSHAN, LEADER = "330822111.town", "330822.governance", "330822.leader"
+EMERGENCY = "330822.emergency"
 YUSHAN, PUCHENG, XIUNING = "361123.governance", "350722.governance", "341022.governance"
-AGENCIES = {
-    QIUCHUAN: "zhejiang/330822/town",
-    CHANGSHAN: "zhejiang/330822/governance",
-    LEADER: "zhejiang/330822/office",
-    YUSHAN: "jiangxi/361123/governance",
-    PUCHENG: "fujian/350722/governance",
-    XIUNING: "anhui/341022/governance",
-}
-
-
-class Tables:
-    """The duty table of four counties on a ridge, all desks for fires and quarrels."""
-
-    def agency_of(self, desk: str) -> AgencyId | None:
-        return parse_agency_id(AGENCIES[desk]) if desk in AGENCIES else None
-
-    def is_leader(self, leader: str, desk: str) -> bool:
-        return leader.endswith(".leader") and leader[:6] == desk[:6]
-
-    def may_raise(self, desk: str, kind: str) -> bool:
-        return desk != LEADER and kind in ("forest.fire", "dispute")
-
-    may_hold = may_raise
-
-    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
-        is_remote = bool(tuple(areas)) and all(area.startswith("tri.") for area in areas)
-        arrive = 30 if is_remote else 10
-        return timedelta(minutes={"accepted": 1, "contacted": 3, "arrived": arrive}[stage])
-
-    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
-        return timedelta(minutes={"accepted": 3, "contacted": 15, "arrived": 120}[stage])
-
-    def triggers(self, kind: str, said: Mapping[str, object], burning: timedelta) -> frozenset[int]:
-        return frozenset({3} if kind == "forest.fire" and said.get("dead", 0) >= 3 else ())
-
-
-RULES = Tables()
+ROOT = Path(__file__).parents[2]
+FILES = read_policies(ROOT / "policies") | read_duty_sheets(ROOT / "nodes")
+RULES = read_alert_rules(FILES)
+AGENCIES = {desk: str(RULES.agency_of(desk)) for desk in (*RULES.duty.desks, LEADER)}
 
 
 class Ridge:
@@ -90,9 +60,9 @@ class Ridge:
         self.nodes[node].add(entry)
         return entry
 
-    def raises(self, **fields: str | int | tuple[str, ...]) -> Entry:
-        content = {"status": "Actual", "kind": "forest.fire", "agreement": 1, **self.content(), **fields}
-        raised = self.does(QIUCHUAN, "raise", **content)
+    def raises(self, desk: str = QIUCHUAN, **fields: str | int | tuple[str, ...]) -> Entry:
+        content = {"status": "Actual", "kind": "dispute", "agreement": 1, **self.content(), **fields}
+        raised = self.does(desk, "raise", **content)
         self.meet()
         return raised
 

@@ -18,6 +18,7 @@ from federation.protocol.ids import NodeName, format_time
 from tests.domain.alert_ridge import (
     AGENCIES,
     CHANGSHAN,
+    EMERGENCY,
     LEADER,
     NIGHT,
     PUCHENG,
@@ -313,9 +314,9 @@ def test_ladder() -> None:
 def test_cancel_before_alert() -> None:
     """A cancel and updates before their alert wait and show nothing; then it is ended at once, and the content is never a mix."""
     ridge = Ridge()
-    first = ridge.does(QIUCHUAN, "raise", status="Actual", kind="forest.fire", agreement=1, **ridge.content())
-    second = ridge.later(10).does(QIUCHUAN, "update", about=first.name, **ridge.content(hectares=2))
-    third = ridge.later(10).does(QIUCHUAN, "update", about=second.name, **ridge.content(hectares=5))
+    first = ridge.does(QIUCHUAN, "raise", status="Actual", kind="dispute", agreement=1, **ridge.content())
+    second = ridge.later(10).does(QIUCHUAN, "update", about=first.name, **ridge.content(area_m2=2))
+    third = ridge.later(10).does(QIUCHUAN, "update", about=second.name, **ridge.content(area_m2=5))
     ridge.later(10).does(QIUCHUAN, "cancel", cap_id="33082211100000_20260404021545_0", why="false_alarm")
     for entry in reversed(ridge.nodes[Z].order):
         assert ridge.at(J).raised is None
@@ -330,8 +331,8 @@ def test_two_updates() -> None:
     raised = ridge.raises()
     ridge.receipts(ridge.later(10).does(YUSHAN, "claim"))
     ridge.meet()
-    one = ridge.later(5).does(QIUCHUAN, "update", about=raised.name, **ridge.content(hectares=2))
-    two = ridge.does(YUSHAN, "update", about=raised.name, **ridge.content(hectares=3))
+    one = ridge.later(5).does(QIUCHUAN, "update", about=raised.name, **ridge.content(area_m2=2))
+    two = ridge.does(YUSHAN, "update", about=raised.name, **ridge.content(area_m2=3))
     content = ridge.agreed().content
     assert content in (one, two)
     assert sorted(map(ridge.refusal, (one, two))) == ["", "UPDATE_CONFLICT"]
@@ -383,14 +384,22 @@ def test_cancel() -> None:
 
 
 def test_trigger() -> None:
-    """The province is told once, when the numbers that stand say so."""
+    """The province is told once of a fire, at the very number, by what the content that stands says."""
     ridge = Ridge()
-    raised = ridge.raises(dead=2)
-    assert ridge.refusal(ridge.does(QIUCHUAN, "trigger", by=Z, number=3)) == "NO_TRIGGER"
-    ridge.does(QIUCHUAN, "update", about=raised.name, **ridge.content(dead=3))
-    ridge.does(QIUCHUAN, "trigger", by=Z, number=3)
-    assert ridge.refusal(ridge.does(QIUCHUAN, "trigger", by=Z, number=3)) == "DONE_ALREADY"
-    assert ridge.agreed().triggered == {3}
+    raised = ridge.raises(EMERGENCY, kind="forest.fire", dead=2, area_m2=999_999)
+    told = {number: ridge.does(EMERGENCY, "trigger", by=Z, number=number) for number in (2, 3)}
+    assert {ridge.refusal(entry) for entry in told.values()} == {"NO_TRIGGER"}
+    ridge.does(EMERGENCY, "update", about=raised.name, **ridge.content(dead=3, area_m2=1_000_000))
+    for number in (2, 3):
+        ridge.does(EMERGENCY, "trigger", by=Z, number=number)
+    assert ridge.refusal(ridge.does(EMERGENCY, "trigger", by=Z, number=3)) == "DONE_ALREADY"
+    assert ridge.refusal(ridge.later(86_399).does(EMERGENCY, "trigger", by=Z, number=5)) == "NO_TRIGGER"
+    ridge.later(1).does(EMERGENCY, "trigger", by=Z, number=5)
+    assert ridge.agreed().triggered == {2, 3, 5}
+
+    quarrel = Ridge()
+    quarrel.raises(dead=3)
+    assert quarrel.refusal(quarrel.does(QIUCHUAN, "trigger", by=Z, number=3)) == "NO_TRIGGER"
 
 
 def test_link() -> None:

@@ -45,7 +45,7 @@ def seen(*ridges: Ridge) -> list[Alert]:
 
 
 def arrived(*ridges: Ridge, **more: object) -> object:
-    return attain(seen(*ridges), AlertState.ARRIVED, DAY, measured={"forest.fire"}.__contains__, **more)
+    return attain(seen(*ridges), AlertState.ARRIVED, DAY, measured={"dispute"}.__contains__, **more)
 
 
 def test_attainment() -> None:
@@ -73,7 +73,7 @@ def test_left_out() -> None:
     cancelled.later(500).does(QIUCHUAN, "cancel", **said)
     late.now = NIGHT + timedelta(seconds=601)
     late.does(QIUCHUAN, "cancel", **said)
-    ridges = [lived(0, status="Exercise"), lived(1, kind="dispute"), cancelled, late]
+    ridges = [lived(0, status="Exercise"), lived(1, kind="help"), cancelled, late]
     found = arrived(*ridges)
     assert {reason: len(records) for reason, records in found.left_out.items()} == {
         LeftOut.EXERCISE: 1,

@@ -1,0 +1,93 @@
+"""The rules that an alert pins: the kinds, duty sheets and clocks of the agreement under which it was raised.
+
+Rules kept: a desk raises and holds what its sheet says; a leader's post acts for the desks that name it and holds
+nothing; the time for arrival is longer only where every area of the alert is remote. Source: the agreed tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from federation.domain.acts import FieldValue
+from federation.domain.alert_kinds import AlertTable, fired, read_alerts
+from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
+from federation.domain.duty import Area, Duty, DutyClass, read_duty
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import AgencyId
+
+STAGE_CLOCKS: Final[Mapping[str, str]] = {
+    "accepted": "alert.accept",
+    "contacted": "alert.contact",
+    "arrived": "alert.arrive",
+}
+LEASES: Final[Mapping[str, timedelta]] = {
+    "accepted": timedelta(minutes=3),
+    "contacted": timedelta(minutes=15),
+    "arrived": timedelta(hours=2),
+}
+REMOTE_LEASE: Final = timedelta(minutes=45)
+"""For a desk that is on its way to a remote area."""
+FOREST_FIRE: Final = "forest.fire"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreedAlerts:
+    """The tables of one agreement, as `alert.Alert` asks for them."""
+
+    table: AlertTable
+    duty: Duty
+    clocks: ClockTable
+
+    def agency_of(self, desk: str) -> AgencyId | None:
+        """The office of a desk; of a leader's post, that of the first desk that names it."""
+        found = self.duty.desks.get(desk)
+        if found is None:
+            found = next((each for each in self.duty.desks.values() if each.leader == desk), None)
+        return None if found is None else found.agency
+
+    def is_leader(self, leader: str, desk: str) -> bool:
+        found = self.duty.desks.get(desk)
+        return found is not None and found.leader == leader
+
+    def may_raise(self, desk: str, kind: str) -> bool:
+        return kind in self.table.kinds and desk in self.duty.desks and kind in self.duty.desks[desk].kinds
+
+    def may_hold(self, desk: str, kind: str) -> bool:
+        return self.may_raise(desk, kind)
+
+    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
+        """Returns the newest agreed minutes from T0 to a stage; for arrival in remote areas, the shortest of theirs."""
+        remote = self._remote(areas)
+        if stage == "arrived" and remote:
+            return timedelta(minutes=min(area.arrive_limit for area in remote))
+        return timedelta(minutes=self.clocks.rules[STAGE_CLOCKS[stage]][-1].amount)
+
+    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
+        return REMOTE_LEASE if stage == "contacted" and self._remote(areas) else LEASES[stage]
+
+    def triggers(self, kind: str, said: Mapping[str, FieldValue], burning: timedelta) -> frozenset[int]:
+        """Returns the numbers of the conditions of a forest fire that hold; none for any other kind."""
+        if kind != FOREST_FIRE:
+            return frozenset()
+        ticked = said.get("ticked", ())
+        numbers = {name: value for name, value in said.items() if isinstance(value, int)}
+        numbers["open_seconds"] = int(burning.total_seconds())
+        found = fired(self.table, flags=ticked if isinstance(ticked, tuple) else (), numbers=numbers)
+        return frozenset(each.trigger.number for each in found)
+
+    def _remote(self, areas: Iterable[str]) -> tuple[Area, ...]:
+        """All the areas when each is a known remote one, else none."""
+        found = [self.duty.areas.get(area) for area in areas]
+        remote = tuple(area for area in found if area is not None and area.duty_class is DutyClass.REMOTE)
+        return remote if len(remote) == len(found) else ()
+
+
+def read_alert_rules(files: Mapping[str, bytes]) -> AgreedAlerts:
+    """The rules of an agreement's files. Refuses ALERTS_MISSING, ALERT_CLOCKS, and as each table does."""
+    clocks = parse_clocks(files.get(CLOCKS_FILE, b"").decode(errors="replace"))
+    if any(name not in clocks.rules for name in STAGE_CLOCKS.values()):
+        raise NotFoundError("ALERT_CLOCKS", f"expected {', '.join(STAGE_CLOCKS.values())} in {CLOCKS_FILE}")
+    return AgreedAlerts(table=read_alerts(files), duty=read_duty(files), clocks=clocks)
