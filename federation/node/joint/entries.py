@@ -11,7 +11,7 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -333,14 +333,14 @@ async def settle(node: Node, record: RecordId) -> None:
         if brought is not None:
             await node.sequencer.commit(partial(_put_brought, node, brought))
             continue
-        ahead = tuple(owed(node, in_force, held, seen=seen))
         looked = tuple(_unlooked(held, seen))
-        if (await node.sequencer.commit(partial(_hand_on, node, held, row, ahead, looked))).value:
+        ahead = _Ahead(now=held.moment, owed=tuple(owed(node, in_force, held, seen=seen)), looked=looked)
+        if (await node.sequencer.commit(partial(_hand_on, node, held, row, ahead))).value:
             held.handed = number, seen
             break
     else:
         return
-    for name in {each.to for each in ahead}:
+    for name in {each.to for each in ahead.owed}:
         node.wake_delivery(name)
     _tell(node, held.moment)
 
@@ -394,29 +394,31 @@ def _put_given(
             put_records(transaction, list(given_records(node, transaction, case, kept=kept, parts=parts)))
 
 
-def _hand_on(
-    node: Node,
-    held: Held,
-    row: StoredRecord,
-    owed: Sequence[_Owed],
-    looked: Sequence[StoredEntry],
-    transaction: GroupTransaction,
-) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ahead:
+    """What is to be written of a record at one moment: others fold it on while the writer is at work."""
+
+    now: Moment
+    owed: tuple[_Owed, ...]
+    looked: tuple[StoredEntry, ...]
+
+
+def _hand_on(node: Node, held: Held, row: StoredRecord, ahead: _Ahead, transaction: GroupTransaction) -> bool:
     """Writes messages and lists unless the record, or what was handed on of it, moved meanwhile."""
-    in_force = node.trust.in_force
-    now = RECORDS.find(transaction, held.id)
-    if now is None or now.step != row.step:
+    in_force, now = node.trust.in_force, ahead.now
+    stored = RECORDS.find(transaction, held.id)
+    if stored is None or stored.step != row.step:
         return False
     ends = items_end(in_force, row)
     if ends is not None and node.now() >= ends and end_items(node, transaction, held):
         held.handed = (0, None)  # their heads are owed again
         return False
-    for each in owed:
-        record_message(node, transaction, prepare(node, _draft(node, held.case, each)), in_force=in_force)
-    with_items = ((kept, find_own_body(transaction, kept.name)) for kept in looked if kept.head.items)
-    _put_given(node, transaction, held.case, with_items)
-    put_records(transaction, list(settled_rows(node, transaction, held.moment, row=row)))
-    put_mandates(node, transaction, held)
+    for each in ahead.owed:
+        record_message(node, transaction, prepare(node, _draft(node, now.case, each)), in_force=in_force)
+    with_items = ((kept, find_own_body(transaction, kept.name)) for kept in ahead.looked if kept.head.items)
+    _put_given(node, transaction, now.case, with_items)
+    put_records(transaction, list(settled_rows(node, transaction, now, row=row)))
+    put_mandates(node, transaction, now.case, tuple(held.granted))
     return True
 
 

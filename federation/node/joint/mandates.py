@@ -7,8 +7,11 @@ from the entry on that brought it. Source: DESIGN section 5.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from federation.domain.joint import Head
 from federation.domain.joint_mandates import mandates
+from federation.domain.joint_state import Case
 from federation.domain.lookups_case import (
     LOOKUP_FUNCTION,
     LookupCase,
@@ -19,10 +22,10 @@ from federation.domain.lookups_case import (
     is_open,
     letter_name,
 )
-from federation.node.joint.records import CASES, Held, load_held
+from federation.node.joint.records import CASES, load_held
 from federation.node.lookups import records
 from federation.node.node import Node, agency_facts
-from federation.protocol.ids import parse_record_id
+from federation.protocol.ids import AgencyId, parse_record_id
 from federation.protocol.policy import decide
 from federation.protocol.trust import find_agency
 from federation.store.exchange_log import GroupTransaction
@@ -43,13 +46,15 @@ def letters_of(head: Head, *, purpose: str) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def put_mandates(node: Node, transaction: GroupTransaction, held: Held) -> None:
-    """Opens the look-up cases that a joint case grants, as far as policy allows, and closes those that it ended."""
-    case = held.case
+def put_mandates(node: Node, transaction: GroupTransaction, case: Case | None, offices: Iterable[AgencyId]) -> None:
+    """Opens the look-up cases that a joint case grants, as far as policy allows, and closes those that it ended.
+
+    `offices` are those that ever granted any.
+    """
     if case is None or not is_joint_code(case.code):
         return
     granted = mandates(case)
-    for office in held.granted:
+    for office in offices:
         mandate, announced = granted.get(office), office.node != node.name
         kind = records.ANNOUNCED_CASES if announced else records.OWN_CASES
         known = records.find_case(transaction, office, case.code, announced=announced)

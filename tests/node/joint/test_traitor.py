@@ -127,7 +127,7 @@ def _broken_rules(held: Held) -> list[Finding]:
 
 TestTraitor = Traitor.TestCase
 TestTraitor.settings = settings(
-    max_examples=settings.default.max_examples // 10,
+    max_examples=settings.default.max_examples // 16,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

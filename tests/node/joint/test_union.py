@@ -256,7 +256,7 @@ async def _allowed(doing: Awaitable[object]) -> None:
 
 TestUnion = Union.TestCase
 TestUnion.settings = settings(
-    max_examples=settings.default.max_examples // 10,
+    max_examples=settings.default.max_examples // 16,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
