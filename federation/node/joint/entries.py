@@ -396,7 +396,7 @@ def _put_given(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ahead:
-    """What is to be written of a record at one moment: others fold it on while the writer is at work."""
+    """The things to write of a record as of one moment: others fold it on while the writer is at work."""
 
     now: Moment
     owed: tuple[_Owed, ...]
@@ -418,7 +418,7 @@ def _hand_on(node: Node, held: Held, row: StoredRecord, ahead: _Ahead, transacti
     with_items = ((kept, find_own_body(transaction, kept.name)) for kept in ahead.looked if kept.head.items)
     _put_given(node, transaction, now.case, with_items)
     put_records(transaction, list(settled_rows(node, transaction, now, row=row)))
-    put_mandates(node, transaction, now.case, tuple(held.granted))
+    put_mandates(node, transaction, now.case, offices=tuple(held.granted))
     return True
 
 

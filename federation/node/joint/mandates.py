@@ -46,7 +46,7 @@ def letters_of(head: Head, *, purpose: str) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def put_mandates(node: Node, transaction: GroupTransaction, case: Case | None, offices: Iterable[AgencyId]) -> None:
+def put_mandates(node: Node, transaction: GroupTransaction, case: Case | None, *, offices: Iterable[AgencyId]) -> None:
     """Opens the look-up cases that a joint case grants, as far as policy allows, and closes those that it ended.
 
     `offices` are those that ever granted any.

@@ -143,7 +143,7 @@ async def test_end_holds_before_a_node_has_written_it(tmp_path: Path, monkeypatc
     async with desks(tmp_path) as found:
         case = await carried_out(found)
         await grant(case)
-        monkeypatch.setattr(entries, "put_mandates", lambda *_: None)
+        monkeypatch.setattr(entries, "put_mandates", lambda *_, **__: None)
         await dispute(case)
         await case.settled()
         assert [each is not None and each.closed for each in kept(case)] == [False, False]
