@@ -59,7 +59,7 @@ NEXT_STEPS.update({
     "CASE_CODE": "核对一案一码的17位数字 | check the 17 digits of the code",
     "CASE_FIELD": "查看各项写法：bridgehead case act CODE | see how the fields are written: bridgehead case act CODE",
     "CASE_ITEM_CLASS": "换用上列类别之一：--item | take one of the classes named: --item",
-    "CASE_ITEM_FIELD": "改正上列一项：--item | mend the field that is named: --item",
+    "CASE_ITEM_FIELD": "改正上列一项 | mend the field that is named",
     "CASE_ITEM_MANY": "分几次提交 | file it in several acts",
     "CASE_ITEM_NAMES_PERSON": "号码只写入 number 一项 | a number stands in the field number alone",
     "CASE_MOVED": "重新提交一次 | send it once more",
@@ -80,7 +80,7 @@ NEXT_STEPS.update({
 def open_case(
     desk: Desk,
     procedure: Annotated[str, typer.Argument(metavar="PROCEDURE", help="Such as dispute-mediation.")],
-    role: Annotated[str, typer.Option("--role", help="Your role (角色), such as town.")],
+    role: Annotated[str, typer.Option("--role", help="Your role (角色), as case lists names it.")],
     division: Annotated[str, typer.Option("--division", help="Where the matter lies: 6, 9 or 12 digits.")],
     fields: FieldOption = None,
     items: ItemOption = None,
@@ -181,7 +181,7 @@ def claim(
     kind: Annotated[str, typer.Option("--kind", help="What it is about, such as wage.")],
     fen: Annotated[int | None, typer.Option("--fen", min=0, help="The sum in fen.")] = None,
     basis: Annotated[str | None, typer.Option("--basis", help="What it stands on (依据).")] = None,
-    asked: Annotated[str | None, typer.Option("--first-asked", help="The day of the first claim (首次主张).")] = None,
+    asked: Annotated[str | None, typer.Option("--first-asked", help="First claimed on (首次主张): YYYY-MM-DD.")] = None,
 ) -> None:
     """Enter a claim (登记诉求)."""
     said = {"kind": kind, **({"amount": str(fen)} if fen is not None else {}), **({"basis": basis} if basis else {})}
@@ -212,7 +212,7 @@ def fact(
 def close(
     desk: Desk,
     code: CodeArgument,
-    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="How it ends, a word of the procedure.")],
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="How it ends, as case act CODE shows it.")],
     reason: ReasonOption = None,
 ) -> None:
     """Close (结案) a case."""
@@ -248,7 +248,8 @@ def due(
 ) -> None:
     """List what is due (到期清单), the earliest first."""
     page = desk.call(wire.LIST_DUE_CASES, DueQuery(before=now() + timedelta(days=days), page_size=most), changes=False)
-    notes = ("还有：加 --most | there are more: --most",) if page.more else ()
+    more = ("还有：加 --most | there are more: --most",) if page.more else ()
+    notes = (f"共 {len(page.lines)} 条 | {len(page.lines)} within {days} days", *more)
     desk.show(page, map(case_line, page.lines), notes=notes)
 
 
@@ -308,7 +309,9 @@ def chart(desk: Desk, code: CodeArgument) -> None:
 
 
 @command(app, "trace", usual=USUAL)
-def trace(desk: Desk, code: Annotated[str, typer.Argument(metavar="CODE", help="The code (一案一码).")]) -> None:
+def trace(
+    desk: Desk, code: Annotated[str, typer.Argument(metavar="CODE", help="The code (一案一码): 17 digits.")]
+) -> None:
     """Tell a citizen how far the case of a code is (办理进度), wherever it was opened."""
     answer = desk.call(wire.TRACE_CASE, code)
     desk.show(answer, trace_lines(answer), code=_TRACE_ENDS.get(answer.outcome, 0))
@@ -434,7 +437,7 @@ def entry_lines(line: wire.EntryLine) -> Iterator[str]:
     if line.fields:
         yield f"  {'  '.join(f'{name}={value}' for name, value in sorted(line.fields.items()))}"
     for item in line.items:
-        said = "  ".join(f"{name}={value}" for name, value in item.fields.items())
+        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
         hidden = f" （{item.closed} 项不对本单位开放 closed to you）" if item.closed else ""
         yield f"  - {item.kind}: {said}{hidden}"
     for lack in line.missing:

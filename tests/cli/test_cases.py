@@ -73,7 +73,8 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert "已登记" in nodes.ask(PEER, "case", "trace", code).out
     assert "已登记" in nodes.ask(FAR_HALL, "case", "trace", code).out
     assert "职责 duties" in nodes.ask(TOWN, "case", "lists", "dispute-mediation").out
-    nodes.ask(TOWN, "case", "due", "--days", "30")
+    assert "within 30 days" in nodes.ask(TOWN, "case", "due", "--days", "30").err
+    assert "共 0 条 | 0 within 9 days" in nodes.ask("zhejiang/330822/village", "case", "due", "--days", "9").err
     told = nodes.ask(PEER, "case", "watch", "--after", "0", "--count", "1", "-o", "json").out
     news = [json.loads(line) for line in told.splitlines()]
     assert [(bool(each["token"]), each["line"]["office"]) for each in news] == [(True, PEER)]
