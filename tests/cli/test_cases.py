@@ -54,6 +54,8 @@ def test_case_is_opened_joined_and_traced(nodes):
         TOWN, "case", "party", code, "p1", "--side", "A", "--role", "applicant", "--name", "林甲", "--county", "330822",
         "--phone", "0570-5012345",
     )  # fmt: skip
+    mistyped = nodes.ask(TOWN, "case", "invite", code, "jiangxi/361123", "peer", code=1).err
+    assert "to be an agency: province/county/kind" in mistyped
     nodes.ask(TOWN, "case", "invite", code, PEER, "peer")
     nodes.ask(PEER, "case", "join", code)
     nodes.delivered(PEER)

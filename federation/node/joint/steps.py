@@ -262,8 +262,15 @@ def _read_fields(act: str, given: Mapping[str, str]) -> dict[str, FieldValue]:
     return found
 
 
+_FORMS: Final = {
+    "agency": "an agency: province/county/kind",
+    "day": "a day: YYYY-MM-DD",
+    "officer": "an officer: province/county/kind#pseudonym",
+}
+
+
 def _form_of(field: Field) -> str:
-    return " or ".join(sorted(field.words)) if field.words else field.type
+    return " or ".join(sorted(field.words)) if field.words else _FORMS.get(field.type, field.type)
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------
