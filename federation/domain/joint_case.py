@@ -27,6 +27,8 @@ from federation.protocol.ids import AgencyId, parse_agency_id
 LEAD: Final = "lead"
 OWNER: Final = "owner"
 PARTY: Final = "party"
+CLAIM: Final = "claim"
+OBLIGATION: Final = "obligation"
 CLOCKS_DIFFER: Final = timedelta(hours=1)
 """The most by which an agreement may let two clocks differ."""
 MAX_TIES: Final = 100
@@ -172,7 +174,8 @@ def unmet(case: Case, names: Iterable[str]) -> NoEffect | None:
 
 def _ruled_out(case: Case, entry: Entry) -> NoEffect | None:
     rule = _RULES.get(entry.head.act)
-    return (None if rule is None else rule(case, entry)) or answers_nothing(case, entry.head.act)
+    refused = None if rule is None else rule(case, entry)
+    return refused or answers_nothing(case, entry.head.act) or _names_nothing(case, entry.head)
 
 
 def answers_nothing(case: Case, name: str) -> NoEffect | None:
@@ -180,6 +183,24 @@ def answers_nothing(case: Case, name: str) -> NoEffect | None:
     answers = ACTS[name].answers
     there = not answers or any(each in case.done for each in answers)
     return None if there else NoEffect(reason="NOTHING_TO_ANSWER")
+
+
+def _names_nothing(case: Case, head: Head) -> NoEffect | None:
+    """None when the party of an act was entered, and the claim or obligation of an answer by what it answers."""
+    if head.act != "add_party" and "party" in head.fields and _find_party(case, head.fields["party"]) is None:
+        return NoEffect(reason="PARTY_UNKNOWN", missing=("party",))
+    for thing in (CLAIM, OBLIGATION):
+        makers = [each for each in ACTS[head.act].answers if thing in ACTS[each].known]
+        if thing not in head.fields or not makers:
+            continue
+        named = head.fields[thing]
+        if thing == CLAIM:
+            there = not case.claims.get(named, frozenset()).isdisjoint(makers)
+        else:
+            there = any(each.head.fields.get(thing) == named for make in makers for each in case.done.get(make, ()))
+        if not there:
+            return NoEffect(reason="CITES_NOTHING", missing=(thing,))
+    return None
 
 
 def _cannot_open(case: Case, entry: Entry) -> NoEffect | None:

@@ -31,7 +31,7 @@ def opened(files=FILES):
 @pytest.fixture
 def floored():
     """A case of a clock table in which the time to investigate is a least one."""
-    row = 'id = "dispute.investigate", kind = "working_days", amount = 10,'
+    row = 'id = "dispute.investigate",'
     case = opened(altered(CLOCKS_FILE, row, f'{row} bound = "at_least",'))
     choose(case, assign(case))
     case.does("body", "add_fact", fact="f1", agreed="both", source="site_visit")
@@ -92,7 +92,7 @@ def test_where_the_head_decides_work_goes_on_until_then_and_no_party_waives():
 
 
 def test_a_day_that_the_parties_set_is_a_clock_for_each_obligation():
-    """`due_from`: each obligation has its own day, and its own end."""
+    """`due_from`: each obligation has its own day, and its own end; it is of a party, and is performed, that is there."""
     case = opened()
     choose(case, assign(case))
     investigate(case)
@@ -100,8 +100,12 @@ def test_a_day_that_the_parties_set_is_a_clock_for_each_obligation():
     case.does("body", "add_obligation", agreement=TEXT, obligation="o2", party="p2", what="act", due="2027-02-01")
     first, second = case.case.clocks["agreement.due:o1"], case.case.clocks["agreement.due:o2"]
     assert (first.deadline.last_day.isoformat(), second.deadline.last_day.isoformat()) == ("2027-01-20", "2027-02-01")
+    owed = {"agreement": TEXT, "obligation": "o3", "what": "act", "due": "2027-02-01"}
+    case.cannot("body", "add_obligation", "PARTY_UNKNOWN", "party", party="p9", **owed)
     case.does("town", "move", to="performance")
-    case.does(None, "overdue", clock="agreement.due:o1", due=format_time(first.due), at=first.due)
+    case.cannot("village", "record_performance", "CITES_NOTHING", "obligation", obligation="o9", day="2027-01-30")
+    case.now = first.due
+    case.does(None, "overdue", clock="agreement.due:o1", due=format_time(first.due))
     case.does("village", "record_performance", obligation="o2", day="2027-01-30")
     assert not case.case.clocks["agreement.due:o2"].runs
     assert case.case.clocks["agreement.due:o1"].late

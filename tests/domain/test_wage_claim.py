@@ -447,3 +447,11 @@ def test_apart_a_split_and_a_confirmation_count_by_their_order():
     after = fold(RULES, (*case.entries, split, decided))
     assert after.done["decide_confirmation"]
     assert after.parties.keys() == {*workers(4), FIRM}
+
+
+def test_claim_that_an_entry_is_about_was_entered():
+    """A claim that nobody entered is a slip of the pen: nothing is done about it."""
+    case = claim(number=1)
+    case.day(3)
+    case.cannot("labour", "verify_claim", "CITES_NOTHING", "claim", claim="c-p9", sum=SUM)
+    case.does("labour", "verify_claim", claim="c-p1", sum=SUM)
