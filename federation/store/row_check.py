@@ -144,8 +144,10 @@ def _count(keys: DataKeys, found: _Found, mark: Mark) -> None:
 
 
 def _count_plain(connection: Connection, keys: DataKeys, found: _Found, of: str) -> None:
+    """Counts the rows of blobs page by page, in one state; those of the witness are few, and read in any connection."""
+    paged = {"yield_per": _PAGE} if of == OF_BLOB else {}
     for table in _PLAIN_TABLES[of]:
-        for row in connection.execute(_AS_STORED[table].execution_options(yield_per=_PAGE)).mappings():
+        for row in connection.execute(_AS_STORED[table].execution_options(**paged)).mappings():
             _count(keys, found, mark_plain_row(keys, table, row, of=of))
 
 

@@ -173,7 +173,7 @@ def cost_of_leads() -> dict[str, int]:
 def entered() -> tuple[set[str], set[str]]:
     """The files that a registration of a permit enters, and a search that hits, at the command line and in the nodes.
 
-    The smallest of some runs each: what is read once and kept is not part of the act, nor what goes on beside it.
+    Those of every one of some runs: what is read once and kept is not part of the act, nor what goes on beside it.
     """
     with (
         Trace().installed() as trace, tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch,
@@ -208,7 +208,7 @@ def entered() -> tuple[set[str], set[str]]:
                 searched.append(found)
         finally:
             nodes.close()
-    return min(registered, key=len), min(searched, key=len)
+    return set.intersection(*registered), set.intersection(*searched)
 
 
 @pytest.fixture(scope="module")

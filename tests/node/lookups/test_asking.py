@@ -82,7 +82,8 @@ async def test_question_waits_as_long_as_the_agreement_in_force_says(tmp_path: P
         before = node.trust.in_force.agreement
         text = before.files[CLOCKS_FILE].decode()
         shorter = text.replace(
-            '"lookup.routine", kind = "minutes", amount = 60', '"lookup.routine", kind = "minutes", amount = 25'
+            'en = "routine look-up", kind = "minutes", amount = 60',
+            'en = "routine look-up", kind = "minutes", amount = 25',
         )
         assert shorter != text
         files = {**before.files, CLOCKS_FILE: shorter.encode()}
