@@ -109,14 +109,21 @@ class Containers:
     def serve(self) -> list[subprocess.Popen[bytes]]:
         """Starts the four nodes; they are healthy by the check of their containers when this returns."""
         processes = [self.start(name) for name in ALL]
-        for name in ALL:
-            _, python, option, program = self._services[name]["healthcheck"]["test"]
-            program = program.replace(":7103/", f":{self.settings[name]['BRIDGEHEAD_READ_PORT']}/")
-            end = time.monotonic() + SECONDS
-            while subprocess.run([python, option, program], capture_output=True, check=False).returncode:
-                assert time.monotonic() < end, self.said()
-                time.sleep(0.2)
+        try:
+            for name in ALL:
+                self._wait_healthy(name)
+        except BaseException:
+            stop(processes)
+            raise
         return processes
+
+    def _wait_healthy(self, name: str) -> None:
+        _, python, option, program = self._services[name]["healthcheck"]["test"]
+        program = program.replace(":7103/", f":{self.settings[name]['BRIDGEHEAD_READ_PORT']}/")
+        end = time.monotonic() + SECONDS
+        while subprocess.run([python, option, program], capture_output=True, check=False).returncode:
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.2)
 
     def audit(self) -> str:
         """Runs the auditor's container once."""
