@@ -27,7 +27,7 @@ from federation.protocol.receipt import Submission
 from federation.wire import gatekeeper
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.gatekeeper import Gatekeeper
-from federation.wire.peer import SUBMIT
+from federation.wire.peer import SUBMIT, AgreementQuery
 from federation.wire.rpc import Nothing, Side
 from federation.wire.server import Listener, start_server
 from federation.wire.status import error_of_call
@@ -309,7 +309,7 @@ async def test_call_with_too_short_a_deadline_is_refused_before_any_work(house: 
         with pytest.raises((StaleError, UnavailableError), match="DEADLINE"):
             await client.submit([SUBMISSION], timeout_seconds=0.09)
 
-    assert house.functions.calls == [(ZHEJIANG, None, 0)]
+    assert house.functions.calls == [(ZHEJIANG, None, AgreementQuery())]
 
 
 async def test_message_over_the_size_limit_is_refused_before_it_is_parsed(house: House):
