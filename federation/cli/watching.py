@@ -42,5 +42,5 @@ async def follow(desk: Desk, rpc: Rpc[str, N], after: str, notify: Callable[[N],
         except UnavailableError:
             if not reached:
                 raise
-        say("连接中断,正在重连 | the connection was lost; trying again")
+        say("连接中断，正在重连 | the connection was lost; trying again")
         await asyncio.sleep(RECONNECT_SECONDS)
