@@ -50,7 +50,7 @@ def sights(
 ) -> Iterator[tuple[int, Sight]]:
     """The open places of an entry by number, each as an office would be shown it."""
     roles, side = case.roles(agency), "A" if agency.node == case.home else "B"
-    both = head.fields.get("agreed", "both") == "both"
+    both = head.fields.get("agreed") == "both"
     at_once = {cls: case.procedure.seen(cls, roles, side, agreed=both) for cls in set(head.items)}
     later = {cls: case.procedure.given_later(cls, roles, side) for cls in set(head.items)}
     handed, children = handed_to(case, name, agency), _child_items(case, head, name=name, parts=parts)
