@@ -114,6 +114,18 @@ class Attacked:
             assert time.monotonic() < end, f"{self.descriptors()} descriptors"
             time.sleep(0.05)
 
+    def until_answers(self, name: str, path: str) -> None:
+        """Waits until a member that connects now is answered: a port counts a closed connection a moment later."""
+        end = time.monotonic() + 10
+        while True:
+            try:
+                with self.member(name) as member:
+                    assert member.answers(path)
+                    return
+            except OSError:
+                assert time.monotonic() < end, f"{name} cannot connect"
+                time.sleep(0.05)
+
     def until_logged(self, text: str) -> None:
         """Waits until the node's log has the text: a call is over to its caller a moment before it is logged."""
         end = time.monotonic() + 60

@@ -185,8 +185,7 @@ def test_half_open_handshakes_take_a_bounded_number_of_descriptors(node: Attacke
         node.until_descriptors(idle + MAX_CONNECTIONS + 20)
         assert member.answers(FETCH_AGREEMENT.path)
         node.until_descriptors(idle + 20)
-        with node.member("fujian") as later:
-            assert later.answers(FETCH_AGREEMENT.path)
+        node.until_answers("fujian", FETCH_AGREEMENT.path)
     assert growth.mb < MOST_MB
 
 
