@@ -127,6 +127,8 @@ async def _find_earlier(node: Node, home: Path, peers: Mapping[NodeName, PeerCli
             return await asyncio.to_thread(verify_earlier, home, await source(), version=version, now=node.now())
         except BridgeheadError as error:
             _log.debug("agreement.rules_passed_over", version=version, reason=error.reason)
+        except Exception:  # noqa: BLE001 - an answer that breaks the reading must not keep the next one from being asked
+            _log.exception("agreement.rules_unread", version=version)
     return None
 
 

@@ -266,6 +266,7 @@ async def test_rules_that_the_provinces_did_not_sign_are_passed_over(scene: Scen
     tampered = replace(old, files={**old.files, procedure: old.files[procedure] + b"\n"})
     others = replace(old, roots=(*old.roots, old.roots[0]))
     false = {name: Source(files) for name, files in zip("abcd", (None, tampered, newer, others), strict=True)}
+    false["broken"] = Source(replace(old, targets=None))  # breaks the reading in a way nobody thought of
     scene.node.rules_wanted.add(1)
 
     await take_rules(scene.node, scene.home, false)
