@@ -104,11 +104,12 @@ def _judge_entry(received: Received[bytes]) -> Judgement:
         raise MalformedError("ENTRY_SENDER", "expected the office, officer and case of the statement in the head")
     _verify_form(head, made=statement.created + received.in_force.agreement.clock_tolerance)
     held = load_held(node, record)
-    _verify_places(received, body, head, case=held.case)
+    before = _case_before(node, held, entry)
+    _verify_places(received, body, head, case=held.case or before)
     _verify_new(node, held.kept.get(entry.name), body)
     held.record.verify_room(entry)
     verify_waiting_room(node, held, entry)
-    seat = seat_of(_case_before(node, held, entry), head, occasion=received.occasion)
+    seat = seat_of(before, head, occasion=received.occasion)
     asked = act_request(received.sender, seat, head.act, home=record_node(record), occasion=received.occasion)
     if not received.judge(asked).decision.allowed and _is_asked(held, entry):
         standing = Standing.INVITED if head.act in ("join", "decline") else Standing.MEMBER

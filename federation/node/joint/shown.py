@@ -69,10 +69,12 @@ def entry_line(
 
 
 def shown_parts(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, reader: AgencyId) -> dict[int, Part]:
-    """The open places of an entry that an office of ours may see, by number."""
+    """The open places of an entry that an office of ours may see, by number; its own alone while no case is here."""
     head, case, parts = kept.head, held.case, parts_of(node, node.database, kept)
-    if case is None or reader == head.agency:
+    if reader == head.agency:
         return parts
+    if case is None:
+        return {}
     listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
     is_member = standing_of(case, reader) is Standing.MEMBER
     places = visible(in_force, case, reader, kept=kept, parts=listed)[0] if is_member else set[int]()
