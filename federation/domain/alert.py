@@ -60,8 +60,17 @@ class AlertRules(Protocol):
     def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
         """Returns how long a holder answers for an alert in that stage without a further act."""
 
+    def stages(self, kind: str) -> frozenset[str]:
+        """Returns the stages for which a kind has a time, so that each may be overdue."""
+
+    def climbs(self, kind: str) -> bool:
+        """True for a kind that goes up the ladder while nobody claims it; what is merely taken note of does not."""
+
     def triggers(self, kind: str, said: Mapping[str, FieldValue], burning: timedelta) -> frozenset[int]:
         """Returns the numbers of the conditions that hold under which an alert is told to the province."""
+
+    def trigger_ages(self, kind: str) -> tuple[timedelta, ...]:
+        """Returns the times since T0, from zero on, at which such a condition may begin to hold."""
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +211,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     def linked(self, other: Alert) -> bool:
         """True when each of two alerts was linked to the other."""
         return other.first.record in self.links and self.first.record in other.links
+
+
+def ladder_due(alert: Alert, rung: int) -> datetime:
+    """The moment at which that rung of the ladder is told of an alert that nobody has claimed."""
+    return alert.dispatched + timedelta(seconds=rung)
 
 
 def fold(rules: AlertRules, order: Iterable[Entry]) -> Alert:
@@ -405,7 +419,8 @@ def _overdue(alert: Alert, entry: Entry) -> Alert | NoEffect:
     stage = str(entry.head.fields["stage"])
     if stage in alert.overdue:
         return NoEffect(reason="DONE_ALREADY")
-    if alert.attained(stage) or not _is_due(entry.head, alert.due(stage)):
+    is_timed = stage in alert.rules.stages(alert.kind)
+    if not is_timed or alert.attained(stage) or not _is_due(entry.head, alert.due(stage)):
         return NoEffect(reason="NOT_DUE")
     return replace(alert, overdue={**alert.overdue, stage: alert.due(stage)})
 
@@ -414,9 +429,10 @@ def _escalate(alert: Alert, entry: Entry) -> Alert | NoEffect:
     rung = int(str(entry.head.fields["rung"]))
     if rung in alert.rungs:
         return NoEffect(reason="DONE_ALREADY")
-    due, accepted = alert.dispatched + timedelta(seconds=rung), alert.stamps.get(AlertState.ACCEPTED)
+    due, accepted = ladder_due(alert, rung), alert.stamps.get(AlertState.ACCEPTED)
     is_claimed = accepted is not None and accepted.measured < due
-    if rung not in LADDER or is_claimed or not _is_due(entry.head, due):
+    climbs = rung in LADDER and alert.rules.climbs(alert.kind)
+    if not climbs or is_claimed or not _is_due(entry.head, due):
         return NoEffect(reason="NOT_DUE")
     return replace(alert, rungs=alert.rungs | {rung})
 

@@ -31,6 +31,7 @@ LEASES: Final[Mapping[str, timedelta]] = {
 REMOTE_LEASE: Final = timedelta(minutes=45)
 """For a desk that is on its way to a remote area."""
 FOREST_FIRE: Final = "forest.fire"
+OPEN_SECONDS: Final = "open_seconds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +69,30 @@ class AgreedAlerts:
     def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
         return REMOTE_LEASE if stage == "contacted" and self._remote(areas) else LEASES[stage]
 
+    def stages(self, kind: str) -> frozenset[str]:
+        clocks = self.table.kinds[kind].clocks if kind in self.table.kinds else ()
+        return frozenset(stage for stage, clock in STAGE_CLOCKS.items() if clock in clocks)
+
+    def climbs(self, kind: str) -> bool:
+        """True for a kind that has a clock of any sort."""
+        return kind in self.table.kinds and bool(self.table.kinds[kind].clocks)
+
     def triggers(self, kind: str, said: Mapping[str, FieldValue], burning: timedelta) -> frozenset[int]:
         """Returns the numbers of the conditions of a forest fire that hold; none for any other kind."""
         if kind != FOREST_FIRE:
             return frozenset()
         ticked = said.get("ticked", ())
         numbers = {name: value for name, value in said.items() if isinstance(value, int)}
-        numbers["open_seconds"] = int(burning.total_seconds())
+        numbers[OPEN_SECONDS] = int(burning.total_seconds())
         found = fired(self.table, flags=ticked if isinstance(ticked, tuple) else (), numbers=numbers)
         return frozenset(each.trigger.number for each in found)
+
+    def trigger_ages(self, kind: str) -> tuple[timedelta, ...]:
+        """Returns zero and the ages of an open flame that the triggers name; none for any other kind."""
+        if kind != FOREST_FIRE:
+            return ()
+        ages = {trigger.least[OPEN_SECONDS] for trigger in self.table.trigger if OPEN_SECONDS in trigger.least}
+        return tuple(timedelta(seconds=age) for age in sorted({0, *ages}))
 
     def _remote(self, areas: Iterable[str]) -> tuple[Area, ...]:
         """All the areas when each is a known remote one, else none."""

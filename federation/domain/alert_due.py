@@ -1,0 +1,113 @@
+"""Duties of time of an alert: what its nodes write by themselves, and from when on.
+
+Rules kept: the arbiter's node writes them, the holder's node while the arbiter is away; each only if the fold gives it
+effect, so that neither writes twice what both saw. Claims that wait are receipted before anything lapses or expires,
+and a holder who acted while the arbiter was away is not taken for one who fell silent. No clock is read here.
+Source: DESIGN section 5, `alert` for what each act does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final, NamedTuple, TypeAlias
+
+from federation.domain.acts import FieldValue
+from federation.domain.alert import LADDER, STAGES, Alert, AlertState, advance, ladder_due
+from federation.domain.joint import Entry
+from federation.protocol.form import replace
+from federation.protocol.ids import NodeName, format_time
+
+
+class _Due(NamedTuple):
+    """An act of a node, and the moment from which on it is due; what is due already stands at T0."""
+
+    since: datetime
+    act: str
+    fields: dict[str, FieldValue]
+
+
+def each_due(
+    alert: Alert, *, node: NodeName, now: datetime, arbiter_away: bool = False
+) -> Iterator[tuple[str, dict[str, FieldValue]]]:
+    """The acts with their fields that a node writes now, in the order in which all of them have effect."""
+    for each in _coming(alert, node=node, now=now, arbiter_away=arbiter_away):
+        yield each.act, each.fields
+
+
+def next_due(alert: Alert, *, node: NodeName, arbiter_away: bool = False) -> datetime | None:
+    """The first moment at which `each_due` has something for a node, a past one when it has already; None for never."""
+    return min((each.since for each in _coming(alert, node=node, arbiter_away=arbiter_away)), default=None)
+
+
+def _coming(alert: Alert, *, node: NodeName, now: datetime | None = None, arbiter_away: bool) -> Iterator[_Due]:
+    """The acts due up to `now`, each after those before it took effect; without it all that may come of this state."""
+    if alert.raised is None or (node != alert.arbiter and not arbiter_away):
+        return
+    state = alert
+    for ahead in _AHEAD:
+        for due in ahead(state):
+            if now is not None and due.since > now:
+                continue
+            at = due.since if now is None else now
+            found = advance(state, _written(alert.raised, due, node, at))
+            if isinstance(found, Alert):
+                yield due
+                state = found if now is not None else state
+
+
+def _written(raised: Entry, due: _Due, node: NodeName, at: datetime) -> Entry:
+    """The entry as the fold reads it; where it will stand in the record is no matter here."""
+    head = replace(raised.head, at=at, officer=None, act=due.act, fields=due.fields, items=())
+    return Entry(name=f"{due.act} {sorted(due.fields.items())}", author=node, head=head)
+
+
+def _receipts(alert: Alert) -> Iterator[_Due]:
+    for entry in _unreceipted(alert):
+        yield _Due(alert.dispatched, "receipt", {"about": entry.name})
+
+
+def _escalations(alert: Alert) -> Iterator[_Due]:
+    for rung in LADDER:
+        due = ladder_due(alert, rung)
+        yield _Due(due, "escalate", {"rung": rung, "due": format_time(due)})
+
+
+def _overdue(alert: Alert) -> Iterator[_Due]:
+    for stage in STAGES:
+        due = alert.due(stage)
+        yield _Due(due, "overdue", {"stage": stage.value, "due": format_time(due)})
+
+
+def _triggers(alert: Alert) -> Iterator[_Due]:
+    seen = set(alert.triggered)
+    for age in alert.rules.trigger_ages(alert.kind):
+        for number in sorted(alert.rules.triggers(alert.kind, alert.said, age) - seen):
+            seen.add(number)
+            yield _Due(alert.dispatched + age, "trigger", {"number": number})
+
+
+def _lapse(alert: Alert) -> Iterator[_Due]:
+    hold = alert.hold
+    if hold is None:
+        return
+    lease = alert.rules.lease(alert.stage or AlertState.ACCEPTED, alert.areas)
+    acts = [entry.head for entry in _unreceipted(alert) if entry.head.fields.get("desk") == hold.desk]
+    since = max([hold.due, *(head.at + lease for head in acts if head.act != "hand_over")])
+    yield _Due(since, "lapse", {"about": hold.by, "due": format_time(hold.due)})
+
+
+def _unreceipted(alert: Alert) -> Iterator[Entry]:
+    """The acts of people at other nodes of which the arbiter has not said that it has them."""
+    for name, done in alert.named.items():
+        if done.entry.author != alert.arbiter and done.head.officer is not None and name not in alert.receipts:
+            yield done.entry
+
+
+def _expiry(alert: Alert) -> Iterator[_Due]:
+    yield _Due(alert.expires, "expire", {"due": format_time(alert.expires)})
+
+
+_Ahead: TypeAlias = Callable[[Alert], Iterator[_Due]]
+_AHEAD: Final[tuple[_Ahead, ...]] = (_receipts, _escalations, _overdue, _triggers, _lapse, _expiry)
+"""In the order in which none takes from a later one the node's right to write it: a lapse ends the holder's."""

@@ -1,0 +1,162 @@
+"""What time brings of an alert is due at its very moment, once, by the node that may write it, and always has effect."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from federation.domain.alert import AlertState
+from federation.domain.alert_due import each_due, next_due
+from federation.domain.joint import Entry
+from federation.protocol.ids import NodeName, format_time
+from tests.domain.alert_ridge import EMERGENCY, NIGHT, QIUCHUAN, RULES, YUSHAN, J, Ridge, Z
+
+MOMENT = timedelta(milliseconds=1)
+
+
+def due(ridge: Ridge, node: NodeName = Z, *, arbiter_away: bool = False) -> list[str]:
+    found = each_due(ridge.at(node), node=node, now=ridge.now, arbiter_away=arbiter_away)
+    return [" ".join((act, *(str(fields[name]) for name in ("stage", "rung", "number") if name in fields)))
+            for act, fields in found]  # fmt: skip
+
+
+def upcoming(ridge: Ridge, node: NodeName = Z, *, arbiter_away: bool = False) -> datetime | None:
+    return next_due(ridge.at(node), node=node, arbiter_away=arbiter_away)
+
+
+def writes(ridge: Ridge, node: NodeName = Z, *, arbiter_away: bool = False) -> list[Entry]:
+    """The node writes all that is due, and nothing of it is without effect."""
+    asked = each_due(ridge.at(node), node=node, now=ridge.now, arbiter_away=arbiter_away)
+    made = [ridge.does(QIUCHUAN, act, by=node, **fields) for act, fields in asked]
+    assert {ridge.refusal(entry) for entry in made} <= {""}
+    return made
+
+
+def test_nobody_answers() -> None:
+    """The ladder rings at 40, 60, 120, 300 and 600 s, each stage is overdue at its time, then the alert expires."""
+    ridge = Ridge()
+    ridge.raises()
+    told: dict[float, list[str]] = {}
+    while (moment := upcoming(ridge)) is not None:
+        ridge.now = moment - MOMENT
+        assert due(ridge) == []
+        ridge.now = moment
+        told[(moment - NIGHT).total_seconds()] = due(ridge)
+        writes(ridge)
+    assert told == {
+        40: ["escalate 40"],
+        60: ["escalate 60", "overdue accepted"],
+        120: ["escalate 120"],
+        180: ["overdue contacted"],
+        300: ["escalate 300"],
+        600: ["escalate 600", "overdue arrived"],
+        86_400: ["expire"],
+    }
+    assert ridge.agreed().state is AlertState.EXPIRED
+
+
+def test_node_that_was_down() -> None:
+    """A node that was down for an hour writes all at once, first the receipt of the claim that waited."""
+    ridge = Ridge()
+    ridge.raises()
+    ridge.later(50).does(YUSHAN, "claim")
+    ridge.meet()
+    assert upcoming(ridge) == NIGHT
+    ridge.later(3550)
+    assert due(ridge) == ["receipt", "escalate 40", "overdue contacted", "overdue arrived"]
+    writes(ridge)
+    assert upcoming(ridge) == ridge.now + RULES.lease("accepted", ())
+
+
+def test_claim_before_expiry() -> None:
+    """A claim that waits at the end of validity is receipted, and what is held does not expire until it lapses."""
+    ridge = Ridge()
+    ridge.raises()
+    ridge.later(86_399).does(YUSHAN, "claim")
+    ridge.meet()
+    ridge.later(2)
+    assert "expire" not in due(ridge)
+    writes(ridge)
+    ridge.later(180)
+    assert due(ridge) == ["lapse", "expire"]
+
+
+def test_kinds_without_clocks() -> None:
+    """What is merely taken note of climbs no ladder and is never overdue; a kind with one clock is overdue by it."""
+    ridge = Ridge()
+    ridge.raises(EMERGENCY, kind="forest.risk")
+    assert upcoming(ridge) == NIGHT + timedelta(hours=24)
+    entry = ridge.later(700).does(EMERGENCY, "overdue", by=Z, stage="accepted", due="2026-04-03T18:16:00.000Z")
+    assert ridge.refusal(entry) == "NOT_DUE"
+
+    ridge = Ridge()
+    ridge.raises(EMERGENCY, kind="flood")
+    ridge.later(700)
+    assert [each for each in due(ridge) if each.startswith("overdue")] == ["overdue contacted"]
+    assert "escalate 600" in due(ridge)
+
+
+def test_fire_that_burns() -> None:
+    """A fire is told to the province when what is said of it holds, and when it has burnt for a day."""
+    ridge = Ridge()
+    ridge.raises(EMERGENCY, kind="forest.fire", dead=3, expires=format_time(NIGHT + timedelta(hours=48)))
+    assert (upcoming(ridge), due(ridge)) == (NIGHT, ["trigger 3"])
+    ridge.later(600)
+    writes(ridge)
+    assert upcoming(ridge) == NIGHT + timedelta(hours=24)
+    ridge.now = NIGHT + timedelta(hours=24) - MOMENT
+    assert due(ridge) == []
+    ridge.later(0.001)
+    assert due(ridge) == ["trigger 5"]
+
+
+def held_by_yushan() -> Ridge:
+    """Claimed 10 s after T0 by a desk of another node, which the arbiter receipted."""
+    ridge = Ridge()
+    ridge.raises()
+    ridge.receipts(ridge.later(10).does(YUSHAN, "claim"))
+    ridge.meet()
+    return ridge
+
+
+def test_arbiter_dies() -> None:
+    """The holder's node writes what is due while the arbiter is away, no other one, and the arbiter nothing twice."""
+    ridge = held_by_yushan()
+    ridge.later(180)
+    assert due(ridge, J) == []  # the arbiter is there
+    assert (upcoming(ridge, J), upcoming(ridge, NodeName("fujian"), arbiter_away=True)) == (None, None)
+    assert due(ridge, J, arbiter_away=True) == ["overdue contacted", "lapse"]
+
+    made = each_due(ridge.at(J), node=J, now=ridge.now, arbiter_away=True)
+    for act, fields in list(made):
+        ridge.does(YUSHAN, act, by=J, **fields)
+    both = due(ridge)  # the arbiter was there after all, behind a broken link
+    writes_at_once = [ridge.does(QIUCHUAN, "overdue", by=Z, stage="contacted", due="2026-04-03T18:18:00.000Z")]
+    assert both == ["overdue contacted", "lapse"]
+    alert = ridge.agreed()
+    assert sorted(alert.overdue) == ["contacted"]
+    assert len([each for each, _ in alert.without_effect if each.head.act == "overdue"]) == len(writes_at_once)
+    assert due(ridge) == []
+
+
+@pytest.mark.parametrize(("act", "kept"), [("stamp", True), ("hand_over", False)])
+def test_holder_acts_without_arbiter(act: str, kept: bool) -> None:
+    """A holder that acts while no receipt can renew its lease is not taken for silent; an offer renews nothing."""
+    ridge = held_by_yushan()
+    said = {"stage": "contacted"} if act == "stamp" else {"to": QIUCHUAN}
+    ridge.later(100).does(YUSHAN, act, **said)
+    ridge.later(80)
+    assert ("lapse" in due(ridge, J, arbiter_away=True)) is not kept
+    ridge.later(820)
+    assert due(ridge, J, arbiter_away=True)[-1] == "lapse"
+
+
+def test_ended() -> None:
+    """Of what has ended nothing is due but the receipts of what came late."""
+    ridge = held_by_yushan()
+    ridge.later(1).does(QIUCHUAN, "cancel", cap_id="33082211100000_20260404021545_0", why="false_alarm")
+    assert upcoming(ridge) is None
+    ridge.later(9000).does(YUSHAN, "stamp", stage="contacted", made="2026-04-03T18:16:00.000Z", device="pad-3")
+    ridge.meet()
+    assert due(ridge) == ["receipt"]
