@@ -14,6 +14,7 @@ from protovalidate._gen.buf.validate import validate_pb  # private: what the whe
 
 from federation.v1 import (
     agreement_service_pb2,
+    alert_service_pb2,
     audit_service_pb2,
     case_service_pb2,
     correction_service_pb2,
@@ -39,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUF = Path(sys.executable).parent / "buf"
 FILES = (
     agreement_service_pb2,
+    alert_service_pb2,
     audit_service_pb2,
     case_service_pb2,
     correction_service_pb2,
@@ -73,6 +75,7 @@ UNRULED = {
     "federation.v1.RegisterKeyRequest.replaces": "a boolean: both values are lawful",
     "federation.v1.AnswerLeadRequest.accepted": "a boolean: both values are lawful",
     "federation.v1.FileCorrectionRequest.identity_checked": "a boolean: policy judges it",
+    "federation.v1.ListAlertsRequest.open_only": "a boolean: both values are lawful",
     "federation.v1.ListCorrectionsRequest.everything": "a boolean: both values are lawful",
 }
 """Request fields that need no rule, each with the reason."""

@@ -49,7 +49,7 @@ def without(agreement: Agreement, *retired: object) -> Agreement:
 async def reasons(federation: Federation) -> dict[str, str]:
     """What each RPC of the agency port says to an empty question of an office that its line admits."""
     found: dict[str, str] = {}
-    for rpc in (line for line in RPCS if Side.AGENCY in line.sides):
+    for rpc in (line for line in RPCS if Side.AGENCY in line.sides and line not in calls.AWAITED):
         office = next(each for each in OFFICES if rpc.kinds is None or each.kind in rpc.kinds)
         async with federation.client(str(office)) as client:
             channel = client._channel.current()

@@ -10,14 +10,14 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.wire import gatekeeper
-from federation.wire.agency import cases, corrections, erasure, intake, leads, lookups, oversight
+from federation.wire.agency import alerts, cases, corrections, erasure, intake, leads, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
 from federation.wire.client import AgencyClient, Client
 from federation.wire.peer import SUBMIT, PeerClient
 from federation.wire.rpc import Act, ClientProfile, TlsFiles
 from federation.wire.table import RPCS
-from tests.wire import calls, case_answers
+from tests.wire import alert_answers, calls, case_answers
 from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, LEAD, SUBMISSION, URN
 from tests.wire.calls import CALLS, POLICE, Call
 from tests.wire.erasure_answers import RESULT
@@ -73,6 +73,12 @@ BAD = (
     (cases.OPEN_CASE, replace(case_answers.OPENING, division="33"), "division"),
     (cases.ACT_IN_CASE, replace(case_answers.STEP, name="Add Fact"), "name"),
     (cases.TRACE_CASE, "3308", "code"),
+    (alerts.RAISE_ALERT, replace(alert_answers.RAISING, fields={"Kind": "dispute"}), "fields"),
+    (alerts.ACT_IN_ALERT, replace(alert_answers.STEP, alert=""), "alert"),
+    (alerts.LIST_ALERTS, replace(alert_answers.QUERY, desk="duty"), "desk"),
+    (alerts.WATCH_ALERTS, replace(alert_answers.WATCH, topic="desk"), "topic"),
+    (alerts.EXPORT_ALERT, replace(alert_answers.EXPORT, entry="ab"), "entry"),
+    (alerts.IMPORT_CAP, replace(alert_answers.UPLOAD, content=b"x" * 262_145), "content"),
     (leads.LIST_LEADS, replace(calls.PAGE, page_size=-1), "page_size"),
     (erasure.ORDER_ERASURE, replace(calls.ERASURE, words=""), "words"),
     (erasure.ORDER_ERASURE, replace(calls.ERASURE, words="x" * 501), "words"),

@@ -1,0 +1,151 @@
+"""Alerts between the desks of neighbours: raised, worked against the clock, listed, followed, carried as CAP files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from federation.domain.alert import Stamp
+from federation.domain.alert_line import AlertLine
+from federation.domain.cap import CapFault, Status
+from federation.domain.cap_rules import Standing
+from federation.domain.case_items import CaseItem
+from federation.wire.agency.cases import EntryLine, EntryPage, EntryQuery
+from federation.wire.rpc import WRITES, PageQuery, Rpc, Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRaising:
+    """The fields of the act `raise`; the node fills in identifier and agreement, the kind what has a default.
+
+    The field `cap` names the proposal of an import that is raised.
+    """
+
+    fields: Mapping[str, str]
+    items: tuple[CaseItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertStep:
+    """One act about an alert, which is named by its record or the identifier of any of its messages."""
+
+    alert: str
+    name: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    items: tuple[CaseItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertOutcome:
+    decision: Ruling
+    line: AlertLine | None = None
+    entry: EntryLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertOffer:
+    """An act that may be done now, or the reason why not."""
+
+    act: str
+    zh: str
+    en: str
+    possible: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertView:
+    """An alert as it stands at this node; `later` are the stamps that do not count, `links` records."""
+
+    decision: Ruling
+    line: AlertLine | None = None
+    texts: tuple[CaseItem, ...] = ()
+    offers: tuple[AlertOffer, ...] = ()
+    later: tuple[Stamp, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertQuery(PageQuery):
+    """An exercise is listed only where it is asked for; `desk` empty: all desks of the caller."""
+
+    status: Status = Status.ACTUAL
+    open_only: bool = False
+    desk: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertPage:
+    decision: Ruling
+    lines: tuple[AlertLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertWatch:
+    """`topic`: `desk:ID`, `desk:*`, `area:ID` or `record:ID`; exercises only behind `exercise:`. `after`: a token."""
+
+    topic: str
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertNews:
+    """An alert as it stands since an act; a token alone says that the stream is alive.
+
+    Or policy's no, and nothing more.
+    """
+
+    token: str = ""
+    line: AlertLine | None = None
+    act: str = ""
+    decision: Ruling | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertExport:
+    """`entry` empty: the newest message of the alert."""
+
+    alert: str
+    entry: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapFile:
+    """A message as CAP 1.2; empty when policy refused."""
+
+    decision: Ruling
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapUpload:
+    content: bytes
+    desk: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapProposal:
+    """A file as a proposal on the own desk until an officer raises it; `id` is empty where its faults refuse it.
+
+    `line` is the alert that it is about, where that is here; `fields` and `items` are what would be raised.
+    """
+
+    decision: Ruling
+    id: str = ""
+    standing: Standing | None = None
+    faults: tuple[CapFault, ...] = ()
+    line: AlertLine | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    items: tuple[CaseItem, ...] = ()
+
+
+RAISE_ALERT: Final = Rpc("AlertService/RaiseAlert", AlertRaising, AlertOutcome, floor_seconds=WRITES)
+ACT_IN_ALERT: Final = Rpc("AlertService/ActInAlert", AlertStep, AlertOutcome, floor_seconds=WRITES)
+READ_ALERT: Final = Rpc("AlertService/ReadAlert", str, AlertView)
+LIST_ALERTS: Final = Rpc("AlertService/ListAlerts", AlertQuery, AlertPage)
+LIST_ALERT_ENTRIES: Final = Rpc("AlertService/ListAlertEntries", EntryQuery, EntryPage)
+WATCH_ALERTS: Final = Rpc("AlertService/WatchAlerts", AlertWatch, AlertNews, floor_seconds=None, stream=True)
+EXPORT_ALERT: Final = Rpc("AlertService/ExportAlert", AlertExport, CapFile)
+IMPORT_CAP: Final = Rpc("AlertService/ImportCap", CapUpload, CapProposal, floor_seconds=WRITES)
