@@ -228,6 +228,15 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "keys": "本人密钥名册",
     },
     "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},
+    "AlertState": {
+        "open": "待签收",
+        "accepted": "已签收",
+        "contacted": "已联系",
+        "arrived": "已到场",
+        "closed": "已办结",
+        "cancelled": "已撤销",
+        "expired": "已失效",
+    },
 }
 """By enum, by word of the protocol: the Chinese word. A feature's file adds the words that only it shows."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.cli import words
+from federation.domain.alert import AlertState
 from federation.domain.citizen_number import Sex
 from federation.domain.intake import IntakeStatus
 from federation.domain.joint_policy import Standing
@@ -23,7 +24,7 @@ load_parts()
 ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
-    ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing,
+    ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
 )  # fmt: skip
 
 
