@@ -48,6 +48,8 @@ class AlertLine(Item, frozen=True, kw_only=True):
     kind: str
     zh: str
     en: str
+    purpose: str
+    function: str
     priority: str
     level: str = ""
     issued: bool = always(False)

@@ -1,6 +1,7 @@
 """Sample values of what is asked and answered about alerts."""
 
 from federation.domain.alert import AlertState, Stamp
+from federation.domain.alert_kinds import Colours
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.cap import CapFault, Status
 from federation.domain.cap_rules import Standing
@@ -24,7 +25,8 @@ RAISING = alerts.AlertRaising(fields=FIELDS, items=(FACT,))
 STEP = alerts.AlertStep(alert=CAP_ID, name="hand_over", fields={"desk": DESK, "to": OTHER}, items=(FACT,))
 LINE = AlertLine(
     record=RECORD, office=parse_agency_id("jiangxi/361123/governance"), step=3, cap_id=CAP_ID, status=Status.ACTUAL,
-    kind="traffic.accident", zh="伤亡交通事故", en="Accident with casualties", priority="urgent", level="", issued=False,
+    kind="traffic.accident", zh="伤亡交通事故", en="Accident with casualties",
+    purpose="alert.incident", function="F12", priority="urgent", level="", issued=False,
     areas=("330822.road.g320",), area_names=("G320 界段",), divisions=("330822",), state=AlertState.ACCEPTED,
     raised_by=DESK, raised=TIME, arbiter=NodeName("zhejiang"), expires=TIME, changed=TIME, holder=OTHER, local=True,
     lease=TIME, helpers=(DESK,), offer_to=DESK, offer_until=TIME, desks=(OTHER,), rings=(OTHER,), rung=60,
@@ -68,3 +70,10 @@ PROPOSAL = alerts.CapProposal(
     fields=FIELDS,
     items=(FACT,),
 )
+KINDS = (
+    alerts.AlertKindLine(
+        id="dispute", zh="纠纷警情", en="dispute", purpose="alert.incident", function="F12", colours=Colours.NONE,
+        priority="routine", expires=240, measured=True,
+        crosses=(alerts.AlertFieldLine(id="place", zh="地点", en="place"),), never=("姓名 | names",),
+    ),
+)  # fmt: skip

@@ -69,6 +69,7 @@ AWAITED: frozenset[Rpc[Any, Any]] = frozenset(
         alerts.WATCH_ALERTS,
         alerts.EXPORT_ALERT,
         alerts.IMPORT_CAP,
+        alerts.READ_KINDS,
     }
 )
 """Lines that no node answers yet: METHOD_NOT_OFFERED. A line whose step is there does not stand here."""
@@ -282,6 +283,7 @@ CALLS = (
     Call(alerts.WATCH_ALERTS, POLICE, alert_answers.WATCH, alert_answers.NEWS),
     Call(alerts.EXPORT_ALERT, POLICE, alert_answers.EXPORT, alert_answers.FILE),
     Call(alerts.IMPORT_CAP, POLICE, alert_answers.UPLOAD, alert_answers.PROPOSAL),
+    Call(alerts.READ_KINDS, HALL, "纠纷警情", alert_answers.KINDS),
     Call(documents.BEGIN_DOCUMENT, POLICE, document_answers.UPLOAD, document_answers.STANDING),
     Call(documents.UPLOAD_CHUNK, POLICE, document_answers.CHUNK, document_answers.STANDING),
     Call(documents.LIST_DOCUMENTS, POLICE, case_answers.CODE, document_answers.LIST),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from federation.domain.alert import Stamp
+from federation.domain.alert_kinds import Colours
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import CapFault, Status
 from federation.domain.cap_rules import Standing
@@ -141,6 +142,30 @@ class CapProposal:
     items: tuple[CaseItem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFieldLine:
+    id: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertKindLine:
+    """A kind of the agreement in force; `expires` in minutes, 0 where the alert says so itself."""
+
+    id: str
+    zh: str
+    en: str
+    purpose: str
+    function: str
+    colours: Colours
+    priority: str
+    expires: int
+    measured: bool
+    crosses: tuple[AlertFieldLine, ...] = ()
+    never: tuple[str, ...] = ()
+
+
 RAISE_ALERT: Final = Rpc("AlertService/RaiseAlert", AlertRaising, AlertOutcome, floor_seconds=WRITES)
 ACT_IN_ALERT: Final = Rpc("AlertService/ActInAlert", AlertStep, AlertOutcome, floor_seconds=WRITES)
 READ_ALERT: Final = Rpc("AlertService/ReadAlert", str, AlertView)
@@ -149,3 +174,5 @@ LIST_ALERT_ENTRIES: Final = Rpc("AlertService/ListAlertEntries", EntryQuery, Ent
 WATCH_ALERTS: Final = Rpc("AlertService/WatchAlerts", AlertWatch, AlertNews, floor_seconds=None, stream=True)
 EXPORT_ALERT: Final = Rpc("AlertService/ExportAlert", AlertExport, CapFile)
 IMPORT_CAP: Final = Rpc("AlertService/ImportCap", CapUpload, CapProposal, floor_seconds=WRITES)
+READ_KINDS: Final = Rpc("AlertService/ReadKinds", str, tuple[AlertKindLine, ...])
+"""The question is one kind, by its id or its Chinese name; empty for all."""
