@@ -27,8 +27,8 @@ def alert_line(number: int, ago: timedelta, made: tuple[int | None, ...] = (), *
     state = ([AlertState.OPEN, *STAGES])[sum(each is not None for each in made)]
     usual: dict[str, Any] = {
         "record": parse_record_id(f"zhejiang/0199e000-0000-7000-8000-{number:012d}"), "step": 1,
-        "office": parse_agency_id("zhejiang/330822/governance"), "status": Status.ACTUAL, "kind": "dispute",
-        "cap_id": f"330822101001EX_{raised:%Y%m%d%H%M%S}_{number % 10}", "zh": "纠纷警情", "en": "dispute",
+        "office": parse_agency_id("zhejiang/330822/governance"), "status": Status.ACTUAL, "kind": "dispute", "purpose": "alert.incident",
+        "cap_id": f"330822101001EX_{raised:%Y%m%d%H%M%S}_{number % 10}", "zh": "纠纷警情", "en": "dispute", "function": "F12",
         "priority": "urgent", "areas": ("330822.circle.qiuchuan",), "area_names": ("球川圈",), "divisions": ("330822111",),
         "state": state, "raised_by": GOVERNANCE, "raised": raised, "arbiter": parse_node_name("zhejiang"),
         "expires": NOW + timedelta(hours=2), "changed": NOW, "holder": GOVERNANCE if made else "",
