@@ -1,7 +1,7 @@
 """The check of the policies before anybody agrees on them.
 
 Every file is held against the schema, every case of every table is decided, and every procedure, the table
-of alerts and the duty of the provinces are read as a whole.
+of alerts, the duty of the provinces and the definitions of figures are read as a whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from federation.domain.alert_kinds import check_alerts
 from federation.domain.cases import Case, find_failure, parse_cases
 from federation.domain.duty import check_duty
+from federation.domain.figures import check_figures
 from federation.domain.procedure_check import ProcedureCheck, check_procedures
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.policy import PolicyBook, load_policy_book
@@ -42,10 +43,11 @@ def _verify(policies: tuple[tuple[str, bytes], ...]) -> None:
 
 
 def check_sheets(files: Mapping[str, bytes]) -> Iterator[ProcedureCheck]:
-    """Checks every procedure, the table of alerts, and the duty of each province."""
+    """Checks every procedure, the table of alerts, the duty of each province, and the definitions of figures."""
     yield from check_procedures(files)
     yield from check_alerts(files)
     yield from check_duty(files)
+    yield from check_figures(files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "RETENTION_UNKNOWN": ("保存期限表没有这一行", "no row of the table of retention"),
         "FUNCTION_UNKNOWN": ("没有这一职能", "no such function"),
         "AGENCY_KIND": ("没有这类单位", "no such kind of agency"),
+        "HEADING_UNKNOWN": ("没有这一联或者跨", "none of the joint mechanisms, nor of those across the border"),
+        "PROCEDURE_UNKNOWN": ("没有这一程序", "no such procedure"),
+        "COUNTED": (
+            "自行统计的须写明统计什么，其余不得写",
+            "what it counts is said of own figures that are not planned, and of those alone",
+        ),
         "LOOKUP_PURPOSES": (
             "随案核查的用途未列明，或者不可用",
             "look-ups, and no purpose of theirs is named",

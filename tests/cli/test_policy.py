@@ -41,6 +41,7 @@ def test_check_of_the_policies_as_they_stand_passes():
     assert all(table["cases"] >= 20 for table in done.json["tables"])
     assert {each["name"]: each["findings"] for each in done.json["procedures"]} == {
         "alerts": [],
+        "figures": [],
         **{f"duty/{path.parent.name}": [] for path in (ROOT / "nodes").glob("*/duty.toml")},
         **{path.stem: [] for path in (POLICIES / "procedures").glob("*.toml")},
     }

@@ -1,0 +1,488 @@
+"""Figures as the provinces agreed on them: what each means, how its leaves make its value, and what is never printed.
+
+Rules kept: a figure has its numerator and denominator, its definition with a version, its source, and the names of the
+entries that it counts. A figure of several nodes is counted from the union of their leaves, never from their values;
+nothing is averaged over counties. Of fewer than 20 the counts are given, no percent; a number of the other side below 5
+is hidden, and with it whatever sum or difference would tell it. What the press printed stands beside what was counted
+and changes nothing.
+Source: `policies/figures.toml` (`official = false`), joint records as in DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
+from typing import ClassVar, Final
+
+from federation.domain.alert import AlertState
+from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
+from federation.domain.procedure import procedure_names
+from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
+from federation.domain.response import LEAST_FOR_SHARE, LEAST_SHOWN, Hidden, NoComparison, year_on_year
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
+from federation.protocol.form import Count, County, Digest, Item, Positive, Row, always, load_toml, parse_toml, replace
+
+FIGURES_FILE: Final = "policies/figures.toml"
+DAY_MS: Final = 86_400_000
+NO_AREA: Final = "-"
+"""The group of what lies in no agreed area."""
+
+
+class Source(StrEnum):
+    """Counted here; handed in, signed, by the office that owns it; or a text, which is no number to us."""
+
+    OWN = "own"
+    DELIVERED = "delivered"
+    TEXT = "text"
+
+
+class Form(StrEnum):
+    COUNT = "count"
+    SHARE = "share"
+    MEDIAN = "median"
+    MEAN = "mean"
+    YOY = "yoy"
+    TEXT = "text"
+
+
+class Activity(StrEnum):
+    """An act that offices, mobile units and volunteers record beside alerts and cases."""
+
+    OUTREACH = "outreach"
+    WAGON = "wagon"
+    VOLUNTEER = "volunteer"
+    PATROL = "patrol"
+    PROBLEM = "problem"
+
+
+class Heading(Row, frozen=True, kw_only=True):
+    id: str
+    zh: str
+    en: str
+
+
+class Published(Row, frozen=True, kw_only=True):
+    """A number as it was printed for a place, with the words around it; its parts where it names them."""
+
+    place: County
+    value: str
+    words: str
+    numerator: Count | None = None
+    denominator: Positive | None = None
+
+    @property
+    def computed(self) -> str | None:
+        """The share that its own parts make, in percent with two decimals; it may differ from the value."""
+        if self.numerator is None or self.denominator is None:
+            return None
+        return percent(self.numerator, self.denominator, digits=2)
+
+
+class Definition(Row, frozen=True, kw_only=True):
+    """One figure. `since`: the first day that this version counts; `count` and what narrows it: of own ones only."""
+
+    id: str
+    version: Positive = 1
+    since: date = date.min
+    zh: str
+    en: str
+    source: Source
+    form: Form
+    unit: str = ""
+    digits: Count = always(1)
+    count: str = ""
+    stage: AlertState | None = None
+    kinds: tuple[str, ...] = ()
+    procedure: str = ""
+    ends: tuple[str, ...] = ()
+    activity: Activity | None = None
+    planned: bool = False
+    joint: tuple[str, ...] = ()
+    cross: tuple[str, ...] = ()
+    rule_zh: str
+    rule_en: str
+    published: tuple[Published, ...] = ()
+
+
+class FigureTable(Row, frozen=True, kw_only=True):
+    """The whole file; `joint` are the six mechanisms, `cross` the six across the border."""
+
+    version: str
+    official: bool
+    joint: tuple[Heading, ...]
+    cross: tuple[Heading, ...]
+    figure: tuple[Definition, ...]
+
+    def load(self, name: str) -> Definition:
+        """Returns the definition of that name (FIGURE_UNKNOWN)."""
+        found = next((each for each in self.figure if each.id == name), None)
+        if found is None:
+            raise NotFoundError("FIGURE_UNKNOWN", f"expected a figure of {FIGURES_FILE}, got {name!r:.60}")
+        return found
+
+
+def parse_figures(text: str) -> FigureTable:
+    """Parses `figures.toml`; refuses TOML_*. What the rows say of other files is `check_figures`."""
+    return load_toml(FigureTable, parse_toml(text, what="figures"), what="figures")
+
+
+@lru_cache(maxsize=4)
+def _parse(content: bytes) -> FigureTable:
+    return parse_figures(content.decode(errors="replace"))
+
+
+def read_figures(files: Mapping[str, bytes]) -> FigureTable:
+    """The definitions of an agreement; refuses one from before figures (FIGURES_MISSING)."""
+    if FIGURES_FILE not in files:
+        raise NotFoundError("FIGURES_MISSING", f"expected {FIGURES_FILE} in the agreement")
+    return _parse(files[FIGURES_FILE])
+
+
+def check_figures(files: Mapping[str, bytes]) -> Iterator[ProcedureCheck]:
+    """Checks the definitions among the files of an agreement; one from before figures has none."""
+    if FIGURES_FILE not in files:
+        return
+    try:
+        table = read_figures(files)
+        found = tuple(_find_faults(table, files))
+    except BridgeheadError as error:
+        yield ProcedureCheck(name="figures", stages=0, findings=(Finding(what=error.reason, where=error.message),))
+        return
+    yield ProcedureCheck(name="figures", stages=len(table.figure), findings=found)
+
+
+def _find_faults(table: FigureTable, files: Mapping[str, bytes]) -> Iterator[Finding]:
+    """The faults of the table; of an agreement without alerts, or without procedures, what names them is not."""
+    kinds = read_alerts(files).kinds if ALERTS_FILE in files else {name for each in table.figure for name in each.kinds}
+    procedures = tuple(procedure_names(files)) or {each.procedure for each in table.figure}
+    ids = [each.id for each in table.figure]
+    yield from (Finding(what="TWICE", where="figure", name=name) for name in sorted(set(ids)) if ids.count(name) > 1)
+    for each in table.figure:
+        where = f"figure {each.id}"
+        yield from not_in(each.joint, {heading.id for heading in table.joint}, what="HEADING_UNKNOWN", where=where)
+        yield from not_in(each.cross, {heading.id for heading in table.cross}, what="HEADING_UNKNOWN", where=where)
+        yield from not_in(each.kinds, kinds, what="KIND_UNKNOWN", where=where)
+        yield from not_in(
+            (each.procedure,) if each.procedure else (), procedures, what="PROCEDURE_UNKNOWN", where=where
+        )
+        if (each.source is Source.OWN and not each.planned) != bool(each.count):
+            yield Finding(what="COUNTED", where=where, name=each.count)
+
+
+# ---- leaves, and what they make ---
+
+
+class Mark(StrEnum):
+    """A word about a leaf beside its time: nobody came, late with a reason, entered late (补录)."""
+
+    MISSING = "missing"
+    EXCUSED = "excused"
+    ENTERED_LATE = "entered_late"
+
+
+class Leaf(Item, frozen=True, kw_only=True):
+    """One thing that a figure counts, by the names of the entries that make it so: the first one is the thing itself.
+
+    `hit`: it is in the numerator; `ms`: how long it took.
+    """
+
+    WHAT: ClassVar[str] = "leaf of a figure"
+
+    entries: tuple[Digest, ...]
+    hit: bool = False
+    ms: Count | None = None
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.entries[0]
+
+
+class Group(Item, frozen=True, kw_only=True):
+    """The things counted: those of one duty class, county, area and kind, or of all where it names none."""
+
+    WHAT: ClassVar[str] = "group of a figure"
+
+    duty_class: str = ""
+    county: str = ""
+    area: str = ""
+    kind: str = ""
+
+
+class Figure(Item, frozen=True, kw_only=True):
+    """A number as it is printed. `value` is empty where there is none, and `why` says the reason.
+
+    `base` is the number of the same period of last year; `late` those that were entered late; `hidden` names the
+    numbers that are left out beside it; `digest` is of the leaves, whether they are here or not. Delivered figures and
+    texts have `words`, and who delivered them.
+    """
+
+    WHAT: ClassVar[str] = "figure"
+
+    id: str
+    version: Positive
+    source: Source
+    form: Form
+    group: Group
+    value: str = ""
+    why: str = ""
+    numerator: Count | None = None
+    denominator: Count | None = None
+    base: Count | None = None
+    p50_ms: Count | None = None
+    p90_ms: Count | None = None
+    p95_ms: Count | None = None
+    missing: Count | None = None
+    excused: Count | None = None
+    late: Count | None = None
+    hidden: tuple[str, ...] = ()
+    words: str = ""
+    by: str = ""
+    digest: str = ""
+    leaves: tuple[Leaf, ...] = ()
+    base_leaves: tuple[Leaf, ...] = ()
+
+
+def count_figure(
+    definition: Definition, group: Group, leaves: Iterable[Leaf], *, base: Iterable[Leaf] | None = None
+) -> Figure:
+    """The figure that leaves make, each once by its name, in whatever order; `base`: those of last year.
+
+    Without a base a change of the year is refused as of another definition.
+    """
+    found = {leaf.name: leaf for leaf in sorted(leaves, key=lambda leaf: leaf.entries)}
+    before = {leaf.name: leaf for leaf in sorted(base or (), key=lambda leaf: leaf.entries)}
+    rows, past = tuple(found.values()), tuple(before.values())
+    figure = Figure(
+        id=definition.id, version=definition.version, source=definition.source, form=definition.form, group=group,
+        digest=digest_of((*rows, *past)), leaves=rows, base_leaves=past,
+    )  # fmt: skip
+    match definition.form:
+        case Form.SHARE:
+            return _timed(_share(figure, definition.digits))
+        case Form.MEDIAN:
+            timed = _timed(figure)
+            return replace(timed, numerator=len(rows), value=_of(timed.p50_ms), why="" if timed.p50_ms else "few")
+        case Form.MEAN:
+            times = [leaf.ms for leaf in rows if leaf.ms is not None]
+            mean = _rounded(Decimal(sum(times)) / (DAY_MS * len(times)), 1) if times else ""
+            return replace(_timed(figure), numerator=len(rows), value=mean, why="" if times else "none")
+        case Form.YOY:
+            change = year_on_year(len(rows), len(past), same_definition=base is not None)
+            said = {"why": change.value} if isinstance(change, NoComparison) else {"value": str(change)}
+            return replace(figure, numerator=len(rows), base=len(past) if base is not None else None, **said)
+        case _:
+            return replace(figure, numerator=len(rows), value=str(len(rows)))
+
+
+def share_figure(definition: Definition, group: Group, *, numerator: int, denominator: int) -> Figure:
+    """A share of rows of the agreement, which no entry stands for."""
+    figure = Figure(
+        id=definition.id, version=definition.version, source=definition.source, form=definition.form, group=group,
+        numerator=numerator, denominator=denominator,
+    )  # fmt: skip
+    return _with_share(figure, definition.digits)
+
+
+def _share(figure: Figure, digits: int) -> Figure:
+    hits = sum(leaf.hit for leaf in figure.leaves)
+    return _with_share(replace(figure, numerator=hits, denominator=len(figure.leaves)), digits)
+
+
+def _with_share(figure: Figure, digits: int) -> Figure:
+    numerator, denominator = figure.numerator or 0, figure.denominator or 0
+    if denominator < LEAST_FOR_SHARE:
+        return replace(figure, why="few" if denominator else "none")
+    return replace(figure, value=percent(numerator, denominator, digits=digits))
+
+
+def percent(numerator: int, denominator: int, *, digits: int) -> str:
+    """A part in percent, half to even; of at least one."""
+    return _rounded(Decimal(numerator * 100) / Decimal(denominator), digits)
+
+
+def _rounded(value: Decimal, digits: int) -> str:
+    return str(value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN))
+
+
+def _of(ms: int | None) -> str:
+    return "" if ms is None else str(ms)
+
+
+def _timed(figure: Figure) -> Figure:
+    """With percentiles and what is told beside them, where the leaves have times or marks."""
+    if all(leaf.ms is None and not leaf.marks for leaf in figure.leaves):
+        return figure
+    count = {mark: sum(mark in leaf.marks for leaf in figure.leaves) for mark in Mark}
+    return replace(
+        figure, p50_ms=percentile(figure.leaves, 50), p90_ms=percentile(figure.leaves, 90),
+        p95_ms=percentile(figure.leaves, 95), missing=count[Mark.MISSING], excused=count[Mark.EXCUSED],
+        late=count[Mark.ENTERED_LATE],
+    )  # fmt: skip
+
+
+def percentile(leaves: Sequence[Leaf], percents: int) -> int | None:
+    """The nearest rank; who never came stands behind all others; None of fewer than 5, or when nobody knows."""
+    if len(leaves) < LEAST_SHOWN:
+        return None
+    known = sorted(leaf.ms for leaf in leaves if leaf.ms is not None)
+    rank = -(-percents * len(leaves) // 100)
+    return known[rank - 1] if rank <= len(known) else None
+
+
+def digest_of(leaves: Iterable[Leaf]) -> str:
+    """SHA-256, in hex, of the names that a figure stands on, each once, in order, one a line."""
+    names = sorted({name for leaf in leaves for name in leaf.entries})
+    return sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+
+
+# ---- figures of two nodes ---
+
+
+class Difference(Item, frozen=True, kw_only=True):
+    """A figure that two nodes counted otherwise: entries that only one has, and things that both judge otherwise."""
+
+    WHAT: ClassVar[str] = "difference of figures"
+
+    id: str
+    group: Group
+    only_one: tuple[Digest, ...] = ()
+    only_other: tuple[Digest, ...] = ()
+    judged: tuple[Digest, ...] = ()
+
+
+def unite(definition: Definition, one: Figure, other: Figure) -> tuple[Figure, Difference | None]:
+    """The figure of the union of two nodes' leaves, and where they differ, None where they do not.
+
+    Of one thing that both have, the node that knows more entries of it is believed; where neither knows more, the
+    worse counts, and the thing is named. Refuses two figures of different meaning (FIGURES_DIFFER).
+    """
+    if (one.id, one.version, one.group) != (other.id, other.version, other.group):
+        raise MalformedError("FIGURES_DIFFER", f"expected the same figure from both nodes, got {one.id} and {other.id}")
+    rows, judged = _united(one.leaves, other.leaves)
+    past, judged_before = _united(one.base_leaves, other.base_leaves)
+    compared = one.base is not None and other.base is not None
+    figure = count_figure(definition, one.group, rows, base=past if compared else None)
+    names = [{name for leaf in (*each.leaves, *each.base_leaves) for name in leaf.entries} for each in (one, other)]
+    difference = Difference(
+        id=one.id, group=one.group, only_one=tuple(sorted(names[0] - names[1])),
+        only_other=tuple(sorted(names[1] - names[0])), judged=tuple(sorted({*judged, *judged_before})),
+    )  # fmt: skip
+    same = not (difference.only_one or difference.only_other or difference.judged)
+    return figure, None if same else difference
+
+
+def _united(ones: Iterable[Leaf], others: Iterable[Leaf]) -> tuple[tuple[Leaf, ...], tuple[str, ...]]:
+    found, judged = {leaf.name: leaf for leaf in ones}, []
+    for leaf in others:
+        known = found.get(leaf.name)
+        if known is None or set(known.entries) < set(leaf.entries):
+            found[leaf.name] = leaf
+        elif known != leaf and not set(leaf.entries) < set(known.entries):
+            judged.append(leaf.name)
+            found[leaf.name] = min(known, leaf, key=lambda each: (each.hit, -(each.ms or 0), each.entries))
+    return tuple(found.values()), tuple(judged)
+
+
+# ---- what is never printed ---
+
+_MAIN: Final = ("numerator", "denominator", "base")
+_BESIDE: Final = ("missing", "excused", "late")
+_Sums = Sequence[tuple[int, ...]]
+"""Sums that a reader can make: the place of the total, then those of its parts."""
+
+
+def hide_figures(figures: Sequence[Figure], *, own: Collection[str]) -> tuple[Figure, ...]:
+    """The figures of a report as who belongs to the counties `own` may see them, in the same order.
+
+    Who reads knows the numbers of the own counties; of the others, none below 5 is left, nor what would tell it.
+    """
+    found = list(figures)
+    tables: dict[tuple[str, str], list[int]] = {}
+    for place, figure in enumerate(figures):
+        tables.setdefault((figure.id, figure.group.duty_class), []).append(place)
+    for places in tables.values():
+        rows = [figures[place] for place in places]
+        sums = tuple(_sums([row.group for row in rows]))
+        foreign = any(row.group.county and row.group.county not in own for row in rows)
+        unknown = {at for at, row in enumerate(rows) if (row.group.county not in own if row.group.county else foreign)}
+        columns = [[getattr(row, name) for row in rows] for name in _MAIN]
+        hidden = hide_cells(columns, sums, unknown=unknown)
+        beside = {
+            name: hide_cells([[getattr(row, name) for row in rows]], sums, unknown=unknown, hidden=hidden)
+            for name in _BESIDE
+        }
+        for at, place in enumerate(places):
+            lost = tuple(name for name in _BESIDE if at in beside[name] and getattr(rows[at], name) is not None)
+            found[place] = _without(rows[at], hidden.get(at), lost)
+    return tuple(found)
+
+
+def _without(figure: Figure, hidden: Hidden | None, lost: tuple[str, ...]) -> Figure:
+    if hidden is not None:
+        return Figure(
+            id=figure.id, version=figure.version, source=figure.source, form=figure.form, group=figure.group,
+            why=hidden.value,
+        )  # fmt: skip
+    if not lost:
+        return figure
+    # leaves and percentiles would tell what stands beside
+    return replace(figure, hidden=lost, leaves=(), base_leaves=(), **dict.fromkeys(lost))
+
+
+def _sums(groups: Sequence[Group]) -> Iterator[tuple[int, ...]]:
+    """Every group that others of the table add up to: over counties, over areas, over kinds."""
+    place = {group: at for at, group in enumerate(groups)}
+    for name in ("county", "area", "kind"):
+        parts: dict[Group, list[int]] = {}
+        for group in groups:
+            if getattr(group, name):
+                parts.setdefault(replace(group, **{name: ""}), []).append(place[group])
+        yield from ((place[total], *found) for total, found in parts.items() if total in place)
+
+
+def hide_cells(
+    columns: Sequence[Sequence[int | None]],
+    sums: _Sums,
+    *,
+    unknown: Collection[int],
+    hidden: Mapping[int, Hidden] | None = None,
+) -> Mapping[int, Hidden]:
+    """The cells of a table that are hidden, by place: the small ones that are not known, and what would tell them.
+
+    In every sum where one is hidden another one is, too, and what the hidden parts add up to is itself not small
+    unless the total is hidden.
+    """
+    found = dict(hidden or {})
+    for column in columns:
+        small = (at for at in unknown if (count := column[at]) is not None and count < LEAST_SHOWN)
+        found.update((at, found.get(at, Hidden.SMALL)) for at in small)
+    todo = True
+    while todo:
+        todo = False
+        for column in columns:
+            for each in sums:
+                if (more := _one_more(column, each, unknown, found)) is not None:
+                    found[more], todo = Hidden.BESIDE, True
+    return found
+
+
+def _one_more(
+    column: Sequence[int | None], places: tuple[int, ...], unknown: Collection[int], found: Collection[int]
+) -> int | None:
+    """A further cell of a sum that must be hidden: the smallest part, or the total when no part is left."""
+    total, *parts = places
+    gone = [at for at in places if at in found]
+    if not gone or any(column[at] is None for at in places):
+        return None
+    tells = total not in found and sum(column[at] or 0 for at in gone) < LEAST_SHOWN
+    if len(gone) > 1 and not tells:
+        return None
+    rest = sorted((column[at] or 0, at) for at in parts if at in unknown and at not in found)
+    if rest:
+        return rest[0][1]
+    return total if total in unknown and total not in found else None
