@@ -54,6 +54,9 @@ class AlertRules(Protocol):
     def is_leader(self, leader: str, desk: str) -> bool: ...
     def may_raise(self, desk: str, kind: str) -> bool: ...
     def may_hold(self, desk: str, kind: str) -> bool: ...
+    def why(self, kind: str) -> tuple[str, str]:
+        """Returns purpose and function of a kind, empty for one that is not there."""
+
     def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
         """Returns the time from T0 within which a stage has its stamp; longer where all the areas are remote."""
 

@@ -19,7 +19,7 @@ _CONTENT: Final = (
 )
 """What an alert says beside its texts, which a later message says anew."""
 _REASON: Final = "road|weather|far|busy|place|link|caller|danger|handover|other"
-_TEXTS: Final = "fact place contact person document"
+_TEXTS: Final = "fact place contact person document detail"
 
 ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
     {

@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Annotated, Final
 
+from federation.domain.case_items import CLASSES
 from federation.domain.clock import CLOCKS_FILE, parse_clocks
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.permits_policy import FunctionCode
@@ -183,6 +184,7 @@ class AlertKind(Row, frozen=True, kw_only=True):
     zh: str
     en: str
     events: tuple[str, ...] = ()
+    purpose: str
     function: FunctionCode
     category: tuple[Category, ...]
     response: tuple[Response, ...]
@@ -447,6 +449,7 @@ def _find_faults(table: AlertTable, files: Mapping[str, bytes]) -> Iterator[Find
         notified = [agency for receiver in kind.receives for agency in receiver.agencies]
         yield from not_in(notified, agencies, what="AGENCY_KIND", where=where)
         yield from _kind_faults(kind, refused, where)
+    yield from not_in(lists["field"], CLASSES["detail"], what="FIELD_UNKNOWN", where="field")
     for fact in table.field:
         yield from not_in(fact.agencies, agencies, what="AGENCY_KIND", where=f"field {fact.id}")
     yield from _forest_faults(table)

@@ -59,6 +59,15 @@ class AgreedAlerts:
     def may_hold(self, desk: str, kind: str) -> bool:
         return self.may_raise(desk, kind)
 
+    def why(self, kind: str) -> tuple[str, str]:
+        found = self.table.kinds.get(kind)
+        return ("", "") if found is None else (found.purpose, found.function)
+
+    def desks_of(self, agency: AgencyId) -> frozenset[str]:
+        """The desks of an office, and the posts of leaders that it acts for."""
+        posts = {desk.leader for desk in self.duty.desks.values() if desk.leader}
+        return frozenset(desk for desk in {*self.duty.desks, *posts} if self.agency_of(desk) == agency)
+
     def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
         """Returns the newest agreed minutes from T0 to a stage; for arrival in remote areas, the shortest of theirs."""
         remote = self._remote(areas)

@@ -72,6 +72,13 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "inspection": "passed:yes day:day root:digest",
     "agenda": "title:line text:text",
     "resolution": "text:text owner:line partners:line due:day tag:word",
+    "detail": "place:line time:line people:count violence:yes both_sides:yes need:line sex:word age_band:line "
+    "clothing:line last_seen:line cars:line insurer:yes injured:count dangerous_goods:yes lanes:line road:line "
+    "section:line detour:line until:line kind_of_incident:line direction:line vehicle_type:line vehicle_colour:line "
+    "plate:line victim_tag:tag bank:word account_last_four:last4 request_number:line trapped:yes hazard_class:line "
+    "compartment:line wind:line crews:line water_source:line area_m2:count seen:line reach:line method:line flow:line "
+    "substance:line readings:line intake_closed:yes firm:line gauge:line water_level:line rise:line release:line "
+    "to_move:count state:line event_type:line confidence:line digest:digest as_issued:text",
     "note": "text:text",
     "informer": "text:text",
     "health": "text:text",

@@ -21,6 +21,7 @@ from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
 NAMES = (
+    "alerts.toml",
     "permits.toml",
     "lookups.toml",
     "corrections.toml",
@@ -41,9 +42,9 @@ def test_case_as_written_comes_out_as_written(case):
     assert find_failure(BOOK, case) is None
 
 
-@pytest.mark.parametrize(("name", "least"), tuple(zip(NAMES, (40, 25, 20, 20, 20, 20, 20), strict=True)))
+@pytest.mark.parametrize(("name", "least"), tuple(zip(NAMES, (40, 40, 25, 20, 20, 20, 20, 20), strict=True)))
 def test_case_table_is_long_enough(name, least):
-    """At least forty cases about permits, twenty-five about look-ups, twenty of each other; allowed and refused ones."""
+    """At least forty cases about permits and about alerts, twenty-five about look-ups, twenty of each other; allowed and refused ones."""
     assert len(TABLES[name]) >= least
     assert {case.expect.value for case in TABLES[name]} == {"allowed", "refused"}
 
