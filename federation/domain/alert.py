@@ -66,6 +66,9 @@ class AlertRules(Protocol):
     def stages(self, kind: str) -> frozenset[str]:
         """Returns the stages for which a kind has a time, so that each may be overdue."""
 
+    def family(self, kind: str) -> str:
+        """Returns what two kinds have in common that one event may be called in as."""
+
     def climbs(self, kind: str) -> bool:
         """True for a kind that goes up the ladder while nobody claims it; what is merely taken note of does not."""
 

@@ -82,6 +82,11 @@ class AgreedAlerts:
         clocks = self.table.kinds[kind].clocks if kind in self.table.kinds else ()
         return frozenset(stage for stage, clock in STAGE_CLOCKS.items() if clock in clocks)
 
+    def family(self, kind: str) -> str:
+        """Returns the family in law, and of a kind without one its first word."""
+        found = self.table.kinds[kind].family if kind in self.table.kinds else None
+        return kind.partition(".")[0] if found is None else found.value
+
     def climbs(self, kind: str) -> bool:
         """True for a kind that has a clock of any sort."""
         return kind in self.table.kinds and bool(self.table.kinds[kind].clocks)

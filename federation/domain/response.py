@@ -17,10 +17,11 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from fractions import Fraction
-from itertools import pairwise
 from typing import Final
 
 from federation.domain.alert import STAGES, Alert, AlertState, Stamp
+from federation.domain.alert_links import NOWHERE, metres_between, place_of, raised_again, when
+from federation.domain.cap import Point
 
 LEAST_SHOWN: Final = 5
 """A number of a neighbour below it is printed as "<5"; percentiles and a base of a year want so many too."""
@@ -29,7 +30,7 @@ SKEW: Final = timedelta(seconds=60)
 HEAP: Final = timedelta(seconds=10)
 QUICK: Final = timedelta(seconds=30)
 MANY_STAMPS: Final = 3
-RAISED_AGAIN: Final = timedelta(minutes=5)
+ELSEWHERE_METRES: Final = 300
 
 
 class LeftOut(StrEnum):
@@ -160,19 +161,18 @@ def duplicates_of(alerts: Sequence[Alert]) -> frozenset[str]:
     found = set[str]()
     for record, alert in by_record.items():
         others = (by_record[each] for each in alert.links if each in by_record)
-        earlier = (other for other in others if _when(other) < _when(alert))
+        earlier = (other for other in others if when(other) < when(alert))
         if any(alert.linked(other) for other in earlier):
             found.add(record)
     return frozenset(found)
 
 
-def _when(alert: Alert) -> tuple[datetime, str]:
-    return alert.dispatched, str(alert.first.record)
-
-
 def is_doubtful(alert: Alert) -> bool:
-    """True when the arbiter had an entry more than a minute before it says that it was made."""
-    return any(alert.named[name].head.at - at > SKEW for name, at in alert.receipts.items())
+    """True when an entry was made a minute after the arbiter had it, or a stage reached before T0 or the acceptance."""
+    accepted = alert.stamps.get(AlertState.ACCEPTED)
+    least = alert.dispatched if accepted is None else max(alert.dispatched, accepted.measured)
+    is_ahead = any(alert.named[name].head.at - at > SKEW for name, at in alert.receipts.items())
+    return is_ahead or any(stamp.measured < least for stamp in alert.stamps.values())
 
 
 # ---- what is looked at by a person -----------------------------------------------------------------------------------
@@ -182,6 +182,7 @@ class Flag(StrEnum):
     """Something that a figure may hide: each is listed for a person to look at, and changes no figure."""
 
     ARRIVED_AT_ONCE = "arrived_at_once"
+    ARRIVED_ELSEWHERE = "arrived_elsewhere"
     MANY_STAMPS = "many_stamps"
     CLAIM_ALONE = "claim_alone"
     RAISED_AGAIN = "raised_again"
@@ -196,25 +197,42 @@ class Flagged:
     officer: str = field(default="")
 
 
-def flags(alerts: Iterable[Alert]) -> tuple[Flagged, ...]:
-    """Lists what in these alerts may not be as the stamps say, by kind and record."""
+def flags(alerts: Iterable[Alert], points: Mapping[str, Point] = NOWHERE) -> tuple[Flagged, ...]:
+    """Lists what in these alerts may not be as the stamps say, by kind and record.
+
+    `points` are the places of entries by name, as far as they are known here; of a doubtful clock no time is judged.
+    """
     everything = [alert for alert in alerts if alert.status == "Actual"]
-    found = [each for alert in everything for each in _flags_of(alert)]
-    return tuple(sorted((*found, *_bulk(everything), *_raised_again(everything))))
+    timed = [alert for alert in everything if not is_doubtful(alert)]
+    again = (Flagged(Flag.RAISED_AGAIN, (one.first.record, two.first.record)) for one, two in raised_again(everything))
+    found = (
+        *(each for alert in timed for each in _time_flags(alert)),
+        *(each for alert in everything for each in _flags_of(alert, points)),
+    )
+    return tuple(sorted((*found, *_bulk(everything), *again)))
 
 
-def _flags_of(alert: Alert) -> Iterable[Flagged]:
+def _time_flags(alert: Alert) -> Iterable[Flagged]:
     records, stamps = (str(alert.first.record),), alert.stamps
     accepted, arrived = (stamps.get(stage) for stage in (AlertState.ACCEPTED, AlertState.ARRIVED))
     if accepted is not None and arrived is not None and arrived.measured - accepted.measured < QUICK:
         yield Flagged(Flag.ARRIVED_AT_ONCE, records, arrived.officer)
-    acts = {done.head.act for done in alert.named.values()}
-    if accepted is not None and not acts & {"stamp", "close", "release", "hand_over", "cancel"}:
-        yield Flagged(Flag.CLAIM_ALONE, records, accepted.officer)
     for stage in STAGES[1:]:
         stamp = stamps.get(stage)
         if stamp is not None and not alert.attained(stage) and not stamp.late_reason:
             yield Flagged(Flag.LATE_WITHOUT_REASON, records, stamp.officer)
+
+
+def _flags_of(alert: Alert, points: Mapping[str, Point]) -> Iterable[Flagged]:
+    records, accepted = (str(alert.first.record),), alert.stamps.get(AlertState.ACCEPTED)
+    acts = {done.head.act for done in alert.named.values()}
+    if accepted is not None and not acts & {"stamp", "close", "release", "hand_over", "cancel"}:
+        yield Flagged(Flag.CLAIM_ALONE, records, accepted.officer)
+    place = place_of(alert, points)
+    for name, done in alert.named.items():
+        is_arrival = done.head.act == "stamp" and done.head.fields["stage"] == AlertState.ARRIVED
+        if place and is_arrival and name in points and metres_between(place, points[name]) > ELSEWHERE_METRES:
+            yield Flagged(Flag.ARRIVED_ELSEWHERE, records, str(done.head.officer))
     if alert.helpers:
         yield Flagged(Flag.CONFLICT, records)
 
@@ -236,21 +254,6 @@ def _bulk(alerts: Iterable[Alert]) -> Iterable[Flagged]:
         }
         if bulk:
             yield Flagged(Flag.MANY_STAMPS, tuple(sorted(bulk)), officer)
-
-
-def _raised_again(alerts: Iterable[Alert]) -> Iterable[Flagged]:
-    """Pairs of one agency and kind of which the first was cancelled and the next raised at once."""
-    of_agency: dict[tuple[str, str], list[Alert]] = defaultdict(list)
-    for alert in alerts:
-        of_agency[str(alert.first.agency), alert.kind].append(alert)
-    for found in of_agency.values():
-        found.sort(key=_when)
-        for one, two in pairwise(found):
-            ended = one.ended
-            if ended is None or ended.state is not AlertState.CANCELLED or one.linked(two):
-                continue
-            if ended.at <= two.dispatched < ended.at + RAISED_AGAIN:
-                yield Flagged(Flag.RAISED_AGAIN, (str(one.first.record), str(two.first.record)))
 
 
 def _all_stamps(alert: Alert) -> tuple[Stamp, ...]:

@@ -114,6 +114,23 @@ def test_doubtful_clock() -> None:
     assert arrived(lived(3), doubtful={lived(3).record}).doubtful_share == 1
 
 
+@pytest.mark.parametrize("skew", [90, -90])
+def test_clock_a_minute_and_a_half_off(skew: int) -> None:
+    """An alert flows on while the holder's clock is off, its times are doubtful: none counts, none is listed as late."""
+    ridge = Ridge()
+    ridge.raises()
+    for act, fields in (("claim", {}), ("stamp", {"stage": "contacted"}), ("stamp", {"stage": "arrived"})):
+        ridge.later(60 + skew)
+        entry = ridge.does(YUSHAN, act, **fields)
+        ridge.later(1 - skew).receipts(entry)
+        ridge.meet()
+    (alert,) = seen(ridge)
+    assert (alert.state, len(alert.without_effect)) == (AlertState.ARRIVED, 0)
+    found = arrived(ridge)
+    assert (found.alerts, found.times, found.doubtful_share) == ((), (), 1)
+    assert flags([alert]) == ()
+
+
 def test_entered_late_and_excused() -> None:
     """A stamp of a device without a link counts by its own time and is told apart; a late one may have a reason."""
     ridge, late = lived(1, (20, 80)), lived(2, (20, 80))
