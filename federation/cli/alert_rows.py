@@ -27,8 +27,8 @@ ENDED: Final = frozenset({AlertState.CLOSED, AlertState.CANCELLED, AlertState.EX
 SOON: Final = timedelta(seconds=60)
 """How long before its end a claim is said to end."""
 RED, GREEN, AMBER, BLUE, GREY, PLAIN = "31", "32", "33", "34", "90", ""
-_PRIORITIES: Final = {"flash": ("特急", RED), "urgent": ("紧急", AMBER), "routine": ("一般", PLAIN)}
-_LEVELS: Final = {"red": ("红色", RED), "orange": ("橙色", AMBER), "yellow": ("黄色", AMBER), "blue": ("蓝色", BLUE)}
+PRIORITIES: Final = {"flash": ("特急", RED), "urgent": ("紧急", AMBER), "routine": ("一般", PLAIN)}
+LEVELS: Final = {"red": ("红色", RED), "orange": ("橙色", AMBER), "yellow": ("黄色", AMBER), "blue": ("蓝色", BLUE)}
 _RUNGS: Final = {
     40: "已再次提醒|the own desk was rung again", 60: "已请邻席|neighbour desks were asked",
     120: "已告值班领导|leaders on duty were told", 300: "已告设区市|the prefecture was told",
@@ -120,7 +120,7 @@ def row_of(line: AlertLine, now: datetime) -> Row:
 
 def _pressing(row: Row) -> tuple[int, int, int, datetime, str]:
     line, left = row.line, row.left
-    known = list(_PRIORITIES)
+    known = list(PRIORITIES)
     priority = known.index(line.priority) if line.priority in known else len(known)
     seconds = 0 if left is None else left // timedelta(seconds=1)
     place = 3 if line.state in ENDED else 2 if left is None else 0 if row.is_late else 1
@@ -228,9 +228,9 @@ def left_text(left: timedelta | None) -> str:
 def level_of(line: AlertLine) -> tuple[str, str]:
     """▲ and its colour in words, 建议 where nobody issued it, else ■ and the priority; with the colour to paint it."""
     if line.level:
-        word, colour = _LEVELS.get(line.level, (line.level, PLAIN))
+        word, colour = LEVELS.get(line.level, (line.level, PLAIN))
         return f"▲{word}{'' if line.issued else '建议'}", colour
-    word, colour = _PRIORITIES.get(line.priority, (line.priority, PLAIN))
+    word, colour = PRIORITIES.get(line.priority, (line.priority, PLAIN))
     return f"■{word}", colour
 
 
