@@ -10,7 +10,7 @@ Source: `policies/figures.toml` (`official = false`), joint records as in DESIGN
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
@@ -22,7 +22,7 @@ from federation.domain.alert import AlertState
 from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
 from federation.domain.procedure import procedure_names
 from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
-from federation.domain.response import LEAST_FOR_SHARE, LEAST_SHOWN, Hidden, NoComparison, year_on_year
+from federation.domain.response import LEAST_FOR_SHARE, LEAST_SHOWN, NoComparison, year_on_year
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.form import Count, County, Digest, Item, Positive, Row, always, load_toml, parse_toml, replace
 
@@ -82,6 +82,26 @@ class Published(Row, frozen=True, kw_only=True):
         return percent(self.numerator, self.denominator, digits=2)
 
 
+class Meaning(Item, frozen=True, kw_only=True):
+    """A definition as it stands beside its figure; headings by their ids, what was printed as it was printed."""
+
+    WHAT: ClassVar[str] = "meaning of a figure"
+
+    id: str
+    version: Positive
+    zh: str
+    en: str
+    source: Source
+    form: Form
+    unit: str = ""
+    digits: Count = always(1)
+    planned: bool = False
+    joint: tuple[str, ...] = ()
+    cross: tuple[str, ...] = ()
+    rule_zh: str
+    rule_en: str
+
+
 class Definition(Row, frozen=True, kw_only=True):
     """One figure. `since`: the first day that this version counts; `count` and what narrows it: of own ones only."""
 
@@ -106,6 +126,10 @@ class Definition(Row, frozen=True, kw_only=True):
     rule_zh: str
     rule_en: str
     published: tuple[Published, ...] = ()
+
+    @property
+    def meaning(self) -> Meaning:
+        return Meaning(**{name: getattr(self, name) for name in Meaning.__struct_fields__})
 
 
 class FigureTable(Row, frozen=True, kw_only=True):
@@ -216,9 +240,9 @@ class Group(Item, frozen=True, kw_only=True):
 class Figure(Item, frozen=True, kw_only=True):
     """A number as it is printed. `value` is empty where there is none, and `why` says the reason.
 
-    `base` is the number of the same period of last year; `late` those that were entered late; `hidden` names the
-    numbers that are left out beside it; `digest` is of the leaves, whether they are here or not. Delivered figures and
-    texts have `words`, and who delivered them.
+    `base` is the number of the same period of last year; `late` are entered late, `doubtful` left out for a clock;
+    `hidden` names the numbers that are left out beside it; `digest` is of the leaves, whether they are here or not.
+    Delivered figures and texts have `words`, and who delivered them.
     """
 
     WHAT: ClassVar[str] = "figure"
@@ -239,6 +263,7 @@ class Figure(Item, frozen=True, kw_only=True):
     missing: Count | None = None
     excused: Count | None = None
     late: Count | None = None
+    doubtful: Count | None = None
     hidden: tuple[str, ...] = ()
     words: str = ""
     by: str = ""
@@ -248,7 +273,7 @@ class Figure(Item, frozen=True, kw_only=True):
 
 
 def count_figure(
-    definition: Definition, group: Group, leaves: Iterable[Leaf], *, base: Iterable[Leaf] | None = None
+    definition: Definition | Meaning, group: Group, leaves: Iterable[Leaf], *, base: Iterable[Leaf] | None = None
 ) -> Figure:
     """The figure that leaves make, each once by its name, in whatever order; `base`: those of last year.
 
@@ -355,7 +380,7 @@ class Difference(Item, frozen=True, kw_only=True):
     judged: tuple[Digest, ...] = ()
 
 
-def unite(definition: Definition, one: Figure, other: Figure) -> tuple[Figure, Difference | None]:
+def unite(definition: Definition | Meaning, one: Figure, other: Figure) -> tuple[Figure, Difference | None]:
     """The figure of the union of two nodes' leaves, and where they differ, None where they do not.
 
     Of one thing that both have, the node that knows more entries of it is believed; where neither knows more, the
@@ -386,103 +411,3 @@ def _united(ones: Iterable[Leaf], others: Iterable[Leaf]) -> tuple[tuple[Leaf, .
             judged.append(leaf.name)
             found[leaf.name] = min(known, leaf, key=lambda each: (each.hit, -(each.ms or 0), each.entries))
     return tuple(found.values()), tuple(judged)
-
-
-# ---- what is never printed ---
-
-_MAIN: Final = ("numerator", "denominator", "base")
-_BESIDE: Final = ("missing", "excused", "late")
-_Sums = Sequence[tuple[int, ...]]
-"""Sums that a reader can make: the place of the total, then those of its parts."""
-
-
-def hide_figures(figures: Sequence[Figure], *, own: Collection[str]) -> tuple[Figure, ...]:
-    """The figures of a report as who belongs to the counties `own` may see them, in the same order.
-
-    Who reads knows the numbers of the own counties; of the others, none below 5 is left, nor what would tell it.
-    """
-    found = list(figures)
-    tables: dict[tuple[str, str], list[int]] = {}
-    for place, figure in enumerate(figures):
-        tables.setdefault((figure.id, figure.group.duty_class), []).append(place)
-    for places in tables.values():
-        rows = [figures[place] for place in places]
-        sums = tuple(_sums([row.group for row in rows]))
-        foreign = any(row.group.county and row.group.county not in own for row in rows)
-        unknown = {at for at, row in enumerate(rows) if (row.group.county not in own if row.group.county else foreign)}
-        columns = [[getattr(row, name) for row in rows] for name in _MAIN]
-        hidden = hide_cells(columns, sums, unknown=unknown)
-        beside = {
-            name: hide_cells([[getattr(row, name) for row in rows]], sums, unknown=unknown, hidden=hidden)
-            for name in _BESIDE
-        }
-        for at, place in enumerate(places):
-            lost = tuple(name for name in _BESIDE if at in beside[name] and getattr(rows[at], name) is not None)
-            found[place] = _without(rows[at], hidden.get(at), lost)
-    return tuple(found)
-
-
-def _without(figure: Figure, hidden: Hidden | None, lost: tuple[str, ...]) -> Figure:
-    if hidden is not None:
-        return Figure(
-            id=figure.id, version=figure.version, source=figure.source, form=figure.form, group=figure.group,
-            why=hidden.value,
-        )  # fmt: skip
-    if not lost:
-        return figure
-    # leaves and percentiles would tell what stands beside
-    return replace(figure, hidden=lost, leaves=(), base_leaves=(), **dict.fromkeys(lost))
-
-
-def _sums(groups: Sequence[Group]) -> Iterator[tuple[int, ...]]:
-    """Every group that others of the table add up to: over counties, over areas, over kinds."""
-    place = {group: at for at, group in enumerate(groups)}
-    for name in ("county", "area", "kind"):
-        parts: dict[Group, list[int]] = {}
-        for group in groups:
-            if getattr(group, name):
-                parts.setdefault(replace(group, **{name: ""}), []).append(place[group])
-        yield from ((place[total], *found) for total, found in parts.items() if total in place)
-
-
-def hide_cells(
-    columns: Sequence[Sequence[int | None]],
-    sums: _Sums,
-    *,
-    unknown: Collection[int],
-    hidden: Mapping[int, Hidden] | None = None,
-) -> Mapping[int, Hidden]:
-    """The cells of a table that are hidden, by place: the small ones that are not known, and what would tell them.
-
-    In every sum where one is hidden another one is, too, and what the hidden parts add up to is itself not small
-    unless the total is hidden.
-    """
-    found = dict(hidden or {})
-    for column in columns:
-        small = (at for at in unknown if (count := column[at]) is not None and count < LEAST_SHOWN)
-        found.update((at, found.get(at, Hidden.SMALL)) for at in small)
-    todo = True
-    while todo:
-        todo = False
-        for column in columns:
-            for each in sums:
-                if (more := _one_more(column, each, unknown, found)) is not None:
-                    found[more], todo = Hidden.BESIDE, True
-    return found
-
-
-def _one_more(
-    column: Sequence[int | None], places: tuple[int, ...], unknown: Collection[int], found: Collection[int]
-) -> int | None:
-    """A further cell of a sum that must be hidden: the smallest part, or the total when no part is left."""
-    total, *parts = places
-    gone = [at for at in places if at in found]
-    if not gone or any(column[at] is None for at in places):
-        return None
-    tells = total not in found and sum(column[at] or 0 for at in gone) < LEAST_SHOWN
-    if len(gone) > 1 and not tells:
-        return None
-    rest = sorted((column[at] or 0, at) for at in parts if at in unknown and at not in found)
-    if rest:
-        return rest[0][1]
-    return total if total in unknown and total not in found else None

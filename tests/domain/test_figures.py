@@ -19,11 +19,10 @@ from federation.domain.figures import (
     Source,
     check_figures,
     count_figure,
-    hide_cells,
-    hide_figures,
     read_figures,
     unite,
 )
+from federation.domain.figures_hidden import hide_cells, hide_figures
 from federation.domain.response import Hidden, NoComparison
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.form import replace
