@@ -43,8 +43,8 @@ class Figure:
 
 def count_cases(cases: Iterable[Case], *, since: date) -> tuple[Figure, ...]:
     """Counts the cases of one procedure that were closed from a day on, in whatever order they come."""
-    closed = {_record_of(case): case for case in cases if _closed_on(case) is not None}
-    found = [case for _, case in sorted(closed.items()) if (_closed_on(case) or date.min) >= since]
+    closed = {record_of(case): case for case in cases if closed_on(case) is not None}
+    found = [case for _, case in sorted(closed.items()) if (closed_on(case) or date.min) >= since]
     if not found:
         return ()
     procedure = found[0].procedure
@@ -52,7 +52,7 @@ def count_cases(cases: Iterable[Case], *, since: date) -> tuple[Figure, ...]:
     beyond = [case for case in found if CONDITIONS["beyond_letter"].holds(case)]
     late = [case for case in found if any(clock.late for clock in case.clocks.values())]
     return (
-        *(_vehicles(found, closed) if procedure.name == VEHICLES else ()),
+        *(count_vehicles(found, closed) if procedure.name == VEHICLES else ()),
         _figure("closed", "办结", "closed", found),
         *(_figure(f"end.{end.id}", end.zh, end.en, ended) for end, ended in ends if ended),
         _figure("late", "曾逾期", "a time was over", late),
@@ -68,8 +68,8 @@ def _figure(name: str, zh: str, en: str, cases: Sequence[Case], *, value: str = 
 
 def _days(cases: Sequence[Case]) -> Iterator[Figure]:
     """Mean, median and p95 of the days of the cases that took any."""
-    spent = sorted((days, _record_of(case)) for case in cases if (days := _spent(case)) is not None)
-    of = {_record_of(case): case for case in cases}
+    spent = sorted((days, record_of(case)) for case in cases if (days := spent_on(case)) is not None)
+    of = {record_of(case): case for case in cases}
     counted, length = [of[record] for _, record in spent], [each for each, _ in spent]
     if not length:
         return
@@ -81,7 +81,7 @@ def _days(cases: Sequence[Case]) -> Iterator[Figure]:
         yield _figure(f"days.{name}", f"办理天数（{zh}）", f"days ({en})", counted, value=f"{value:.1f}")
 
 
-def _spent(case: Case) -> float | None:
+def spent_on(case: Case) -> float | None:
     """The days from the opening to the close; of an item with a target, as long as its target ran."""
     target, opened, closed = case.clocks.get(TARGET_CLOCK), case.last("open"), case.last("close")
     if TARGET_CLOCK in {timed.clock for stage in case.procedure.stage for timed in stage.deadline}:
@@ -94,7 +94,7 @@ def _spent(case: Case) -> float | None:
 # ---- vehicle and licence business -----------------------------------------------------------------------------------
 
 
-def _vehicles(found: Sequence[Case], closed: Mapping[str, Case]) -> Iterator[Figure]:
+def count_vehicles(found: Sequence[Case], closed: Mapping[str, Case]) -> Iterator[Figure]:
     """Items done where counter and home office lie in two provinces; what came to nothing stands in the ends."""
     across = [case for case in found if _homes(case)]
     done = [case for case in across if case.outcome in COUNTED]
@@ -125,12 +125,12 @@ def _homes(case: Case) -> set[NodeName]:
     return {agency.node for agency, roles in case.members.items() if "home" in roles} - {case.home}
 
 
-def _record_of(case: Case) -> str:
+def record_of(case: Case) -> str:
     opened = case.last("open")
     return "" if opened is None else opened.head.record
 
 
-def _closed_on(case: Case) -> date | None:
+def closed_on(case: Case) -> date | None:
     closed = case.last("close")
     return None if closed is None else china_day(closed.head.at)
 
@@ -140,7 +140,7 @@ def _is_repeat(case: Case, closed: Mapping[str, Case]) -> bool:
     earlier = closed.get(_said(case, "repeat_of"))
     if earlier is None or earlier is case or earlier.outcome not in COUNTED:
         return False
-    first, second = _closed_on(earlier), _closed_on(case)
+    first, second = closed_on(earlier), closed_on(case)
     same = _said(earlier, "type") == _said(case, "type")
     return same and first is not None and second is not None and timedelta() <= second - first <= REPEAT_DAYS
 

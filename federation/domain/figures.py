@@ -49,14 +49,27 @@ class Form(StrEnum):
     TEXT = "text"
 
 
-class Activity(StrEnum):
-    """An act that offices, mobile units and volunteers record beside alerts and cases."""
+class Counts(StrEnum):
+    """The things that an own figure may count; each has its counting in `figures_count`."""
 
-    OUTREACH = "outreach"
-    WAGON = "wagon"
-    VOLUNTEER = "volunteer"
-    PATROL = "patrol"
-    PROBLEM = "problem"
+    ATTAIN = "attain"
+    ALERTS = "alerts"
+    BORDER_ALERTS = "border_alerts"
+    EXERCISES = "exercises"
+    CONTACT = "contact"
+    PHONE = "phone"
+    FALSE = "false"
+    LATE_SYNC = "late_sync"
+    HANDOVERS = "handovers"
+    LINKS = "links"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+    DAYS = "days"
+    VEHICLES = "vehicles"
+    REGISTER = "register"
+    VOLUNTEERS = "volunteers"
+    PATROLS = "patrols"
+    PROBLEMS = "problems"
 
 
 class Heading(Row, frozen=True, kw_only=True):
@@ -114,12 +127,11 @@ class Definition(Row, frozen=True, kw_only=True):
     form: Form
     unit: str = ""
     digits: Count = always(1)
-    count: str = ""
+    count: Counts | None = None
     stage: AlertState | None = None
     kinds: tuple[str, ...] = ()
     procedure: str = ""
     ends: tuple[str, ...] = ()
-    activity: Activity | None = None
     planned: bool = False
     joint: tuple[str, ...] = ()
     cross: tuple[str, ...] = ()
@@ -193,8 +205,8 @@ def _find_faults(table: FigureTable, files: Mapping[str, bytes]) -> Iterator[Fin
         yield from not_in(
             (each.procedure,) if each.procedure else (), procedures, what="PROCEDURE_UNKNOWN", where=where
         )
-        if (each.source is Source.OWN and not each.planned) != bool(each.count):
-            yield Finding(what="COUNTED", where=where, name=each.count)
+        if (each.source is Source.OWN and not each.planned) != (each.count is not None):
+            yield Finding(what="COUNTED", where=where, name=each.count or "")
 
 
 # ---- leaves, and what they make ---

@@ -1,4 +1,4 @@
-"""Which numbers of a report are never printed: small ones of the other side, and what would tell them.
+"""The numbers of a report that are never printed: small ones of the other side, and what would tell them.
 
 Rules kept: who reads knows the numbers of the own counties, and every total, difference and leaf that is printed; none
 of them leads to a number below 5 of another county, zero among them. A hidden figure has nothing left but its place.

@@ -100,11 +100,12 @@ class Attainment:
 
 def attain(
     alerts: Iterable[Alert], stage: AlertState, period: Period, *, measured: Callable[[str], bool],
-    doubtful: Collection[str] = (),
+    doubtful: Collection[str] = (), status: str = "Actual",
 ) -> Attainment:  # fmt: skip
     """Counts a stage over alerts that were raised; `measured` says which kinds have the three clocks.
 
-    `doubtful` names records whose clock the node knows to be off, beside those whose entries show it.
+    `doubtful` names records whose clock the node knows to be off, beside those whose entries show it. An exercise is
+    counted by itself only: what is not of the `status` is left out.
     """
     everything = tuple(alerts)
     duplicates = duplicates_of(everything)
@@ -114,6 +115,7 @@ def attain(
         record = str(alert.first.record)
         is_off = record in doubtful or is_doubtful(alert)
         reason = _left_out(alert, stage, period, measured, is_duplicate=record in duplicates, is_doubtful=is_off)
+        reason = LeftOut.EXERCISE if alert.status != status else reason
         if reason is None:
             counted.append(alert)
         else:
@@ -144,7 +146,6 @@ def _left_out(
     ended = alert.ended
     cancelled = ended is not None and ended.state is AlertState.CANCELLED and ended.at < due
     found = (
-        (LeftOut.EXERCISE, alert.status != "Actual"),
         (LeftOut.NOT_MEASURED, not measured(alert.kind)),
         (LeftOut.OTHER_PERIOD, not period.begin <= alert.dispatched < period.end),
         (LeftOut.CANCELLED, cancelled),
