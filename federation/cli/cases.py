@@ -8,7 +8,7 @@ exit code is 1 when another province refused the entry.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -428,8 +428,9 @@ def lack_line(lack: wire.CaseMissing) -> str:
     return f"{lack.zh} | {lack.en}{f'（{rule}）' if rule else ''}"
 
 
-def entry_lines(line: wire.EntryLine) -> Iterator[str]:
-    why = " ".join(REASONS.get(line.without_effect, (line.without_effect,)))
+def entry_lines(line: wire.EntryLine, reasons: Mapping[str, tuple[str, str]] = REASONS) -> Iterator[str]:
+    """An entry as a clerk reads it; `reasons` are the words for why one is without effect."""
+    why = " ".join(reasons.get(line.without_effect, (line.without_effect,)))
     void = f"  ** 无效果 without effect: {why} **" if line.without_effect else ""
     late = f" （收到 arrived {local_minute(line.arrived)}）" if line.arrived - line.at > timedelta(minutes=1) else ""
     yield f"{local_minute(line.at)}  {line.act_zh} {line.act_en}  {line.agency}{late}{void}"

@@ -38,6 +38,10 @@ PARTS = {
         "case_tasks.cases",
         "Joint cases of several provinces (联办案件): open, join, act, show, list, due, trace.",
     ),
+    "alert": (
+        "alert_files.app",
+        "Alerts between duty desks (警情): raise, claim, stamp, hand over, close, show, list, CAP files.",
+    ),
     "oversight": (
         "oversight.app",
         "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",

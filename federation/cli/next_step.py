@@ -263,8 +263,9 @@ def exit_code(error: BridgeheadError) -> int:
 
 
 def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
-    """Finds what to do next, one line a step; none when nothing is known to work."""
-    step = _field_step(error) if error.reason == "FIELD_RULE" else NEXT_STEPS.get(error.reason)
+    """Finds what to do next, one line a step, for why it may not be done before the reason; none when nothing works."""
+    step = NEXT_STEPS.get(str(error.facts.get("why", ""))) or NEXT_STEPS.get(error.reason)
+    step = _field_step(error) if error.reason == "FIELD_RULE" else step
     retry = None
     if isinstance(error, UnavailableError) and "request_id" in error.facts:
         retry = retry_step(str(error.facts["request_id"]))

@@ -47,6 +47,16 @@ def find_personal(text: str, *, may: Container[str] = ()) -> tuple[str, ...]:
     return tuple(name for name, there in found.items() if there and name not in may)
 
 
+def verify_impersonal(text: str, *, field: str, may: Container[str] = ()) -> None:
+    """Refuses a text that holds one of the patterns but those that it may, and says which (TEXT_PERSONAL)."""
+    found = find_personal(text, may=may)
+    if found:
+        zh, en = "、".join(PATTERNS[name][0] for name in found), ", ".join(PATTERNS[name][1] for name in found)
+        raise MalformedError(
+            "TEXT_PERSONAL", f"内容疑含{zh}，请删除后再报 | it seems to hold {en}: take it out", field=field
+        )
+
+
 def _is_uscc(digits: str) -> bool:
     try:
         parse_uscc(digits)

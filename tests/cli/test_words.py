@@ -6,6 +6,7 @@ import pytest
 
 from federation.cli import words
 from federation.domain.alert import AlertState
+from federation.domain.alert_kinds import Colours
 from federation.domain.citizen_number import Sex
 from federation.domain.intake import IntakeStatus
 from federation.domain.joint_policy import Standing
@@ -24,7 +25,7 @@ load_parts()
 ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
-    ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
+    Colours, ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
 )  # fmt: skip
 
 

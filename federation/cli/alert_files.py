@@ -1,0 +1,123 @@
+"""`bridgehead alert import|export|kinds`: CAP 1.2 files in and out, and the kinds that an alert may be of.
+
+No file becomes an alert by itself: what is imported is a proposal on the own desk, with all that is against it, until
+an officer raises it. A file in GB 18030 or GBK is brought into UTF-8 here, since the node takes no other encoding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from federation.cli.alert_rows import PRIORITIES, seen
+from federation.cli.alerts import USUAL, AlertArgument, DeskOption, alert_lines, app
+from federation.cli.options import Desk, command, now
+from federation.cli.show import table, to_json
+from federation.cli.words import WORDS, word
+from federation.protocol.errors import MalformedError, NotFoundError
+from federation.wire.agency import alerts as wire
+
+MAX_FILE: Final = 262_144
+_DECLARED: Final = re.compile(
+    rb"""\A(<\?xml[^>]{0,200}?encoding\s{0,9}=\s{0,9}["'])(gb18030|gbk|gb2312)(["'])""", re.IGNORECASE
+)
+WORDS["Colours"] = {"none": "不设颜色", "government": "政府发布", "relayed": "转发", "received": "仅接收"}
+_STANDINGS: Final = {
+    "new": "新报文 new", "repeated": "已经收过 received before", "waiting": "等待被引用的报文 waits for what it cites",
+    "cancelled": "已先收到撤销，本条不再提示 cancelled before it came", "expired": "已过有效期 expired",
+}  # fmt: skip
+
+
+@command(app, "import", usual=USUAL)
+def import_(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CAP 1.2 file (报文).")],
+    own: DeskOption,
+) -> None:
+    """Read (导入) a CAP file as a proposal on your desk; nothing is raised by it."""
+    found = desk.call(wire.IMPORT_CAP, wire.CapUpload(content=read_cap(file), desk=own))
+    steps: tuple[str, ...] = ()
+    if found.id:
+        kind = found.fields.get("kind", "KIND")
+        steps = (f"核对后首报 | check it, then raise it: bridgehead alert raise {kind} --from {found.id} --desk {own}",)
+    desk.show(found, proposal_lines(found), steps=steps, code=int(not found.id))
+
+
+@command(app, "export", usual=USUAL)
+def export(
+    desk: Desk,
+    alert: AlertArgument,
+    entry: Annotated[str, typer.Option("--entry", help="One message, by the name of its entry (the newest).")] = "",
+) -> None:
+    """Write (导出) an alert as a CAP 1.2 file: bridgehead alert export ALERT > alert.xml."""
+    answer = desk.call(wire.EXPORT_ALERT, wire.AlertExport(alert=alert, entry=entry), changes=False)
+    text = answer.content.decode()
+    desk.show(answer, (text.removesuffix("\n"),), data={"content": text})
+
+
+@command(app, "kinds", usual=USUAL)
+def kinds(desk: Desk, kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Without one, all.")] = "") -> None:
+    """List the kinds of alert (警情类别) that the provinces agreed on; of one, what may cross and what never does."""
+    found = desk.call(wire.READ_KINDS, kind, changes=False)
+    desk.show(found, kind_lines(found, whole=bool(kind)), data={"kinds": to_json(found)})
+
+
+def read_cap(path: Path) -> bytes:
+    """A file to send, in UTF-8 where it was in GB 18030, GBK or GB 2312 (FILE_MISSING, CAP_SIZE, CAP_ENCODING)."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise NotFoundError("FILE_MISSING", f"expected a file at {path}") from error
+    declared = _DECLARED.match(content)
+    if declared is not None and len(content) <= MAX_FILE:
+        try:
+            text = content[declared.end() :].decode("gb18030")
+        except UnicodeDecodeError as error:
+            name = declared[2].decode()
+            said = f"文件并非所写的 {name} 编码 | the file is not in {name}, as it says"
+            raise MalformedError("CAP_ENCODING", said) from error
+        content = declared[1] + b"UTF-8" + declared[3] + text.encode()
+    if len(content) > MAX_FILE:
+        raise MalformedError("CAP_SIZE", "报文不得超过 256 kB | a CAP file has at most 256 kB")
+    return content
+
+
+def proposal_lines(found: wire.CapProposal) -> Iterator[str]:
+    """Lines of all that the file would raise, where it stands, and every fault of it."""
+    if found.standing is not None:
+        yield f"{_STANDINGS[found.standing.value]}"
+    yield from (f"  {name}={seen(value)}" for name, value in sorted(found.fields.items()))
+    for item in found.items:
+        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        yield seen(f"  - {item.kind}: {said}")
+    for fault in found.faults:
+        mark = "注意 warning" if fault.warning else "不合要求 refused"
+        yield f"  ! {mark}: {seen(str(fault))}"
+    if found.line is not None:
+        yield "已有该警情 it is here already:"
+        yield from alert_lines(found.line, now())
+
+
+def kind_lines(found: Sequence[wire.AlertKindLine], *, whole: bool) -> Iterator[str]:
+    if not whole:
+        yield from table(
+            found,
+            ("kind", lambda kind: kind.id),
+            ("what", lambda kind: f"{kind.zh} {kind.en}"),
+            ("function", lambda kind: kind.function),
+            ("priority", lambda kind: f"{PRIORITIES.get(kind.priority, ('',))[0]} {kind.priority}"),
+            ("colours", lambda kind: word(kind.colours)),
+            ("1-3-10", lambda kind: "是 yes" if kind.measured else "否 no"),
+        )
+        return
+    for kind in found:
+        yield f"{kind.id}  {kind.zh} {kind.en}  {kind.function}  {word(kind.colours)}"
+        yield f"  可跨界 may cross: {'、'.join(f'{each.zh} {each.id}' for each in kind.crosses)}"
+        yield from (f"  不得跨界 never crosses: {never}" for never in kind.never)
+        until = f"{kind.expires} 分钟 minutes" if kind.expires else "须写明 must be said: --expires"
+        yield f"  有效期 expires: {until}"

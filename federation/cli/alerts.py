@@ -1,0 +1,494 @@
+"""`bridgehead alert`: alerts between the duty desks of neighbours (警情): raised, claimed, stamped, handed over, ended.
+
+An alert is named by its number (编号) or its record. Each act is done for a desk: `--desk`, or the one desk of the
+office that the alert was told to. What looks like a person in a text is refused before anything is sent, by the name of
+the pattern and without what was typed. The exit code is 1 when another province refused the entry, or it has no effect.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+import typer
+
+from federation.cli import alert_rows
+from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, choose, find_instant
+from federation.cli.cases import entry_lines
+from federation.cli.next_step import NEXT_STEPS
+from federation.cli.options import Desk, Paging, command, now
+from federation.cli.show import local_time
+from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
+from federation.domain.alert_line import AlertLine, StageLine
+from federation.domain.cap import Status
+from federation.domain.case_items import CaseItem
+from federation.domain.joint_offers import REASONS
+from federation.domain.personal import verify_impersonal
+from federation.protocol.errors import RuleError
+from federation.protocol.ids import format_time
+from federation.wire.agency import alerts as wire
+from federation.wire.agency.cases import DeliveryState, EntryLine, EntryQuery
+
+USUAL: Final = ("alert.duty", "F12")
+"""Looking at what a desk has; an act is done for the purpose and function of its kind."""
+app = typer.Typer(name="alert", no_args_is_help=True, help="Alerts between duty desks (警情).")
+EVERY_PAGE: Final = Paging(1000, "", everything=True)
+_CONTENT: Final = "What is said"
+
+AlertArgument = Annotated[str, typer.Argument(metavar="ALERT", help="The alert, by its number (编号) or record.")]
+DeskOption = Annotated[
+    str, typer.Option("--desk", envvar="BRIDGEHEAD_DESK", help="Your desk (席位), such as 330822.governance.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why (理由): no names, no numbers of persons.")]
+NEXT_STEPS.update({
+    "ALERT_ACT": "查看现在可以办什么：bridgehead alert show | see what may be done now: bridgehead alert show",
+    "ALERT_ENDED": "另行首报，并关联：alert link | raise another one, and link the two: bridgehead alert link",
+    "ALERT_FORM": "照 --help 改正上列一项 | mend the field that is named as --help says",
+    "ALERT_FULL": "办结后另行首报 | close it, and raise another one",
+    "ALERT_KIND_REFUSED": "按所列依据办理，不作警情 | handle it as the rule named says; it is no alert",
+    "ALERT_KIND_UNKNOWN": "查看警情类别：bridgehead alert kinds | see the kinds: bridgehead alert kinds",
+    "ALERT_UNKNOWN": "核对编号：bridgehead alert list --ended | check its number: bridgehead alert list --ended",
+    "CAP_ENCODING": "请原单位另存为 UTF-8 | have its sender save it as UTF-8",
+    "CAP_SIZE": "请原单位缩短报文 | have its sender shorten the file",
+    "CLOSE_UNARRIVED": "先登记到场，或加 --by-phone --reason | stamp the arrival, or close with --by-phone --reason",
+    "DESK_NOT_FOR_KIND": "换用承担该类警情的席位：--desk | take a desk that takes this kind: --desk",
+    "DESK_NOT_OF_AGENCY": "换用本单位的席位：--desk | take a desk of your own office: --desk",
+    "HAND_OVER_LAPSED": "请对方重新移交 | have it handed over once more: bridgehead alert hand-over",
+    "HELD_BY_OTHER": "请配合处置，情况写入记事：alert note | please help; tell what you know: bridgehead alert note",
+    "ISSUED_BY": "写作“330822 常山县人民政府” | write it as '330822 常山县人民政府': --issued-by",
+    "LEVEL_ISSUER": "请原发布单位调整或者解除 | have the body that issued it lower or lift it",
+    "LEVEL_NONE": "去掉 --level，改用 --priority 特急、紧急、一般 | leave --level out, give a --priority",
+    "LEVEL_UNKNOWN": "写红、橙、黄或蓝：--level | write red, orange, yellow or blue: --level",
+    "LINK_STATUS": "只关联同为真实或者同为演练的警情 | link two real ones, or two exercises",
+    "NOT_HOLDER": "先签收：bridgehead alert claim | claim it first: bridgehead alert claim",
+    "NOT_OFFERED": "由移交所指的席位接收：--desk | the desk that it was offered to accepts it: --desk",
+    "NOT_RAISER": "请首报单位办理，或写记事 | have who raised it do it, or keep a note: bridgehead alert note",
+    "STAMP_OUT_OF_ORDER": "先登记已联系，或加 --reason | stamp 'contacted' first, or say why not: --reason",
+    "TEXT_PERSONAL": "删去上列内容后重试 | take that out and run it again",
+    "UPDATE_CONFLICT": "先看最新内容再续报：alert show | look at what it says now, then update: bridgehead alert show",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The words of a raise or an update: fields of the act, and texts as items; nothing of a person in any of them."""
+
+    fields: Mapping[str, str]
+    items: tuple[CaseItem, ...]
+
+
+def open_content(
+    *,
+    areas: Annotated[
+        list[str] | None,
+        typer.Option("--area", help="Where (区域), as the duty table names it.", rich_help_panel=_CONTENT),
+    ] = None,
+    divisions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--division", help="Where (区划代码): 6, 9 or 12 digits (the desk's county).", rich_help_panel=_CONTENT
+        ),
+    ] = None,
+    place: Annotated[str, typer.Option("--place", help="The place (地点) in words.", rich_help_panel=_CONTENT)] = "",
+    point: Annotated[
+        str, typer.Option("--point", metavar="LAT,LON", help="The place, WGS 84.", rich_help_panel=_CONTENT)
+    ] = "",
+    fact: Annotated[str, typer.Option("--fact", help="What happened (警情).", rich_help_panel=_CONTENT)] = "",
+    contact: Annotated[
+        str, typer.Option("--contact", help="The desk's telephone (席位电话).", rich_help_panel=_CONTENT)
+    ] = "",
+    priority: Annotated[
+        str, typer.Option("--priority", help="特急 flash, 紧急 urgent, 一般 routine.", rich_help_panel=_CONTENT)
+    ] = "",
+    level: Annotated[
+        str, typer.Option("--level", help="红橙黄蓝 red orange yellow blue.", rich_help_panel=_CONTENT)
+    ] = "",
+    issued_by: Annotated[
+        str,
+        typer.Option("--issued-by", help="Who issued the colour: '330822 常山县人民政府'.", rich_help_panel=_CONTENT),
+    ] = "",
+    document: Annotated[str, typer.Option("--document", help="By which paper (文号).", rich_help_panel=_CONTENT)] = "",
+    expires: Annotated[
+        str, typer.Option("--expires", help="Until when: a time, or minutes from now.", rich_help_panel=_CONTENT)
+    ] = "",
+) -> Content:
+    """Takes what is said into its written form (TEXT_PERSONAL)."""
+    for name, text in {"place": place, "fact": fact, "contact": contact, "document": document}.items():
+        verify_impersonal(text, field=name)
+    said = {
+        "area": ",".join(areas or ()), "division": ",".join(divisions or ()), "issued_by": issued_by,
+        "document": document, "priority": choose(priority, alert_rows.PRIORITIES, "--priority"),
+        "level": choose(level, alert_rows.LEVELS, "--level"),
+        "expires": format_time(find_instant(expires, "--expires")) if expires else "",
+    }  # fmt: skip
+    where = {"division": (divisions or [""])[0], "village": place, "point": point}
+    items = {"fact": {"text": fact}, "place": where if place or point else {}, "contact": {"phone": contact}}
+    filed = ((kind, _there(fields)) for kind, fields in items.items())
+    return Content(
+        fields=_there(said), items=tuple(CaseItem(kind=kind, fields=fields) for kind, fields in filed if fields)
+    )
+
+
+# ---- commands
+
+
+@command(app, "raise", usual=USUAL, content=open_content)
+def raise_(
+    desk: Desk,
+    content: Content,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="The kind (类别), as bridgehead alert kinds has them.")],
+    own: DeskOption,
+    origin: Annotated[str, typer.Option("--origin", help="110, 12345, sensor, caller, patrol.")] = "",
+    proposal: Annotated[str, typer.Option("--from", metavar="ID", help="Raise what alert import proposed.")] = "",
+    exercise: Annotated[bool, typer.Option("--exercise", help="An exercise (演练).")] = False,
+    test: Annotated[bool, typer.Option("--test", help="A test (测试).")] = False,
+) -> None:
+    """Raise (首报) an alert: every desk that the duty table names for it is told."""
+    if not proposal and not (content.fields.get("area") or content.fields.get("division")):
+        raise typer.BadParameter("写明地点：--area 或 --division | say where it is: --area or --division")
+    (known,) = desk.call(wire.READ_KINDS, kind, changes=False)
+    status = Status.EXERCISE if exercise else Status.TEST if test else Status.ACTUAL
+    said = {
+        "status": status.value, "kind": known.id, "desk": own, "cap": proposal,
+        "origin": choose(origin, ORIGINS, "--origin"), **content.fields,
+    }  # fmt: skip
+    if not proposal:
+        said.setdefault("division", own[:6])
+    outcome = desk.call(
+        wire.RAISE_ALERT,
+        wire.AlertRaising(fields=_there(said), items=content.items),
+        act=desk.act(known.purpose, known.function),
+    )
+    _show_outcome(desk, outcome, steps=_proposed(outcome.line))
+
+
+@command(app, "update", usual=USUAL, content=open_content)
+def update(desk: Desk, content: Content, alert: AlertArgument, own: DeskOption = "") -> None:
+    """Update (续报): what is not said anew is said again as it stands."""
+    line = _line(desk, alert)
+    standing = _entry(desk, line, "raise", "update")
+    kept = {name: value for name, value in standing.fields.items() if name in _UPDATED}
+    anew = {item.kind for item in content.items}
+    items = (*(item for item in standing.items if item.kind not in anew and not item.closed), *content.items)
+    _act(desk, line, "update", own, {**kept, **content.fields, "about": standing.name}, items)
+
+
+@command(app, "cancel", usual=USUAL)
+def cancel(
+    desk: Desk,
+    alert: AlertArgument,
+    why: Annotated[str, typer.Option("--why", help="解除预警 lifted, 误报 false_alarm, 重复 duplicate, 其他 other.")],
+    own: DeskOption = "",
+) -> None:
+    """Cancel (撤销) an alert that your office raised: a false alarm, or one that is lifted."""
+    _act(desk, _line(desk, alert), "cancel", own, {"why": choose(why, WHYS, "--why")})
+
+
+@command(app, "claim", usual=USUAL)
+def claim(desk: Desk, alert: AlertArgument, own: DeskOption = "") -> None:
+    """Claim (签收) an alert: your desk answers for it from now on."""
+    _act(desk, _line(desk, alert), "claim", own)
+
+
+@command(app, "release", usual=USUAL)
+def release(desk: Desk, alert: AlertArgument, reason: ReasonOption, own: DeskOption = "") -> None:
+    """Give a claim back (退回): the alert waits to be claimed again."""
+    _act(desk, _line(desk, alert), "release", own, {"reason": reason})
+
+
+@command(app, "stamp", usual=USUAL)
+def stamp(
+    desk: Desk,
+    alert: AlertArgument,
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="已联系 contacted or 已到场 arrived.")],
+    late: Annotated[str, typer.Option("--late", help="Why it is late (超时原因), such as road.")] = "",
+    reason: ReasonOption = "",
+    made: Annotated[str, typer.Option("--made", help="When it was, entered afterwards (补录).")] = "",
+    device: Annotated[str, typer.Option("--device", help="With --made: the device it was written on.")] = "",
+    unit: Annotated[str, typer.Option("--unit", help="The unit that went (出动力量).")] = "",
+    place: Annotated[str, typer.Option("--place", help="Where it is (地点).")] = "",
+    point: Annotated[str, typer.Option("--point", metavar="LAT,LON", help="Where it is, WGS 84.")] = "",
+    own: DeskOption = "",
+) -> None:
+    """Stamp (登记时点) a stage: somebody was contacted, or help has arrived."""
+    for name, text in {"unit": unit, "place": place}.items():
+        verify_impersonal(text, field=name)
+    line, reached = _line(desk, alert), choose(stage, STAGES, "STAGE")
+    at = find_instant(made, "--made") if made else now()
+    said = {
+        "stage": reached, "late": choose(late, LATE, "--late"), "reason": reason, "device": device, "unit": unit,
+        "made": format_time(at) if made else "",
+    }  # fmt: skip
+    running = next((each for each in line.stages if each.stage == reached and each.at is None), None)
+    if running is not None and at > running.due and not late:
+        listed = "、".join(f"{zh} {word}" for word, zh in LATE.items())
+        raise typer.BadParameter(f"请填写超时原因：--late | say why it is late: --late ({listed})")
+    where = _there({"village": place, "point": point})
+    _act(desk, line, "stamp", own, said, (CaseItem(kind="place", fields=where),) if where else ())
+
+
+@command(app, "hand-over", usual=USUAL)
+def hand_over(
+    desk: Desk,
+    alert: AlertArgument,
+    to: Annotated[str, typer.Argument(metavar="DESK", help="The desk that is to have it.")],
+    own: DeskOption = "",
+) -> None:
+    """Hand over (移交) an alert: your desk holds it until the other one accepts."""
+    _act(desk, _line(desk, alert), "hand_over", own, {"to": to})
+
+
+@command(app, "withdraw", usual=USUAL)
+def withdraw(desk: Desk, alert: AlertArgument, own: DeskOption = "") -> None:
+    """Withdraw (撤回移交) a hand-over that nobody has accepted yet."""
+    _answer(desk, alert, "withdraw_hand_over", own)
+
+
+@command(app, "accept", usual=USUAL)
+def accept(desk: Desk, alert: AlertArgument, own: DeskOption = "") -> None:
+    """Accept (接收移交) an alert that is offered to your desk."""
+    _answer(desk, alert, "accept_hand_over", own)
+
+
+@command(app, "reject", usual=USUAL)
+def reject(desk: Desk, alert: AlertArgument, reason: ReasonOption, own: DeskOption = "") -> None:
+    """Reject (不予接收) an alert that is offered to your desk."""
+    _answer(desk, alert, "reject_hand_over", own, {"reason": reason})
+
+
+@command(app, "close", usual=USUAL)
+def close(
+    desk: Desk,
+    alert: AlertArgument,
+    result: Annotated[
+        str, typer.Argument(metavar="RESULT", help="已处置 handled, 未发现异常 no_fault_found, handed_to_110, to_case.")
+    ],
+    by_phone: Annotated[bool, typer.Option("--by-phone", help="Solved by phone (电话办结): give a reason.")] = False,
+    reason: ReasonOption = "",
+    own: DeskOption = "",
+) -> None:
+    """Close (办结) an alert that your desk holds."""
+    said = {"result": choose(result, RESULTS, "RESULT"), "by_phone": "yes" if by_phone else "", "reason": reason}
+    _act(desk, _line(desk, alert), "close", own, said)
+
+
+OtherArgument = Annotated[str, typer.Argument(metavar="OTHER", help="The other alert, by its number or record.")]
+
+
+@command(app, "link", usual=USUAL)
+def link(desk: Desk, alert: AlertArgument, other: OtherArgument, own: DeskOption = "") -> None:
+    """Link (关联) two alerts of one matter; it counts once when both sides have linked it."""
+    line = _line(desk, alert)
+    _act(desk, line, "link", own, {"other": _record(desk, other), "status": line.status.value})
+
+
+@command(app, "unlink", usual=USUAL)
+def unlink(desk: Desk, alert: AlertArgument, other: OtherArgument, own: DeskOption = "") -> None:
+    """Undo a link (取消关联)."""
+    _act(desk, _line(desk, alert), "unlink", own, {"other": _record(desk, other)})
+
+
+@command(app, "note", usual=USUAL)
+def note(
+    desk: Desk,
+    alert: AlertArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be known: nothing of a person.")],
+    own: DeskOption = "",
+) -> None:
+    """Keep a note (记事) that every desk of the alert reads."""
+    verify_impersonal(text, field="text")
+    _act(desk, _line(desk, alert), "note", own, {}, (CaseItem(kind="fact", fields={"text": text}),))
+
+
+@command(app, "show", usual=USUAL)
+def show_alert(desk: Desk, alert: AlertArgument) -> None:
+    """Show (查看) an alert: what it says, its clocks, who holds it, what you may do now."""
+    view = desk.call(wire.READ_ALERT, alert, changes=False)
+    desk.show(view, view_lines(view, now()))
+
+
+@command(app, "history", usual=USUAL)
+def history(desk: Desk, paging: Paging, alert: AlertArgument) -> None:
+    """List the entries (经过) of an alert in their order, as far as you may see them."""
+    page = desk.read(wire.LIST_ALERT_ENTRIES, EntryQuery(case=alert), paging)
+    desk.show_page(page, (text for line in page.lines for text in entry_lines(line, _REASONS)), noun="entries")
+
+
+@command(app, "list", usual=USUAL)
+def list_(
+    desk: Desk,
+    paging: Paging,
+    own: DeskOption = "",
+    ended: Annotated[bool, typer.Option("--ended", help="Those that have ended, too (含已结束).")] = False,
+    exercise: Annotated[bool, typer.Option("--exercise", help="Exercises alone (演练).")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Tests alone (测试).")] = False,
+) -> None:
+    """List the alerts (警情清单) of your desks, what presses most first; tab-separated in a pipe."""
+    status = Status.EXERCISE if exercise else Status.TEST if test else Status.ACTUAL
+    query = wire.AlertQuery(status=status, open_only=not ended, desk=own)
+    page = desk.read(wire.LIST_ALERTS, query, paging)
+    rows = alert_rows.rows_of(page.lines, now())
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        lines = iter(alert_rows.screen_lines(rows, alert_rows.look_of(sys.stdout, os.environ, columns=columns)))
+    else:
+        lines = alert_rows.pipe_lines(rows)
+    desk.show_page(page, lines, noun="alerts", data={"lines": [alert_rows.row_json(row) for row in rows]})
+
+
+# ---- what they share
+
+
+_UPDATED: Final = {each.name for each in ALERT_ACTS["update"].fields} - {"desk", "about", "cap_id"}
+_REASONS: Final = {**REASONS, **ALERT_REASONS}
+_VERBS: Final = {"withdraw_hand_over": "withdraw", "accept_hand_over": "accept", "reject_hand_over": "reject"}
+
+
+def _there(said: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in said.items() if value}
+
+
+def _line(desk: Desk, alert: str) -> AlertLine:
+    view = desk.call(wire.READ_ALERT, alert, changes=False)
+    if view.line is None:
+        desk.refuse(view.decision)
+        raise typer.Exit(1)
+    return view.line
+
+
+def _record(desk: Desk, alert: str) -> str:
+    """A record as it is, and the record of a number."""
+    return alert if "/" in alert else str(_line(desk, alert).record)
+
+
+def _entry(desk: Desk, line: AlertLine, *acts: str) -> EntryLine:
+    """The newest entry with effect that did one of these acts. Refuses HAND_OVER_LAPSED when there is none."""
+    page = desk.read(wire.LIST_ALERT_ENTRIES, EntryQuery(case=line.record), EVERY_PAGE)
+    found = [each for each in page.lines if each.act in acts and not each.without_effect]
+    if not found:
+        zh, en = ALERT_REASONS["HAND_OVER_LAPSED"]
+        raise RuleError("HAND_OVER_LAPSED", f"{zh} | {en}")
+    return found[-1]
+
+
+def _answer(desk: Desk, alert: str, act: str, own: str, said: Mapping[str, str] | None = None) -> None:
+    line = _line(desk, alert)
+    _act(desk, line, act, own, {"about": _entry(desk, line, "hand_over").name, **(said or {})})
+
+
+def _act(
+    desk: Desk,
+    line: AlertLine,
+    name: str,
+    own: str,
+    said: Mapping[str, str] | None = None,
+    items: tuple[CaseItem, ...] = (),
+) -> None:
+    """Does one act for the purpose and function of its kind (TEXT_PERSONAL)."""
+    fields = _there({"desk": own or own_desk(line), **(said or {})})
+    verify_impersonal(fields.get("reason", ""), field="reason")
+    step = wire.AlertStep(alert=line.record, name=name, fields=fields, items=items)
+    outcome = desk.call(wire.ACT_IN_ALERT, step, act=desk.act(line.purpose, line.function))
+    _show_outcome(desk, outcome)
+
+
+def own_desk(line: AlertLine) -> str:
+    """The desk that acts when none is named: the one that holds it or is offered it, or the only one."""
+    for desk in (line.offer_to, line.holder):
+        if desk in line.desks:
+            return desk
+    desks = line.desks or (line.raised_by,)
+    if len(desks) > 1:
+        raise typer.BadParameter(f"写明席位：--desk | name your desk: --desk ({', '.join(desks)})")
+    return desks[0]
+
+
+def _show_outcome(desk: Desk, outcome: wire.AlertOutcome, *, steps: tuple[str, ...] = ()) -> None:
+    entry, line = outcome.entry, outcome.line
+    lines = [
+        *(() if line is None else alert_lines(line, now())),
+        *(() if entry is None else entry_lines(entry, _REASONS)),
+    ]
+    refused = entry is not None and any(sent.state is DeliveryState.REFUSED for sent in entry.deliveries)
+    void = entry is not None and bool(entry.without_effect)
+    desk.show(outcome, lines, steps=steps, code=int(refused or void))
+
+
+def _proposed(line: AlertLine | None) -> tuple[str, ...]:
+    if line is None or not line.level or line.issued:
+        return ()
+    zh = "预警级别须注明发布单位和文号，现按建议显示：--issued-by、--document"
+    return (f"{zh} | a colour names who issued it and the paper; it is shown as proposed",)
+
+
+# ---- its sentences
+
+
+def alert_lines(line: AlertLine, at: datetime) -> Iterator[str]:
+    """An alert on a few lines: what and where, how it stands, its clocks, who holds it."""
+    row = alert_rows.row_of(line, at)
+    level, place = alert_rows.level_of(line)[0], alert_rows.place_of(line)
+    yield alert_rows.seen(f"{level}  {alert_rows.kind_of(line)} {line.en}  {place}")
+    yield f"  {'；'.join(f'{zh} {en}' for zh, en in row.said)}"
+    if line.status is not Status.ACTUAL:
+        yield "  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure"
+    yield f"  编号 number: {line.cap_id}  记录 record: {line.record}"
+    yield f"  首报 raised: {local_time(line.raised)}  {_desk(line.raised_by)}"
+    yield f"  有效至 until: {local_time(line.expires)}"
+    for stage in line.stages:
+        yield f"  {_stage(stage)}"
+    if line.holder:
+        lease = f"  签收至 lease: {local_time(line.lease)}" if line.lease is not None else ""
+        yield f"  持有席位 holder: {_desk(line.holder)}{lease}"
+    for helper in line.helpers:
+        yield f"  协助席位 helper: {_desk(helper)}"
+    if line.offer_to:
+        until = f"  至 until {local_time(line.offer_until)}" if line.offer_until is not None else ""
+        yield f"  移交 offered to: {_desk(line.offer_to)}{until}"
+
+
+def _desk(desk: str) -> str:
+    named = alert_rows.desk_name(desk)
+    return desk if named == desk else f"{named} {desk}"
+
+
+_ACT_OF_STAGE: Final = {"accepted": "签收 accept", "contacted": "联系 contact", "arrived": "到场 arrive"}
+
+
+def _stage(stage: StageLine) -> str:
+    words, due = _ACT_OF_STAGE[stage.stage], local_time(stage.due)
+    if stage.at is None:
+        late = f"** 超时（应于 {due} 前）LATE **" if stage.late else f"应于 {due} 前 due"
+        return f"{words}: {late}"
+    made = "  补录 entered afterwards" if stage.made else ""
+    late = f"  超时 late: {LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
+    return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
+
+
+def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
+    """An alert on one screen, with its texts and what its reader may do now."""
+    if view.line is None:
+        return
+    yield from alert_lines(view.line, at)
+    for item in view.texts:
+        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        hidden = f" （{item.closed} 项不对本席位开放 closed to you）" if item.closed else ""
+        yield alert_rows.seen(f"  - {item.kind}: {said}{hidden}")
+    for later in view.later:
+        made = f"（现场 {local_time(later.made)} 补录）" if later.made is not None else ""
+        yield f"  另有 also stamped: {_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
+    for record in view.links:
+        yield f"  关联 linked: {record}"
+    ready = [offer for offer in view.offers if offer.possible]
+    if ready:
+        named = "、".join(f"{offer.zh} {_VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
+        yield f"  现在可办 may be done now: {named}"
+    for offer in view.offers:
+        if not offer.possible and offer.reason:
+            zh, en = _REASONS.get(offer.reason, ("", offer.reason))
+            yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"

@@ -1,0 +1,245 @@
+"""Tests of `bridgehead alert`: what a duty officer types and reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+
+from federation.cli import alert_words
+from federation.cli.alert_files import MAX_FILE, kind_lines, proposal_lines, read_cap
+from federation.cli.alert_rows import LEVELS, PRIORITIES
+from federation.cli.alert_words import choose, find_instant
+from federation.cli.alerts import Content, alert_lines, open_content, own_desk, view_lines
+from federation.domain.acts import read_fields
+from federation.domain.alert import AlertState
+from federation.domain.alert_acts import ALERT_ACTS
+from federation.domain.alert_kinds import parse_alerts
+from federation.domain.cap import Status
+from federation.domain.personal import verify_impersonal
+from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.form import replace
+from tests.cli.alert_desk import EMERGENCY, GOVERNANCE, HOUSE, NOW, QUARREL, RISK
+from tests.wire.alert_answers import KINDS, LINE, PROPOSAL, VIEW
+
+ROOT = Path(__file__).parents[2]
+CAP = '<?xml version="1.0" encoding="{}"?>\n<alert><note>球川镇界路</note></alert>\n'
+
+
+def open_said(**said) -> Content:
+    usual = dict.fromkeys(
+        ("place", "point", "fact", "contact", "priority", "level", "issued_by", "document", "expires"), ""
+    )
+    return open_content(**{"areas": None, "divisions": None, **usual, **said})
+
+
+# ---- what is typed
+
+
+def test_words_are_taken_in_either_language():
+    """An officer types 特急 or flash, 红 or red; empty is nothing said."""
+    assert [choose(text, PRIORITIES, "--priority") for text in ("特急", "flash", "一般", "")] == [
+        "flash", "flash", "routine", "",
+    ]  # fmt: skip
+    assert [choose(text, LEVELS, "--level") for text in ("红", "红色", "red", "蓝")] == ["red", "red", "red", "blue"]
+    assert choose("道路阻断", alert_words.LATE, "--late") == "road"
+
+
+def test_word_that_is_none_of_them_lists_those_there_are():
+    """Nobody guesses which word is meant."""
+    with pytest.raises(typer.BadParameter, match="误报 false_alarm"):
+        choose("mistake", alert_words.WHYS, "--why")
+
+
+def test_words_offered_are_those_of_the_acts():
+    """A word that the vocabulary of acts does not have cannot be chosen, and none is left out."""
+    for words, act, name in (
+        (alert_words.STAGES, "stamp", "stage"),
+        (alert_words.LATE, "stamp", "late"),
+        (alert_words.WHYS, "cancel", "why"),
+        (alert_words.RESULTS, "close", "result"),
+        (alert_words.ORIGINS, "raise", "origin"),
+    ):
+        assert set(words) == ALERT_ACTS[act].known[name].words
+    table = parse_alerts((ROOT / "policies/alerts.toml").read_text("utf-8"))
+    assert set(PRIORITIES) == {each.id for each in table.priority}
+    assert set(LEVELS) == {each.id for each in table.level}
+    assert next(read_fields("origin:110|12345")).words == {"110", "12345"}
+
+
+def test_moment_is_of_china_or_minutes_from_now(monkeypatch):
+    """What has no zone is Beijing time; a plain number counts minutes; another zone is kept."""
+    monkeypatch.setattr(alert_words, "now", lambda: NOW)
+    assert find_instant("2026-04-04T10:15", "--made") == datetime(2026, 4, 4, 2, 15, tzinfo=UTC)
+    assert find_instant("2026-04-04T10:15+09:00", "--made") == datetime(2026, 4, 4, 1, 15, tzinfo=UTC)
+    assert find_instant("90", "--expires") == NOW + timedelta(minutes=90)
+    with pytest.raises(typer.BadParameter, match="2026-04-04T10:15"):
+        find_instant("a quarter past ten", "--made")
+
+
+def test_content_becomes_fields_and_items():
+    """Heads are fields with commas between what is a list; what nobody said is not sent; texts are items."""
+    said = open_said(
+        areas=["pair.qiuchuan-shuangming", "330822.circle.qiuchuan"], place="界路", fact="两车追尾", level="黄"
+    )
+    assert said.fields == {"area": "pair.qiuchuan-shuangming,330822.circle.qiuchuan", "level": "yellow"}
+    assert [(item.kind, item.fields) for item in said.items] == [
+        ("fact", {"text": "两车追尾"}),
+        ("place", {"village": "界路"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "pattern"),
+    [
+        ("fact", "当事人361123219003070011受伤", "公民身份号码"),
+        ("place", "浙H12345停车处", "机动车号牌"),
+        ("contact", "13800000000", "手机号码"),
+        ("document", "6222021001112223334", "银行账号"),
+    ],
+)
+def test_what_looks_like_a_person_is_refused_by_its_pattern_and_not_echoed(field, text, pattern):
+    """Before anything is sent; the message names the pattern in both languages and holds nothing of the text."""
+    with pytest.raises(MalformedError, match="TEXT_PERSONAL") as caught:
+        open_said(**{field: text})
+    assert pattern in caught.value.message
+    assert "take it out" in caught.value.message
+    assert caught.value.facts == {"field": field}
+    assert not any(text[at : at + 4] in caught.value.message for at in range(len(text) - 3))
+
+
+def test_text_may_hold_what_its_field_is_for():
+    """A plate in the field of plates is none too many; in no other."""
+    verify_impersonal("浙H12345", field="plate", may=("plate",))
+    verify_impersonal("界路两车追尾，二人受伤", field="fact")
+    with pytest.raises(MalformedError, match="TEXT_PERSONAL"):
+        verify_impersonal("浙H12345", field="fact")
+
+
+def test_desk_that_acts_is_the_one_concerned_or_must_be_named():
+    """Who holds it or is offered it acts; of several that might, an officer names one."""
+    both = replace(QUARREL, desks=(GOVERNANCE, EMERGENCY), holder="", offer_to="")
+    assert own_desk(replace(both, holder=EMERGENCY)) == EMERGENCY
+    assert own_desk(replace(both, holder="361123.governance", offer_to=GOVERNANCE)) == GOVERNANCE
+    assert own_desk(replace(both, desks=(GOVERNANCE,))) == GOVERNANCE
+    assert own_desk(replace(both, desks=(), raised_by="330822.police")) == "330822.police"
+    with pytest.raises(typer.BadParameter, match=f"--desk .{GOVERNANCE}, {EMERGENCY}"):
+        own_desk(both)
+
+
+# ---- files
+
+
+@pytest.mark.parametrize("encoding", ["GB18030", "gbk", "GB2312"])
+def test_file_in_gb_18030_is_brought_into_utf_8(tmp_path, encoding):
+    """The node takes UTF-8 and UTF-16 only; the declaration says what the bytes are."""
+    path = tmp_path / "alert.xml"
+    path.write_bytes(CAP.format(encoding).encode("gb18030"))
+    assert read_cap(path) == CAP.format("UTF-8").encode()
+
+
+def test_file_in_another_encoding_is_sent_as_it_is(tmp_path):
+    """Whether it is right is the node's to say."""
+    path = tmp_path / "alert.xml"
+    path.write_bytes(CAP.format("UTF-8").encode())
+    assert read_cap(path) == path.read_bytes()
+
+
+def test_file_that_is_not_what_it_says_or_too_large_or_not_there_is_refused(tmp_path):
+    """Nothing of it is sent."""
+    path = tmp_path / "alert.xml"
+    path.write_bytes(CAP.format("GBK").encode("gb18030")[:-3] + b"\xff\xff")
+    with pytest.raises(MalformedError, match="CAP_ENCODING"):
+        read_cap(path)
+    path.write_bytes(b"x" * (MAX_FILE + 1))
+    with pytest.raises(MalformedError, match="CAP_SIZE"):
+        read_cap(path)
+    path.write_bytes(CAP.format("GBK").encode("gb18030") + "界".encode("gb18030") * (MAX_FILE // 2 - 100))
+    with pytest.raises(MalformedError, match="CAP_SIZE"):
+        read_cap(path)
+    with pytest.raises(NotFoundError, match="FILE_MISSING"):
+        read_cap(tmp_path / "none.xml")
+
+
+def test_proposal_says_where_it_stands_and_every_fault():
+    """In both languages, with what would be raised, and the alert that is here already."""
+    shown = "\n".join(proposal_lines(PROPOSAL))
+    for part in (
+        "新报文 new",
+        "kind=traffic.accident",
+        "注意 warning: 坐标系未注明 | no datum",
+        "已有该警情",
+        LINE.cap_id,
+    ):
+        assert part in shown
+    refused = replace(PROPOSAL, id="", standing=None, line=None, faults=(replace(PROPOSAL.faults[0], warning=False),))
+    assert "不合要求 refused" in "\n".join(proposal_lines(refused))
+
+
+def test_kinds_are_listed_and_one_says_what_may_cross():
+    """The id that is typed, its words, what never crosses."""
+    assert "dispute" in "\n".join(kind_lines(KINDS, whole=False))
+    whole = "\n".join(kind_lines(KINDS, whole=True))
+    for part in (
+        "纠纷警情 dispute",
+        "可跨界 may cross: 地点 place",
+        "不得跨界 never crosses: 姓名 | names",
+        "240 分钟",
+    ):
+        assert part in whole
+
+
+# ---- what is read
+
+
+def test_alert_says_its_clocks_its_holder_and_what_it_waits_for():
+    """Stamps with their desk and reason, the limit of what is open, the lease, the hand-over."""
+    shown = "\n".join(alert_lines(LINE, NOW))
+    for part in (
+        "伤亡交通事故 Accident with casualties  G320 界段", f"编号 number: {LINE.cap_id}", "补录 entered afterwards",
+        "联系 contact: ** 超时（应于", "持有席位 holder:", "签收至 lease:", "移交 offered to:", "协助席位 helper:",
+        "时钟存疑（相差 92 秒）", "等待 2 条前序记录",
+    ):  # fmt: skip
+        assert part in shown
+    assert "不计入统计" not in shown
+    assert "应于 2026-04-04 10:22:00+08:00 前 due" in "\n".join(alert_lines(HOUSE, NOW))
+
+
+def test_exercise_says_that_it_counts_in_no_figure():
+    """With its mark before the kind, so that nobody takes it for a real one."""
+    shown = "\n".join(alert_lines(replace(HOUSE, status=Status.EXERCISE), NOW))
+    assert "【演练】建筑火灾" in shown
+    assert "不计入统计" in shown
+
+
+def test_colour_that_nobody_issued_is_shown_as_proposed():
+    """A colour is a government's, and a desk's is a proposal."""
+    assert "▲黄色  " in next(alert_lines(RISK, NOW))
+    assert "▲黄色建议" in next(alert_lines(replace(RISK, issued=False), NOW))
+
+
+def test_text_of_an_alert_rules_no_terminal():
+    """An escape code in what another desk wrote is shown as its number."""
+    wild = replace(VIEW, texts=(replace(VIEW.texts[0], fields={"text": "\x1b[2J火"}),))
+    shown = "\n".join(view_lines(wild, NOW))
+    assert "\x1b" not in shown
+    assert "\\x1b[2J火" in shown
+
+
+def test_view_says_what_may_be_done_and_why_not_the_rest():
+    """Words of the act with the command, and the reason in both languages."""
+    offers = (*VIEW.offers, replace(VIEW.offers[0], act="accept_hand_over", zh="接收移交", possible=True, reason=""))
+    shown = "\n".join(view_lines(replace(VIEW, offers=offers), NOW))
+    assert "现在可办 may be done now: 接收移交 accept" in shown
+    assert "尚不能办 not yet: 签收 claim: 该警情已由其他席位签收，请配合处置" in shown
+    assert "1 项不对" not in shown
+    assert "2 项不对本席位开放" in shown
+    assert "另有 also stamped: 签收 accept" in shown
+    assert list(view_lines(replace(VIEW, line=None), NOW)) == []
+
+
+def test_state_of_an_alert_is_in_words():
+    """What ended says how."""
+    assert "已撤销 cancelled" in "\n".join(alert_lines(replace(QUARREL, state=AlertState.CANCELLED, holder=""), NOW))
