@@ -131,6 +131,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     came second. `helpers` claimed at the same time, `held` are all desks that ever held it or help. `stamps` are the
     ones that count, by stage, `later` the others. `receipts` say when the arbiter's node had an entry of another.
     `overdue`, `rungs` and `triggered` are what was told already; `links` the other alerts by who linked them.
+    `evidence` is the entry by which its items outlive the work.
     """
 
     rules: AlertRules
@@ -152,6 +153,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     triggered: frozenset[int] = frozenset()
     links: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
     ended: Ended | None = None
+    evidence: str = ""
     named: GrownMap[str, Done] = msgspec.field(default_factory=GrownMap)
     without_effect: Grown[tuple[Entry, NoEffect]] = msgspec.field(default_factory=Grown)
 
@@ -474,6 +476,10 @@ def _unlink(alert: Alert, entry: Entry) -> Alert | NoEffect:
     return replace(alert, links={record: who for record, who in alert.links.items() if record != other})
 
 
+def _keep(alert: Alert, entry: Entry) -> Alert | NoEffect:
+    return replace(alert, evidence=entry.name) if _is_raiser(alert, entry.head) else NoEffect(reason="NOT_RAISER")
+
+
 def _note(alert: Alert, entry: Entry) -> Alert | NoEffect:
     is_theirs = _is_raiser(alert, entry.head) or alert.rules.may_hold(_desk(entry.head), alert.kind)
     return alert if is_theirs else NoEffect(reason="DESK_NOT_FOR_KIND")
@@ -495,6 +501,7 @@ _RULES: Final[Mapping[str, Callable[[Alert, Entry], Alert | NoEffect]]] = {
     "stamp": _stamp, "hand_over": _hand_over, "withdraw_hand_over": _withdraw, "accept_hand_over": _accept,
     "reject_hand_over": _reject, "receipt": _receipt, "lapse": _lapse, "overdue": _overdue, "escalate": _escalate,
     "trigger": _trigger, "skip": _skip, "link": _link, "unlink": _unlink, "note": _note, "close": _close,
+    "keep_as_evidence": _keep,
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from federation.domain.clock import CLOCKS_FILE, parse_clocks
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.permits_policy import FunctionCode
 from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
+from federation.domain.retention import ALERT, EMERGENCY, EVIDENCE, RETENTION_FILE, parse_retention
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Count, Positive, Row, load_toml, parse_toml
 from federation.protocol.ids import matching
@@ -449,6 +450,8 @@ def _find_faults(table: AlertTable, files: Mapping[str, bytes]) -> Iterator[Find
         notified = [agency for receiver in kind.receives for agency in receiver.agencies]
         yield from not_in(notified, agencies, what="AGENCY_KIND", where=where)
         yield from _kind_faults(kind, refused, where)
+    kept = parse_retention(files.get(RETENTION_FILE, b"").decode(errors="replace")).rules
+    yield from not_in((EMERGENCY, ALERT, EVIDENCE), kept, what="RETENTION_UNKNOWN", where="retention")
     yield from not_in(lists["field"], CLASSES["detail"], what="FIELD_UNKNOWN", where="field")
     for fact in table.field:
         yield from not_in(fact.agencies, agencies, what="AGENCY_KIND", where=f"field {fact.id}")

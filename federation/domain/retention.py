@@ -32,6 +32,9 @@ CORRECTION: Final = "subject.correction"
 ORDER: Final = "erasure.order"
 CIVIL: Final = "case.civil"
 TRACE: Final = "case.trace"
+EMERGENCY: Final = "emergency"
+ALERT: Final = "alert"
+EVIDENCE: Final = "alert.evidence"
 
 _WHAT: Final = "retention.toml"
 

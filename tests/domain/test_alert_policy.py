@@ -61,6 +61,7 @@ def test_standing_follows_the_desk_and_ends_with_it():
     assert standing(alert, PUCHENG) is S.STRANGER
     claim = ridge.later(5).does(YUSHAN, "claim")
     ridge.receipts(claim)
+    ridge.meet()
     alert = ridge.agreed()
     assert standing(alert, YUSHAN) is S.HOLDER
     assert standing(alert, YUSHAN, off=(YUSHAN,)) is S.FORMER

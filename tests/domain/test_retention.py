@@ -110,7 +110,7 @@ def test_rule_without_what_is_asked_of_it_is_not_there() -> None:
         ("within_days = 3", "", "RETENTION_RULE"),
         ("destroy_after_days = 7", "", "RETENTION_RULE"),
         ('counts_from = "asked"', "", "RETENTION_RULE"),
-        ('destroy_on = "work_ended"', 'destroy_on = "sometime"', "TOML_CHOICE"),
+        ('destroy_on = "purpose_reached"', 'destroy_on = "sometime"', "TOML_CHOICE"),
         ("[[rule]]", "[[rule]", "TOML_SYNTAX"),
     ],
 )

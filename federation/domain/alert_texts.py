@@ -1,0 +1,76 @@
+"""The texts of an alert: what may not stand in them, what of another node's stays closed, how long they live.
+
+Rules kept: outside the fields that are for it no text holds a citizen number, a telephone number, a plate or an
+account; whoever writes one is told which, never the number. Of another node's entry such a field stays closed and the
+rest counts: its head is taken in, or what stands on it would wait at one node and not at another. Items end with the
+work, later where nobody is named or an assessment wants them. Source: PIPL 6, 19, 28; 突发事件应对法第八十五条.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from federation.domain.alert import Alert
+from federation.domain.alert_acts import ALERT_ACTS
+from federation.domain.alert_policy import DETAIL, PLATE
+from federation.domain.case_items import CLASSES, CaseItem, Part, read_part
+from federation.domain.joint import FieldValue, Head
+from federation.domain.personal import PATTERNS, find_personal
+from federation.domain.retention import ALERT, EMERGENCY, EVIDENCE
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import Realm
+
+HIDDEN: Final = "（内容疑含个人信息，不予显示 | not shown: it seems to hold personal data）"
+_FREE: Final = frozenset({"line", "text"})
+
+
+def verify_texts(items: Iterable[CaseItem], fields: Mapping[str, FieldValue], *, act: str) -> None:
+    """Refuses an act of ours with personal data in a text that is not for it (ALERT_PERSONAL, naming the pattern)."""
+    for item in items:
+        for name, value in item.fields.items():
+            _verify(value if CLASSES.get(item.kind, {}).get(name) in _FREE else "", item.kind, name)
+    for name in _free_fields(act):
+        _verify(str(fields.get(name, "")), "", name)
+
+
+def read_alert_part(encoded: bytes, kind: str, *, realm: Realm) -> Part | None:
+    """Returns one place of an entry, None for one that is kept closed. Refuses as `read_part`."""
+    try:
+        part = read_part(encoded, kind, realm=realm)
+    except MalformedError as error:
+        if error.reason == "CASE_ITEM_NAMES_PERSON":
+            return None
+        raise
+    is_free = CLASSES[kind][part.field] in _FREE
+    return None if is_free and _found(part.value, kind, part.field) else part
+
+
+def shown_fields(head: Head) -> Mapping[str, FieldValue]:
+    """The fields of a head as they are shown: a text with personal data is hidden."""
+    hidden = {name for name in _free_fields(head.act) if _found(str(head.fields.get(name, "")), "", name)}
+    return {name: HIDDEN if name in hidden else value for name, value in head.fields.items()}
+
+
+def kept_under(alert: Alert) -> str:
+    """The rule of retention that ends the items of an alert, the same at every node that holds its heads."""
+    if alert.evidence:
+        return EVIDENCE
+    entries = (*(done.entry for done in alert.named.values()), *(entry for entry, _ in alert.without_effect))
+    return EMERGENCY if any("person" in entry.head.items for entry in entries) else ALERT
+
+
+def _free_fields(act: str) -> list[str]:
+    known = ALERT_ACTS.get(act)
+    return [] if known is None else [field.name for field in known.fields if field.type == "text" and not field.words]
+
+
+def _found(text: str, kind: str, field: str) -> tuple[str, ...]:
+    return find_personal(text, may=(PLATE,) if (kind, field) == (DETAIL, PLATE) else ())
+
+
+def _verify(text: str, kind: str, field: str) -> None:
+    for name in _found(text, kind, field)[:1]:
+        zh, en = PATTERNS[name]
+        said = f"内容疑含{zh}，请删除后再报。 | The text seems to hold {en}: take it out and send again."
+        raise MalformedError("ALERT_PERSONAL", said, field=field)
