@@ -28,7 +28,9 @@ _ENDINGS = frozenset({LeafKind.EXPIRED, LeafKind.ERASURE})
 """What becomes of a message after all was said about it."""
 _NO_END = 2**63
 _NO_MESSAGE = (None, None, None, None)
-_EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING, LeafKind.OFFICER_KEY})
+_EVENTS_WITHOUT_PAIR = frozenset(
+    {LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING, LeafKind.OFFICER_KEY, LeafKind.DUTY}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

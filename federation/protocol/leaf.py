@@ -32,6 +32,7 @@ class LeafKind(StrEnum):
     PAIR_DIGEST = "pair-digest"
     READING = "reading"
     OFFICER_KEY = "officer-key"
+    DUTY = "duty"
 
 
 class Verdict(StrEnum):
