@@ -43,11 +43,7 @@ class AgreedAlerts:
     clocks: ClockTable
 
     def agency_of(self, desk: str) -> AgencyId | None:
-        """The office of a desk; of a leader's post, that of the first desk that names it."""
-        found = self.duty.desks.get(desk)
-        if found is None:
-            found = next((each for each in self.duty.desks.values() if each.leader == desk), None)
-        return None if found is None else found.agency
+        return self.duty.agency_of(desk)
 
     def is_leader(self, leader: str, desk: str) -> bool:
         found = self.duty.desks.get(desk)

@@ -174,6 +174,11 @@ class Duty:
         province = province_of(name) if name[:6].isdecimal() else None
         return province is not None and province not in self.sheets
 
+    def agency_of(self, name: str) -> AgencyId | None:
+        """The office of a desk; of a leader's post, that of the first desk that names it."""
+        found = self.desks.get(name) or next((each for each in self.desks.values() if each.leader == name), None)
+        return None if found is None else found.agency
+
     def open_desk(self, desk: str, at: datetime) -> str:
         """The desk itself within its hours, else the one that it falls to."""
         row = self.desks[desk]
