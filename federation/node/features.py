@@ -13,6 +13,8 @@ from typing import Any, Final
 from federation.node import (
     documents,
     documents_open,
+    duty,
+    duty_volunteers,
     erasure,
     erasure_lists,
     erasure_receipts,
@@ -41,7 +43,7 @@ FEATURES: Final = (
     cases, ask, answer, fetch, readings_again, desk, clock,
     leaders, break_glass, glass_review, flags, digest, sample, readings,
     reports, steps, lines, notices,
-    leads,
+    leads, duty, duty_volunteers,
     case_entries, case_steps, case_trace, documents, documents_open,
     officer_keys,
     erasure, erasure_lists, erasure_receipts,

@@ -28,7 +28,7 @@ from federation.domain.oversight import (
 )
 from federation.domain.permits import RevokeReason
 from federation.domain.recognition import RecognitionMode
-from federation.node import features, leads, permits
+from federation.node import duty_volunteers, features, leads, permits
 from federation.node.corrections.steps import file_correction
 from federation.node.documents import begin
 from federation.node.exchange.errand import STEPS, begin_errand
@@ -47,6 +47,7 @@ from federation.wire.agency import (
     cases,
     corrections,
     documents,
+    duty,
     erasure,
     intake,
     keys,
@@ -74,6 +75,8 @@ GUANGFENG, KAIHUA = parse_agency_id("jiangxi/361103/police"), parse_agency_id("z
 KAIHUA_POLICE, KAIHUA_MARKET = parse_agency_id("zhejiang/330824/police"), parse_agency_id("zhejiang/330824/market")
 MARKET = parse_agency_id("zhejiang/330822/market")
 CASE_ID, GLASS = case_of(YUSHAN_POLICE), "BREAK-GLASS-2026-001"
+FORESTRY, CHANGSHAN = parse_agency_id("zhejiang/330824/forestry"), parse_agency_id("zhejiang/330822/emergency")
+DUTY = ("alert.duty", "F19")
 F07, F16 = ("vehicle.administration", "F07"), ("enterprise.administration", "F16")
 NO_ID, WORDS = "00000000-0000-7000-8000-000000000000", "核对无误"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -86,6 +89,11 @@ NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST
     cases.READ_PROCEDURE: "what the provinces agreed on",
     documents.DOWNLOAD_DOCUMENT: "a stream: DOCUMENT_NOT_OPEN, whatever it lacks (tests/node/joint/test_documents.py)",
     peer.FETCH_DOCUMENT: "a stream, too",
+    **dict.fromkeys(
+        (duty.SHOW_DUTY, duty.READ_ROSTER, duty.SIGN_ON, duty.SIGN_OFF, duty.DRAFT_HAND_OVER, duty.SIGN_HAND_OVER,
+         duty.ENROL_VOLUNTEER, duty.REPORT_PATROL, duty.LIST_PATROLS),
+        "desks and groups of volunteers stand in the agreement, which every office may read",
+    ),
 }  # fmt: skip
 
 
@@ -178,8 +186,12 @@ async def world(found: Border) -> World:
     await joint.open()
     upload = documents.DocumentUpload(name="协议.txt", media_type="text/plain", size=2, chunk_size=CHUNK_BYTES)
     begun = await begin(begin_errand(rig[ZHEJIANG], TOWN, act(*CASE_WHY)), upload)
+    enrolment = duty.Enrolment(group="330824.guards", consent="ab" * 32)
+    enrolled = await duty_volunteers.enrol(begin_errand(rig[ZHEJIANG], FORESTRY, act(*DUTY)), enrolment)
+    assert enrolled.volunteer is not None
     await rig.drain()
     return World(found, key, {
+        "volunteer": enrolled.volunteer.name,
         "document": begun.document,
         "case": joint.case, "permit": permit.urn, "lookup": line.lookup_id, "handle": hit.handle or "", "lead": lead.line.handed.lead_id,
         "correction": filed.correction.correction_id, "request": await found.waiting(),
@@ -233,6 +245,9 @@ def about_permits(made: World) -> dict[Rpc[Any, Any], Named]:
         erasure.ORDER_ERASURE: replace(
             here, real=made.names["message"], unknown=NO_ID, why=("erasure.order", "F01"),
             ask=lambda name, _: erasure.ErasureQuestion(message_id=name, words="错发"),
+        ),
+        duty.WITHDRAW_VOLUNTEER: replace(
+            here, real=made.names["volunteer"], unknown="v-222222", owner=FORESTRY, other=CHANGSHAN, why=DUTY,
         ),
         lead_rpcs.ANSWER_LEAD: replace(
             here, real=made.names["lead"], unknown=NO_ID, owner=POLICE, other=KAIHUA_POLICE, why=HANDOVER,

@@ -1,0 +1,172 @@
+"""Duty: the tables of a county, the duty books of its desks, hand-overs of a shift, volunteers and their patrols."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from federation.domain.duty import Area, Desk, MobileUnit, Volunteers
+from federation.domain.duty_roster import DutyLine, HandOver, OnDuty
+from federation.domain.duty_volunteers import Activity, Patrol, Volunteer
+from federation.wire.rpc import WRITES, PageQuery, Rpc, Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskStanding:
+    """A desk and how it stands. `is_here`: it is of this node, which else knows nothing of who is on.
+
+    `manned` counts who is on at the desk itself. `on` and `charge` are told to who may read its book only. `falls_to`
+    of the desk answers while it `is_open` no more. `is_unhanded`: its last shift was not handed over (未交接).
+    """
+
+    desk: Desk
+    is_open: bool
+    is_here: bool
+    manned: int = 0
+    on: tuple[OnDuty, ...] = ()
+    charge: str = ""
+    is_unhanded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyTable:
+    """The tables of a county as the agreement has them; `is_official`: its province has published them."""
+
+    decision: Ruling
+    county: str = ""
+    version: str = ""
+    is_official: bool = False
+    desks: tuple[DeskStanding, ...] = ()
+    areas: tuple[Area, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    units: tuple[MobileUnit, ...] = ()
+    volunteers: tuple[Volunteers, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterQuery(PageQuery):
+    """The book of a desk; `at` asks for who was on at that moment, absent for now."""
+
+    desk: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookLine:
+    """A row of the book, its digest, and the index of its leaf in the node's log."""
+
+    line: DutyLine
+    digest: str
+    leaf: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterPage:
+    """How the desk stands at that moment, and its book, newest first."""
+
+    decision: Ruling
+    standing: DeskStanding | None = None
+    lines: tuple[BookLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningOn:
+    """`unit`: with which mobile unit, of whose roles `crew` are aboard (none named: all)."""
+
+    desk: str
+    unit: str = ""
+    crew: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyOutcome:
+    decision: Ruling
+    line: DutyLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverPlan:
+    """`incoming`: who is to take over; empty asks for what waits for the caller's own signature."""
+
+    desk: str
+    incoming: str = ""
+    promises: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverPaper:
+    """The entry as it is to be signed; absent when policy refused."""
+
+    decision: Ruling
+    hand_over: HandOver | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverSigning:
+    """The entry, and the signature of one of its two officers over it (base64)."""
+
+    hand_over: HandOver
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A new volunteer of a group, by the digest of the paper on which they agreed."""
+
+    group: str
+    consent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolunteerOutcome:
+    decision: Ruling
+    volunteer: Volunteer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolReport:
+    group: str
+    day: date
+    area: str
+    volunteers: tuple[str, ...]
+    found: int = 0
+    fixed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolOutcome:
+    decision: Ruling
+    patrol: Patrol | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolQuery(PageQuery):
+    """The patrols of a group from one day to another, both included."""
+
+    group: str
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatrolPage:
+    """What the group did in all of the period, and its patrols by day."""
+
+    decision: Ruling
+    activity: Activity | None = None
+    lines: tuple[Patrol, ...] = ()
+    next_page_token: str = ""
+
+
+SHOW_DUTY: Final = Rpc("DutyService/ShowDuty", str, DutyTable)
+READ_ROSTER: Final = Rpc("DutyService/ReadRoster", RosterQuery, RosterPage)
+SIGN_ON: Final = Rpc("DutyService/SignOn", SigningOn, DutyOutcome, floor_seconds=WRITES)
+SIGN_OFF: Final = Rpc("DutyService/SignOff", str, DutyOutcome, floor_seconds=WRITES)
+DRAFT_HAND_OVER: Final = Rpc("DutyService/DraftHandOver", HandOverPlan, HandOverPaper)
+SIGN_HAND_OVER: Final = Rpc("DutyService/SignHandOver", HandOverSigning, DutyOutcome, floor_seconds=WRITES)
+ENROL_VOLUNTEER: Final = Rpc("DutyService/EnrolVolunteer", Enrolment, VolunteerOutcome, floor_seconds=WRITES)
+WITHDRAW_VOLUNTEER: Final = Rpc("DutyService/WithdrawVolunteer", str, VolunteerOutcome, floor_seconds=WRITES)
+REPORT_PATROL: Final = Rpc("DutyService/ReportPatrol", PatrolReport, PatrolOutcome, floor_seconds=WRITES)
+LIST_PATROLS: Final = Rpc("DutyService/ListPatrols", PatrolQuery, PatrolPage)
