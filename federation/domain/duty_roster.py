@@ -51,7 +51,7 @@ DUTY_FUNCTIONS: Final[Mapping[str, FunctionCode]] = MappingProxyType(
 """The function under which an office of a kind keeps its desks; policy takes any function of alerts that it holds."""
 MAX_SHIFT: Final = timedelta(hours=24)
 OFFERED: Final = timedelta(minutes=30)
-"""How long a hand-over waits for its second signature, so that its list of alerts is not an old one."""
+"""The time in which a hand-over wants its second signature, so that its list of alerts is not an old one."""
 MAX_ON: Final = 50
 MAX_ALERTS: Final = 200
 MAX_PROMISES: Final = 20
@@ -61,7 +61,7 @@ _VOLUNTEER: Final = re.compile("[a-z]-[a-z0-9]{6}", re.ASCII)
 
 
 class DutyAct(StrEnum):
-    """What a row of the book says: signed on, signed off, offered with one signature, taken over with both."""
+    """The act of a row of the book: signed on, signed off, offered with one signature, taken over with both."""
 
     SIGN_ON = "sign_on"
     SIGN_OFF = "sign_off"
@@ -99,7 +99,7 @@ _Alerts = Annotated[
 
 
 class HandOver(Item, frozen=True, kw_only=True):
-    """What both officers sign: what is open at `time`, what was promised, and the row of the book that it follows.
+    """The entry that both officers sign: what is open at `time`, what was promised, and the row of the book that it follows.
 
     Of more than 200 alerts the first are named and the others counted in `more`.
     """
@@ -159,7 +159,7 @@ def digest_of(kept: Item) -> str:
 
 
 def present(line: DutyLine | None, at: datetime) -> tuple[OnDuty, ...]:
-    """Who is on at a moment; a sign-on of more than a day before counts no more."""
+    """Those who are on at a moment; a sign-on of more than a day before counts no more."""
     return () if line is None else tuple(each for each in line.on if at - each.since < MAX_SHIFT)
 
 

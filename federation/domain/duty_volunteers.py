@@ -70,7 +70,7 @@ class Patrol(Item, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What a group did in a period: its roster on the last day, patrols, problems found and mended."""
+    """The doings of a group in a period: its roster on the last day, patrols, problems found and mended."""
 
     roster: int
     patrols: int

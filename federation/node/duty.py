@@ -52,7 +52,7 @@ def open_alerts_of(source: Source, desk: str) -> tuple[OpenAlert, ...]:
 
 
 def signed_on(source: Source, desk: str, now: datetime) -> tuple[str, ...]:
-    """Who is on now at a desk of this node, without the crews of mobile units, and whose key still counts.
+    """Those who are on now at a desk of this node, without the crews of mobile units, and whose key still counts.
 
     A desk of another node has no book here, and nobody on.
     """
@@ -107,7 +107,7 @@ async def show(errand: Errand, county: str) -> DutyTable:
 
 
 def _standing(errand: Errand, duty: Duty, desk: Desk, then: datetime | None = None) -> DeskStanding:
-    """How a desk stands now, or stood then; names are for who may read its book."""
+    """Returns how a desk stands now, or stood then; names are for who may read its book."""
     source, at = errand.node.database, then or errand.node.now()
     is_here = desk.agency.node == errand.node.name
     line = (book_at(source, desk.id, then) if then else newest_of(source, desk.id)) if is_here else None

@@ -85,19 +85,19 @@ async def withdraw(errand: Errand, name: str) -> VolunteerOutcome:
 
 
 @on(wire.REPORT_PATROL)
-async def report_patrol(errand: Errand, told: wire.PatrolReport) -> PatrolOutcome:
+async def report_patrol(errand: Errand, report: wire.PatrolReport) -> PatrolOutcome:
     """Keeps a patrol of a group of the county, once. Refuses VOLUNTEER_GROUP, and as `verify_patrol`."""
     ruling = await _ask(errand)
     if not ruling.allowed:
         return PatrolOutcome(decision=ruling)
-    duty, group = duty_of(errand), _group(errand, told.group)
+    duty, group = duty_of(errand), _group(errand, report.group)
 
     def write(transaction: GroupTransaction) -> Patrol:
-        count, left = f"patrols/{group.id}", f"patrols/{group.id}/{told.area}/unmended"
+        count, left = f"patrols/{group.id}", f"patrols/{group.id}/{report.area}/unmended"
         unmended = transaction.find_counter(left)
         patrol = Patrol(
-            group=group.id, number=transaction.find_counter(count) + 1, agency=errand.caller, day=told.day,
-            area=told.area, volunteers=told.volunteers, found=told.found, fixed=told.fixed,
+            group=group.id, number=transaction.find_counter(count) + 1, agency=errand.caller, day=report.day,
+            area=report.area, volunteers=report.volunteers, found=report.found, fixed=report.fixed,
         )  # fmt: skip
         members = [VOLUNTEERS.find(transaction, f"{group.id}/{name}") for name in patrol.volunteers]
         verify_patrol(duty, patrol, members=members, unmended=unmended, today=_today(errand))
@@ -105,7 +105,7 @@ async def report_patrol(errand: Errand, told: wire.PatrolReport) -> PatrolOutcom
         transaction.set_counter(count, patrol.number)
         return patrol
 
-    asked = errand.asked("duty.patrol", repr(told))
+    asked = errand.asked("duty.patrol", repr(report))
     return PatrolOutcome(decision=ruling, patrol=await _keep(errand, asked, PATROLS, Patrol, write=write))
 
 
@@ -122,12 +122,12 @@ async def list_patrols(errand: Errand, query: wire.PatrolQuery) -> PatrolPage:
         wanted=lambda patrol: first <= patrol.day <= last,
     )  # fmt: skip
     return PatrolPage(
-        decision=ruling, activity=await asyncio.to_thread(activity_in, source, group.id, first, last),
+        decision=ruling, activity=await asyncio.to_thread(activity_in, source, group.id, first=first, last=last),
         lines=page.values, next_page_token=page.next_token,
     )  # fmt: skip
 
 
-def each_patrol(source: Source, group: str, first: date, last: date) -> Iterator[Patrol]:
+def each_patrol(source: Source, group: str, *, first: date, last: date) -> Iterator[Patrol]:
     """The patrols of a group from one day to another, both included, by day."""
     for patrol in PATROLS.each(source, under=f"{group}/", after=f"{group}/{first}"):
         if patrol.day > last:
@@ -135,10 +135,10 @@ def each_patrol(source: Source, group: str, first: date, last: date) -> Iterator
         yield patrol
 
 
-def activity_in(source: Source, group: str, first: date, last: date) -> Activity:
-    """What a group did from one day to another, both included, and its roster on the last day."""
+def activity_in(source: Source, group: str, *, first: date, last: date) -> Activity:
+    """The doings of a group from one day to another, both included, and its roster on the last day."""
     volunteers = VOLUNTEERS.each(source, under=f"{group}/")
-    return activity_of(volunteers, each_patrol(source, group, first, last), last_day=last)
+    return activity_of(volunteers, each_patrol(source, group, first=first, last=last), last_day=last)
 
 
 async def _ask(errand: Errand) -> Ruling:

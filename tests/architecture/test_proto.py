@@ -19,6 +19,7 @@ from federation.v1 import (
     case_service_pb2,
     correction_service_pb2,
     document_service_pb2,
+    duty_service_pb2,
     erasure_service_pb2,
     exchange_service_pb2,
     intake_service_pb2,
@@ -45,6 +46,7 @@ FILES = (
     case_service_pb2,
     correction_service_pb2,
     document_service_pb2,
+    duty_service_pb2,
     erasure_service_pb2,
     exchange_service_pb2,
     intake_service_pb2,
@@ -77,6 +79,8 @@ UNRULED = {
     "federation.v1.FileCorrectionRequest.identity_checked": "a boolean: policy judges it",
     "federation.v1.ListAlertsRequest.open_only": "a boolean: both values are lawful",
     "federation.v1.ListCorrectionsRequest.everything": "a boolean: both values are lawful",
+    "federation.v1.OpenAlert.lease": "optional, a time: any is lawful",
+    "federation.v1.ReadRosterRequest.at": "optional, a time: any is lawful",
 }
 """Request fields that need no rule, each with the reason."""
 

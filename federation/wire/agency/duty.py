@@ -63,7 +63,7 @@ class BookLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterPage:
-    """How the desk stands at that moment, and its book, newest first."""
+    """The standing of the desk at that moment, and its book, newest first."""
 
     decision: Ruling
     standing: DeskStanding | None = None
@@ -152,7 +152,7 @@ class PatrolQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatrolPage:
-    """What the group did in all of the period, and its patrols by day."""
+    """The doings of the group in all of the period, and its patrols by day."""
 
     decision: Ruling
     activity: Activity | None = None
