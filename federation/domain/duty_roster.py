@@ -99,7 +99,7 @@ _Alerts = Annotated[
 
 
 class HandOver(Item, frozen=True, kw_only=True):
-    """The entry that both officers sign: what is open at `time`, what was promised, and the row of the book that it follows.
+    """The entry that both officers sign: what is open at `time`, what was promised, which row of the book it follows.
 
     Of more than 200 alerts the first are named and the others counted in `more`.
     """
