@@ -28,6 +28,7 @@ from federation.node import (
     reports,
 )
 from federation.node import readings as readings_again
+from federation.node.alerts import kinds as alert_kinds
 from federation.node.corrections import lines, notices, steps
 from federation.node.exchange import errand
 from federation.node.exchange.judge import Kind
@@ -45,6 +46,7 @@ FEATURES: Final = (
     reports, steps, lines, notices,
     leads, duty, duty_volunteers,
     case_entries, case_steps, case_trace, documents, documents_open,
+    alert_kinds,
     officer_keys,
     erasure, erasure_lists, erasure_receipts,
 )  # fmt: skip

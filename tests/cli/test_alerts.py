@@ -25,6 +25,8 @@ from tests.cli.alert_desk import EMERGENCY, GOVERNANCE, HOUSE, NOW, QUARREL, RIS
 from tests.wire.alert_answers import KINDS, LINE, PROPOSAL, VIEW
 
 ROOT = Path(__file__).parents[2]
+CENTRE = "zhejiang/330822/governance"
+TABLE = parse_alerts((ROOT / "policies/alerts.toml").read_text("utf-8"))
 CAP = '<?xml version="1.0" encoding="{}"?>\n<alert><note>球川镇界路</note></alert>\n'
 
 
@@ -63,9 +65,8 @@ def test_words_offered_are_those_of_the_acts():
         (alert_words.ORIGINS, "raise", "origin"),
     ):
         assert set(words) == ALERT_ACTS[act].known[name].words
-    table = parse_alerts((ROOT / "policies/alerts.toml").read_text("utf-8"))
-    assert set(PRIORITIES) == {each.id for each in table.priority}
-    assert set(LEVELS) == {each.id for each in table.level}
+    assert set(PRIORITIES) == {each.id for each in TABLE.priority}
+    assert set(LEVELS) == {each.id for each in TABLE.level}
     assert next(read_fields("origin:110|12345")).words == {"110", "12345"}
 
 
@@ -243,3 +244,29 @@ def test_view_says_what_may_be_done_and_why_not_the_rest():
 def test_state_of_an_alert_is_in_words():
     """What ended says how."""
     assert "已撤销 cancelled" in "\n".join(alert_lines(replace(QUARREL, state=AlertState.CANCELLED, holder=""), NOW))
+
+
+# ---- at real nodes
+
+
+def test_kinds_are_those_of_the_agreement(nodes):
+    """By id or Chinese name; what is no alert says why, and what is unknown where to look."""
+    listed = nodes.ask(CENTRE, "alert", "kinds", "-o", "json").json["kinds"]
+    assert [each["id"] for each in listed] == [each.id for each in TABLE.kind]
+    one = nodes.ask(CENTRE, "alert", "kinds", "森林火灾").out
+    assert "forest.fire  森林火灾" in one
+    assert "F19" in one
+    unknown = nodes.ask(CENTRE, "alert", "kinds", "earthquake", "-o", "json", code=1).error
+    assert (unknown["reason"], "bridgehead alert kinds" in unknown["next"][0]) == ("ALERT_KIND_UNKNOWN", True)
+    refused = nodes.ask(CENTRE, "alert", "kinds", TABLE.refused[0].names[0], "-o", "json", code=1).error
+    assert (refused["reason"], bool(refused["next"])) == ("ALERT_KIND_REFUSED", True)
+
+
+def test_nothing_is_sent_of_what_is_refused_at_the_desk(nodes):
+    """What looks like a person, a place that nobody named, a word that there is not: before any node is asked."""
+    raising = ("alert", "raise", "dispute", "--desk", GOVERNANCE)
+    told = nodes.ask(CENTRE, *raising, "--area", "330822.circle.qiuchuan", "--fact", "361123219003070011", code=1)
+    assert "TEXT_PERSONAL" in told.err
+    assert "361123219003070011" not in told.out + told.err
+    assert "--area" in nodes.ask(CENTRE, *raising, code=2).err
+    assert "特急 flash" in nodes.ask(CENTRE, *raising, "--area", "x", "--priority", "soon", code=2).err

@@ -43,6 +43,7 @@ from federation.protocol.leaf import decode_leaf
 from federation.store.exchange_log import load_entries
 from federation.wire import peer
 from federation.wire.agency import (
+    alerts,
     audit,
     cases,
     corrections,
@@ -86,6 +87,7 @@ NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST
     registers.REGISTER_VEHICLES: "a thing is kept once in a province: that it is elsewhere is said, and logged",
     registers.REGISTER_ENTERPRISES: "as vehicles",
     cases.TRACE_CASE: "who has the code of a case is told how far it is, and neither who nor what",
+    alerts.READ_KINDS: "what the provinces agreed on",
     cases.READ_PROCEDURE: "what the provinces agreed on",
     documents.DOWNLOAD_DOCUMENT: "a stream: DOCUMENT_NOT_OPEN, whatever it lacks (tests/node/joint/test_documents.py)",
     peer.FETCH_DOCUMENT: "a stream, too",

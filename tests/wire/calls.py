@@ -71,7 +71,6 @@ AWAITED: frozenset[Rpc[Any, Any]] = frozenset(
         alerts.WATCH_ALERTS,
         alerts.EXPORT_ALERT,
         alerts.IMPORT_CAP,
-        alerts.READ_KINDS,
     }
 )
 """Lines that no node answers yet: METHOD_NOT_OFFERED. A line whose step is there does not stand here."""
