@@ -305,6 +305,18 @@ def note(
     _act(desk, _line(desk, alert), "note", own, {}, (CaseItem(kind="fact", fields={"text": text}),))
 
 
+@command(app, "keep", usual=USUAL)
+def keep(
+    desk: Desk,
+    alert: AlertArgument,
+    document: Annotated[str, typer.Option("--document", help="The assessment (评估文书) that wants it.")],
+    own: DeskOption = "",
+) -> None:
+    """Keep (留作证据) what your alert says as evidence, beyond the day on which it is destroyed else."""
+    verify_impersonal(document, field="document")
+    _act(desk, _line(desk, alert), "keep_as_evidence", own, {"document": document})
+
+
 @command(app, "show", usual=USUAL)
 def show_alert(desk: Desk, alert: AlertArgument) -> None:
     """Show (查看) an alert: what it says, its clocks, who holds it, what you may do now."""

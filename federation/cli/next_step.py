@@ -34,7 +34,6 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "AGREEMENT_ROOT": "写明首个根，见 agreement show | name the first root as in agreement show: --root",
     "AGREEMENT_TERMS": "改正 nodes/agreement.toml | mend nodes/agreement.toml",
     "AGREEMENT_WITNESS": "改正 nodes/agreement.toml 的 [[witness]] | mend [[witness]] in nodes/agreement.toml",
-    "ALERT_PERSONAL": "删除该内容后再报 | take it out of the text and send again",
     "APPLICATION": "改正上列各项后重试 | mend the fields named and run it again",
     "APPLICATION_FILE": "另存为 UTF-8 的 JSON 或 TOML | save it as JSON or TOML in UTF-8",
     "BODY_KEYS_MISSING": "还原 node.body_keys.db；确已丢失才放空文件 | restore it; lost for good: touch an empty one",

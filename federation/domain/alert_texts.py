@@ -16,7 +16,7 @@ from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_policy import DETAIL, PLATE
 from federation.domain.case_items import CLASSES, CaseItem, Part, read_part
 from federation.domain.joint import FieldValue, Head
-from federation.domain.personal import PATTERNS, find_personal
+from federation.domain.personal import find_personal, verify_impersonal
 from federation.domain.retention import ALERT, EMERGENCY, EVIDENCE
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Realm
@@ -26,12 +26,13 @@ _FREE: Final = frozenset({"line", "text"})
 
 
 def verify_texts(items: Iterable[CaseItem], fields: Mapping[str, FieldValue], *, act: str) -> None:
-    """Refuses an act of ours with personal data in a text that is not for it (ALERT_PERSONAL, naming the pattern)."""
+    """Refuses an act of ours with personal data in a text that is not for it (TEXT_PERSONAL)."""
     for item in items:
         for name, value in item.fields.items():
-            _verify(value if CLASSES.get(item.kind, {}).get(name) in _FREE else "", item.kind, name)
+            if CLASSES.get(item.kind, {}).get(name) in _FREE:
+                verify_impersonal(value, field=name, may=_may(item.kind, name))
     for name in _free_fields(act):
-        _verify(str(fields.get(name, "")), "", name)
+        verify_impersonal(str(fields.get(name, "")), field=name)
 
 
 def read_alert_part(encoded: bytes, kind: str, *, realm: Realm) -> Part | None:
@@ -43,12 +44,12 @@ def read_alert_part(encoded: bytes, kind: str, *, realm: Realm) -> Part | None:
             return None
         raise
     is_free = CLASSES[kind][part.field] in _FREE
-    return None if is_free and _found(part.value, kind, part.field) else part
+    return None if is_free and find_personal(part.value, may=_may(kind, part.field)) else part
 
 
 def shown_fields(head: Head) -> Mapping[str, FieldValue]:
     """The fields of a head as they are shown: a text with personal data is hidden."""
-    hidden = {name for name in _free_fields(head.act) if _found(str(head.fields.get(name, "")), "", name)}
+    hidden = {name for name in _free_fields(head.act) if find_personal(str(head.fields.get(name, "")))}
     return {name: HIDDEN if name in hidden else value for name, value in head.fields.items()}
 
 
@@ -65,12 +66,5 @@ def _free_fields(act: str) -> list[str]:
     return [] if known is None else [field.name for field in known.fields if field.type == "text" and not field.words]
 
 
-def _found(text: str, kind: str, field: str) -> tuple[str, ...]:
-    return find_personal(text, may=(PLATE,) if (kind, field) == (DETAIL, PLATE) else ())
-
-
-def _verify(text: str, kind: str, field: str) -> None:
-    for name in _found(text, kind, field)[:1]:
-        zh, en = PATTERNS[name]
-        said = f"内容疑含{zh}，请删除后再报。 | The text seems to hold {en}: take it out and send again."
-        raise MalformedError("ALERT_PERSONAL", said, field=field)
+def _may(kind: str, field: str) -> tuple[str, ...]:
+    return (PLATE,) if (kind, field) == (DETAIL, PLATE) else ()

@@ -23,7 +23,7 @@ def test_personal_data_in_a_text_is_refused_by_the_name_of_its_pattern(name, tex
     assert find_personal(text) == (name,)
     with pytest.raises(MalformedError) as caught:
         verify_texts([CaseItem(kind=kind, fields={field: f"联系{text}尽快"})], {}, act="raise")
-    assert (caught.value.reason, caught.value.facts.get("field")) == ("ALERT_PERSONAL", field)
+    assert (caught.value.reason, caught.value.facts.get("field")) == ("TEXT_PERSONAL", field)
     assert text not in caught.value.message
 
 
