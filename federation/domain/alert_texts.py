@@ -63,7 +63,11 @@ def kept_under(alert: Alert) -> str:
 
 def _free_fields(act: str) -> list[str]:
     known = ALERT_ACTS.get(act)
-    return [] if known is None else [field.name for field in known.fields if field.type == "text" and not field.words]
+    return (
+        []
+        if known is None
+        else [name for name, field in known.known.items() if field.type == "text" and not field.words]
+    )
 
 
 def _may(kind: str, field: str) -> tuple[str, ...]:
