@@ -221,9 +221,16 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         return other.first.record in self.links and self.first.record in other.links
 
 
-def ladder_due(alert: Alert, rung: int) -> datetime:
-    """The moment at which that rung of the ladder is told of an alert that nobody has claimed."""
-    return alert.dispatched + timedelta(seconds=rung)
+def ladder_due(alert: Alert, rung: int) -> datetime | None:
+    """The moment at which a rung of the ladder is told of an alert; None for no such rung, and when claimed before."""
+    due, accepted = alert.dispatched + timedelta(seconds=rung), alert.stamps.get(AlertState.ACCEPTED)
+    is_claimed = accepted is not None and accepted.measured < due
+    return due if rung in LADDER and not is_claimed and alert.rules.climbs(alert.kind) else None
+
+
+def overdue_from(alert: Alert, stage: str) -> datetime | None:
+    """The moment from which on a stage is late; None when it has no time, or was in time."""
+    return alert.due(stage) if stage in alert.rules.stages(alert.kind) and not alert.attained(stage) else None
 
 
 def fold(rules: AlertRules, order: Iterable[Entry]) -> Alert:
@@ -427,20 +434,18 @@ def _overdue(alert: Alert, entry: Entry) -> Alert | NoEffect:
     stage = str(entry.head.fields["stage"])
     if stage in alert.overdue:
         return NoEffect(reason="DONE_ALREADY")
-    is_timed = stage in alert.rules.stages(alert.kind)
-    if not is_timed or alert.attained(stage) or not _is_due(entry.head, alert.due(stage)):
+    due = overdue_from(alert, stage)
+    if due is None or not _is_due(entry.head, due):
         return NoEffect(reason="NOT_DUE")
-    return replace(alert, overdue={**alert.overdue, stage: alert.due(stage)})
+    return replace(alert, overdue={**alert.overdue, stage: due})
 
 
 def _escalate(alert: Alert, entry: Entry) -> Alert | NoEffect:
     rung = int(str(entry.head.fields["rung"]))
     if rung in alert.rungs:
         return NoEffect(reason="DONE_ALREADY")
-    due, accepted = ladder_due(alert, rung), alert.stamps.get(AlertState.ACCEPTED)
-    is_claimed = accepted is not None and accepted.measured < due
-    climbs = rung in LADDER and alert.rules.climbs(alert.kind)
-    if not climbs or is_claimed or not _is_due(entry.head, due):
+    due = ladder_due(alert, rung)
+    if due is None or not _is_due(entry.head, due):
         return NoEffect(reason="NOT_DUE")
     return replace(alert, rungs=alert.rungs | {rung})
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.acts import FieldValue
-from federation.domain.alert import LADDER, STAGES, Alert, AlertState, advance, ladder_due
+from federation.domain.alert import LADDER, STAGES, Alert, AlertState, advance, ladder_due, overdue_from
 from federation.domain.joint import Entry
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
@@ -31,35 +31,37 @@ def each_due(
     alert: Alert, *, node: NodeName, now: datetime, arbiter_away: bool = False
 ) -> Iterator[tuple[str, dict[str, FieldValue]]]:
     """The acts with their fields that a node writes now, in the order in which all of them have effect."""
-    for each in _coming(alert, node=node, now=now, arbiter_away=arbiter_away):
-        yield each.act, each.fields
+    if not _may_write(alert, node, arbiter_away=arbiter_away):
+        return
+    for ahead in _ahead(alert):
+        for due in ahead(alert):
+            found = _advanced(alert, due, node, now) if due.since <= now else None
+            if found is not None:
+                yield due.act, due.fields
+                alert = found
 
 
 def next_due(alert: Alert, *, node: NodeName, arbiter_away: bool = False) -> datetime | None:
     """The first moment at which `each_due` has something for a node, a past one when it has already; None for never."""
-    return min((each.since for each in _coming(alert, node=node, arbiter_away=arbiter_away)), default=None)
+    if not _may_write(alert, node, arbiter_away=arbiter_away):
+        return None
+    coming = sorted((due for ahead in _ahead(alert) for due in ahead(alert)), key=lambda due: due.since)
+    return next((due.since for due in coming if _advanced(alert, due, node, due.since) is not None), None)
 
 
-def _coming(alert: Alert, *, node: NodeName, now: datetime | None = None, arbiter_away: bool) -> Iterator[_Due]:
-    """The acts due up to `now`, each after those before it took effect; without it all that may come of this state."""
-    if alert.raised is None or (node != alert.arbiter and not arbiter_away):
-        return
-    state = alert
-    for ahead in _AHEAD:
-        for due in ahead(state):
-            if now is not None and due.since > now:
-                continue
-            at = due.since if now is None else now
-            found = advance(state, _written(alert.raised, due, node, at))
-            if isinstance(found, Alert):
-                yield due
-                state = found if now is not None else state
+def _ahead(alert: Alert) -> tuple[_Ahead, ...]:
+    return _AHEAD if alert.ended is None else (_receipts,)
 
 
-def _written(raised: Entry, due: _Due, node: NodeName, at: datetime) -> Entry:
-    """The entry as the fold reads it; where it will stand in the record is no matter here."""
-    head = replace(raised.head, at=at, officer=None, act=due.act, fields=due.fields, items=())
-    return Entry(name=f"{due.act} {sorted(due.fields.items())}", author=node, head=head)
+def _may_write(alert: Alert, node: NodeName, *, arbiter_away: bool) -> bool:
+    return alert.raised is not None and (node == alert.arbiter or arbiter_away)
+
+
+def _advanced(alert: Alert, due: _Due, node: NodeName, at: datetime) -> Alert | None:
+    """The alert after an act of a node, wherever in the record it will stand; None where it would be without effect."""
+    head = replace(alert.first, at=at, officer=None, act=due.act, fields=due.fields, items=())
+    found = advance(alert, Entry(name=f"{due.act} {sorted(due.fields.items())}", author=node, head=head))
+    return found if isinstance(found, Alert) else None
 
 
 def _receipts(alert: Alert) -> Iterator[_Due]:
@@ -68,15 +70,15 @@ def _receipts(alert: Alert) -> Iterator[_Due]:
 
 
 def _escalations(alert: Alert) -> Iterator[_Due]:
-    for rung in LADDER:
-        due = ladder_due(alert, rung)
-        yield _Due(due, "escalate", {"rung": rung, "due": format_time(due)})
+    for rung in sorted(set(LADDER) - alert.rungs):
+        if (due := ladder_due(alert, rung)) is not None:
+            yield _Due(due, "escalate", {"rung": rung, "due": format_time(due)})
 
 
 def _overdue(alert: Alert) -> Iterator[_Due]:
-    for stage in STAGES:
-        due = alert.due(stage)
-        yield _Due(due, "overdue", {"stage": stage.value, "due": format_time(due)})
+    for stage in (each for each in STAGES if each not in alert.overdue):
+        if (due := overdue_from(alert, stage)) is not None:
+            yield _Due(due, "overdue", {"stage": stage.value, "due": format_time(due)})
 
 
 def _triggers(alert: Alert) -> Iterator[_Due]:
