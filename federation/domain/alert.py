@@ -228,11 +228,6 @@ def ladder_due(alert: Alert, rung: int) -> datetime | None:
     return due if rung in LADDER and not is_claimed and alert.rules.climbs(alert.kind) else None
 
 
-def overdue_from(alert: Alert, stage: str) -> datetime | None:
-    """The moment from which on a stage is late; None when it has no time, or was in time."""
-    return alert.due(stage) if stage in alert.rules.stages(alert.kind) and not alert.attained(stage) else None
-
-
 def fold(rules: AlertRules, order: Iterable[Entry]) -> Alert:
     """The alert that entries make in their order; none of them can stop it."""
     alert = Alert(rules=rules)
@@ -434,10 +429,10 @@ def _overdue(alert: Alert, entry: Entry) -> Alert | NoEffect:
     stage = str(entry.head.fields["stage"])
     if stage in alert.overdue:
         return NoEffect(reason="DONE_ALREADY")
-    due = overdue_from(alert, stage)
-    if due is None or not _is_due(entry.head, due):
+    is_timed = stage in alert.rules.stages(alert.kind)
+    if not is_timed or alert.attained(stage) or not _is_due(entry.head, alert.due(stage)):
         return NoEffect(reason="NOT_DUE")
-    return replace(alert, overdue={**alert.overdue, stage: due})
+    return replace(alert, overdue={**alert.overdue, stage: alert.due(stage)})
 
 
 def _escalate(alert: Alert, entry: Entry) -> Alert | NoEffect:

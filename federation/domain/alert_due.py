@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.acts import FieldValue
-from federation.domain.alert import LADDER, STAGES, Alert, AlertState, advance, ladder_due, overdue_from
+from federation.domain.alert import LADDER, STAGES, Alert, AlertState, advance, ladder_due
 from federation.domain.joint import Entry
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
@@ -76,9 +76,9 @@ def _escalations(alert: Alert) -> Iterator[_Due]:
 
 
 def _overdue(alert: Alert) -> Iterator[_Due]:
-    for stage in (each for each in STAGES if each not in alert.overdue):
-        if (due := overdue_from(alert, stage)) is not None:
-            yield _Due(due, "overdue", {"stage": stage.value, "due": format_time(due)})
+    for stage in (each for each in STAGES if each not in alert.overdue and not alert.attained(each)):
+        due = alert.due(stage)
+        yield _Due(due, "overdue", {"stage": stage.value, "due": format_time(due)})
 
 
 def _triggers(alert: Alert) -> Iterator[_Due]:

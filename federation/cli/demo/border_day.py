@@ -145,7 +145,7 @@ class Draw:
             is_alone = first is not None or all(metres_between(each.point, point) > 2 * NEAR_METRES for each in same)
             if is_alone and not any(each.fate.cancelled is not None and each.division == division for each in same):
                 return division, point
-        raise RuleError("BORDER_DAY", f"expected room for an alert in {county} at {slot.at}")
+        raise RuleError("DEMO_BORDER_DAY", f"expected room for an alert in {county} at {slot.at}")
 
     def beside(self, point: Point, least: float, most: float) -> Point:
         """A place so many metres from another one."""
@@ -211,7 +211,7 @@ def moments(random: Random, begin: datetime, count: int) -> list[datetime]:
 
 
 def season(kind: str, day: date) -> float:
-    """How much more often a kind is raised on a day than on others."""
+    """The factor by which a kind is raised more often on a day than on others."""
     month = day.month
     if kind == "forest.fire":
         return 10 if month == 4 and 4 <= day.day <= 6 else 4 if month in (11, 12, 1, 2, 3, 4) else 1
@@ -238,10 +238,10 @@ def begin_of(day: date) -> datetime:
 
 def attained(stories: Iterable[Story]) -> Iterator[tuple[str, Attained]]:
     """The answers for each stage and class, counted from what was planned."""
-    told = list(stories)
+    everything = list(stories)
     for stage in STAGE_CLOCKS:
         for duty_class in ("town", "remote"):
-            found = [each for each in told if (each.area == REMOTE_AREA) == (duty_class == "remote")]
+            found = [each for each in everything if (each.area == REMOTE_AREA) == (duty_class == "remote")]
             reasons = [(_left_out(each, stage), each) for each in found]
             counted = [each for reason, each in reasons if not reason]
             reached = [each.fate.stages[stage] <= each.limits[stage] for each in counted if stage in each.fate.stages]

@@ -75,7 +75,7 @@ class Also(TypedDict, total=False):
 
 @dataclass(kw_only=True)
 class Fate:
-    """What must come out: seconds from T0 to each stage, those with a reason, and why it may not be counted."""
+    """The answers: seconds from T0 to each stage, those with a reason, and why it may not be counted."""
 
     stages: dict[str, float] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
