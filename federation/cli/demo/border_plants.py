@@ -118,7 +118,7 @@ def _special(draw: Draw, begin: datetime) -> Iterator[Slot]:
 
 
 def _answers(draw: Draw) -> dict[str, tuple[tuple[int, ...], ...]]:
-    """The planted things by name: numbers of alerts, the earlier of a pair first; of a trigger its number, then these."""
+    """The planted things by name: numbers of alerts, the earlier of a pair first; a trigger as its number and these."""
     found = defaultdict[str, list[tuple[int, ...]]](list)
     stampers = defaultdict[str, list[int]](list)
     for slot in draw.stories:
