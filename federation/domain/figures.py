@@ -254,7 +254,7 @@ class Figure(Item, frozen=True, kw_only=True):
 
     `base` is the number of the same period of last year; `late` are entered late, `doubtful` left out for a clock;
     `hidden` names the numbers that are left out beside it; `digest` is of the leaves, whether they are here or not.
-    Delivered figures and texts have `words`, and who delivered them.
+    Delivered figures and texts have `words`; a delivered one says `by` whom, and what its own parts make.
     """
 
     WHAT: ClassVar[str] = "figure"
@@ -279,9 +279,15 @@ class Figure(Item, frozen=True, kw_only=True):
     hidden: tuple[str, ...] = ()
     words: str = ""
     by: str = ""
+    computed: str = ""
     digest: str = ""
     leaves: tuple[Leaf, ...] = ()
     base_leaves: tuple[Leaf, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, int, Group]:
+        """By which two nodes' figures are told to be the same one."""
+        return self.id, self.version, self.group
 
 
 def count_figure(
@@ -396,14 +402,19 @@ def unite(definition: Definition | Meaning, one: Figure, other: Figure) -> tuple
     """The figure of the union of two nodes' leaves, and where they differ, None where they do not.
 
     Of one thing that both have, the node that knows more entries of it is believed; where neither knows more, the
-    worse counts, and the thing is named. Refuses two figures of different meaning (FIGURES_DIFFER).
+    worse counts, and the thing is named. Who was excused, late or doubtful each node tells for itself alone. Refuses
+    two figures of different meaning (FIGURES_DIFFER), and one whose leaves are not all here (FIGURES_LEAVES).
     """
-    if (one.id, one.version, one.group) != (other.id, other.version, other.group):
+    for each in (one, other):
+        if digest_of((*each.leaves, *each.base_leaves)) != each.digest:
+            raise MalformedError("FIGURES_LEAVES", f"expected all leaves of {each.id}, as its digest says")
+    if one.key != other.key:
         raise MalformedError("FIGURES_DIFFER", f"expected the same figure from both nodes, got {one.id} and {other.id}")
     rows, judged = _united(one.leaves, other.leaves)
     past, judged_before = _united(one.base_leaves, other.base_leaves)
     compared = one.base is not None and other.base is not None
     figure = count_figure(definition, one.group, rows, base=past if compared else None)
+    figure = replace(figure, excused=None, late=None)
     names = [{name for leaf in (*each.leaves, *each.base_leaves) for name in leaf.entries} for each in (one, other)]
     difference = Difference(
         id=one.id, group=one.group, only_one=tuple(sorted(names[0] - names[1])),

@@ -1,7 +1,9 @@
 """The numbers of a report that are never printed: small ones of the other side, and what would tell them.
 
-Rules kept: who reads knows the numbers of the own counties, and every total, difference and leaf that is printed; none
-of them leads to a number below 5 of another county, zero among them. A hidden figure has nothing left but its place.
+Rules kept: who reads knows the numbers of the own counties, and every total and difference that is printed; none of
+them leads to a number below 5 of another county, zero among them. A hidden figure has nothing left but its place. How
+many of a share are not in it is the figure itself, and is not hidden; leaves name entries, and who holds those can
+count them.
 Source: the provinces' own rule for small numbers (`official = false`).
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from federation.domain.figures import Figure, Group
+from federation.domain.figures import Figure, Group, Mark
 from federation.domain.response import LEAST_SHOWN, Hidden
 from federation.protocol.form import replace
 
@@ -54,8 +56,8 @@ def _without(figure: Figure, hidden: Hidden | None, lost: tuple[str, ...]) -> Fi
         )  # fmt: skip
     if not lost:
         return figure
-    # leaves and percentiles would tell what stands beside
-    return replace(figure, hidden=lost, leaves=(), base_leaves=(), **dict.fromkeys(lost))
+    leaves = tuple(replace(leaf, marks=tuple(set(leaf.marks) & {Mark.MISSING})) for leaf in figure.leaves)
+    return replace(figure, hidden=lost, leaves=leaves, **dict.fromkeys(lost))
 
 
 def _sums(groups: Sequence[Group]) -> Iterator[tuple[int, ...]]:

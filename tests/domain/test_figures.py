@@ -193,11 +193,11 @@ def test_union_names_the_differences() -> None:
 
     for first, second in ((one, other), (other, one)):
         figure, difference = unite(ATTAIN, first, second)
-        assert figure == one
+        assert figure == replace(one, excused=None, late=None)
         assert difference is not None
         assert list(difference.only_one or difference.only_other) == lost
         assert not difference.judged
-    assert unite(ATTAIN, one, one) == (one, None)
+    assert unite(ATTAIN, one, one) == (replace(one, excused=None, late=None), None)
 
 
 def test_union_of_what_both_judge_otherwise() -> None:
@@ -216,6 +216,14 @@ def test_union_refuses_other_meanings() -> None:
     for other in (replace(one, version=2), replace(one, group=Group(county=YUSHAN))):
         with pytest.raises(MalformedError, match="FIGURES_DIFFER"):
             unite(ATTAIN, one, other)
+
+
+def test_union_wants_all_leaves() -> None:
+    """Leaves that are not those of the digest are no figure: they were left out, or changed."""
+    one = count_figure(ATTAIN, Group(), leaves(20))
+    for rows in ((), one.leaves[1:], (leaf(99), *one.leaves[1:])):
+        with pytest.raises(MalformedError, match="FIGURES_LEAVES"):
+            unite(ATTAIN, one, replace(one, leaves=tuple(rows)))
 
 
 # ---- small numbers ---
@@ -264,11 +272,11 @@ def test_nothing_of_the_own_side_is_hidden() -> None:
 
 
 def test_marks_of_a_neighbour() -> None:
-    """How many never came is a number, too: small ones of the other side are not told, and their leaves are not."""
-    rows = [leaf(n, hit=n < 25, marks=() if n < 28 else (Mark.MISSING,)) for n in range(30)]
+    """How many never came or were excused is a number, too: small ones of the other side are not told."""
+    rows = [leaf(n, hit=n < 25, marks=() if n < 28 else (Mark.EXCUSED,)) for n in range(30)]
     [found] = hide_figures([count_figure(ATTAIN, Group(county=YUSHAN), rows)], own={CHANGSHAN})
-    assert (found.value, found.missing, found.hidden) == ("83.3", None, ("missing", "excused", "late"))
-    assert found.leaves == ()
+    assert (found.value, found.excused, found.hidden) == ("83.3", None, ("missing", "excused", "late"))
+    assert not any(each.marks for each in found.leaves)
 
 
 @given(
