@@ -14,7 +14,7 @@ from federation.domain.lookups_case import LookupCase
 from federation.domain.reports import DEFERRED_PURPOSE, Disclosure, SubjectReport, build_report
 from federation.domain.retention import PROVISION
 from federation.node.joint.given import GIVEN
-from federation.node.joint.records import RECORDS
+from federation.node.joint.records import CASE
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.permits_sharing import PERMIT
@@ -83,7 +83,7 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
 def _end_of(node: Node, asker: AgencyId, case_id: str) -> datetime | None:
     """The end of a look-up case, or of a joint case that was closed."""
     if "/" in case_id:
-        row = RECORDS.find(node.database, case_id)
+        row = CASE.records.find(node.database, case_id)
         return row.closed if row is not None else None
     case = records.find_case(node.database, asker, case_id, announced=asker.node != node.name)
     return case.closes if case is not None else None

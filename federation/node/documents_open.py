@@ -13,12 +13,12 @@ from typing import Final
 
 from federation.domain.case_items import Part
 from federation.domain.documents import DOCUMENT, SALT_BYTES, manifests_in
+from federation.domain.joint_state import Case
 from federation.node.documents import file_of, owner_of
 from federation.node.documents_pull import PULLS, HeldDocument, Wanted, find_held, pulled
 from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.joint.records import (
-    ENTRIES,
-    HANDED,
+    CASE,
     Held,
     StoredEntry,
     each_sent,
@@ -46,16 +46,16 @@ def open_to_province(node: Node, place: DocumentPlace, to: NodeName) -> HeldDocu
     entry = _find_entry(node, record, place.entry)
     if entry is None or entry.author != node.name:
         raise refused
-    case = load_held(node, record).case
+    case = load_held(CASE, node, record).state
     if case is None or all(agency.node != to for agency in case.members):
         raise refused
     opened = {
         at
-        for sent in each_sent(node.database, record, place.entry)
+        for sent in each_sent(CASE, node.database, record, place.entry)
         if sent.to == to and has_body(node.database, sent.message_id)
         for at in sent.places
     }
-    parts = {at: part for at, part in parts_of(node, node.database, entry).items() if at in opened}
+    parts = {at: part for at, part in parts_of(CASE, node, node.database, entry).items() if at in opened}
     held = find_held(node.database, owner_of(place.entry), place.item)
     if held is None or manifests_in(entry.head.items, parts).get(place.item) != held.stored.manifest:
         raise refused
@@ -104,7 +104,7 @@ async def download(errand: Errand, place: DocumentPlace) -> AsyncIterator[Docume
 
 def _opened_by(node: Node, entry: StoredEntry, item: int) -> MessageId | None:
     """The message that opened the root of a document."""
-    for handed in HANDED.each(node.database, under=f"{entry.name}/"):
+    for handed in CASE.handed.each(node.database, under=f"{entry.name}/"):
         parts = parts_handed(node, node.database, entry, message_id=handed.message_id)
         if any(part.item == item and part.field == "root" for part in _of_documents(entry, parts)):
             return handed.message_id
@@ -115,7 +115,7 @@ def _of_documents(entry: StoredEntry, parts: Mapping[int, Part]) -> list[Part]:
     return [part for at, part in parts.items() if entry.head.items[at - 1] == DOCUMENT]
 
 
-def _lines(errand: Errand, held: Held) -> tuple[DocumentLine, ...]:
+def _lines(errand: Errand, held: Held[Case]) -> tuple[DocumentLine, ...]:
     node, lines = errand.node, list[DocumentLine]()
     for entry in held.record.entries_from(0):
         kept = held.kept[entry.name]
@@ -140,4 +140,4 @@ def _lines(errand: Errand, held: Held) -> tuple[DocumentLine, ...]:
 
 
 def _find_entry(node: Node, record: RecordId, name: str) -> StoredEntry | None:
-    return next((kept for kept in ENTRIES.by_subject(node.database, name) if kept.head.record == record), None)
+    return next((kept for kept in CASE.entries.by_subject(node.database, name) if kept.head.record == record), None)

@@ -50,9 +50,8 @@ from federation.node.exchange.judge import (
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Draft, Prepared, Sent, prepare, record_message
-from federation.node.joint.ends import close_items, hands_over_items, messages_of_entry, withdraw
-from federation.node.joint.entries import settle
-from federation.node.joint.records import RECORDS, load_held
+from federation.node.joint.ends import end_entry, hands_over_items, messages_of_entry
+from federation.node.joint.shared import settle_anew
 from federation.node.node import InForce, Node
 from federation.node.officers import LeaderAct, or_logged, verify_another_person, verify_own_key
 from federation.protocol.errors import (
@@ -116,10 +115,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     done = await or_logged(errand, _order_once(errand, asked, question, message, ready, ruling))
     for name in {other, *(each.to for each in messages_of_entry(node.database, message))}:
         node.wake_delivery(name)
-    record = RECORDS.find(node.database, statement_of(message).case or "")
-    if record is not None:  # a head that was withdrawn with its items is owed again
-        load_held(node, record.record).handed = (0, None)
-        await settle(node, record.record)
+    await settle_anew(node, statement_of(message))  # a head that was withdrawn with its items is owed again
     return _repeated_answer(node, done)
 
 
@@ -140,10 +136,7 @@ async def _order_once(
         destroyed = destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
         if destroyed is None or destroyed.index < before:
             raise ConflictError("ERASURE_DONE", f"message {message.id} was erased before, or handed over nothing")
-        for sent in messages_of_entry(transaction, message):
-            withdraw(node, transaction, sent, grounds=ErasureGrounds.ORDERED)
-        if (body := statement_of(message).body) is not None:
-            close_items(node, transaction, body.commitment, grounds=ErasureGrounds.ORDERED)
+        end_entry(node, transaction, message, grounds=ErasureGrounds.ORDERED)
         for each, prepared in beside:
             destroy_message(node, transaction, each, grounds=ErasureGrounds.ORDERED)
             _put_order(errand, transaction, each, prepared)

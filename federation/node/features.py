@@ -33,7 +33,7 @@ from federation.node.corrections import lines, notices, steps
 from federation.node.exchange import errand
 from federation.node.exchange.judge import Kind
 from federation.node.intake import clock, desk
-from federation.node.joint import entries as case_entries
+from federation.node.joint import case_sharing
 from federation.node.joint import steps as case_steps
 from federation.node.joint import trace as case_trace
 from federation.node.lookups import answer, ask, cases, fetch
@@ -45,7 +45,7 @@ FEATURES: Final = (
     leaders, break_glass, glass_review, flags, digest, sample, readings,
     reports, steps, lines, notices,
     leads, duty, duty_volunteers,
-    case_entries, case_steps, case_trace, documents, documents_open,
+    case_sharing, case_steps, case_trace, documents, documents_open,
     alert_kinds,
     officer_keys,
     erasure, erasure_lists, erasure_receipts,

@@ -406,7 +406,7 @@ class Node:
     refusals: Refusals
     bad_rows: BadRows
     dead_duties: list[str] = field(default_factory=list)
-    folds: dict[RecordId, Held] = field(default_factory=dict)
+    folds: dict[tuple[str, RecordId], Held[Any]] = field(default_factory=dict)
     """The joint cases that were folded, by record, the newest read last: what the store holds, and no more."""
     rules_wanted: set[int] = field(default_factory=set)
     """The earlier versions of the agreement whose rules a case pins and this node has not; a round looks for them."""

@@ -35,7 +35,8 @@ from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home.setup import write_bundle
 from federation.node.home_store import find_home_files
 from federation.node.intake.clock import keep_clocks
-from federation.node.joint.entries import keep_cases
+from federation.node.joint.entries import keep_settled
+from federation.node.joint.shared import SHARED
 from federation.node.log.boot import (
     AskCosigned,
     BootFinding,
@@ -375,7 +376,7 @@ async def _begin(parts: Parts, home: Path, running: Running, duties: list[asynci
         start_duty(node, keep_refusal_digests(node), name="refusals"),
         start_duty(node, keep_clocks(node), name="intake"),
         start_duty(node, keep_documents(node, running.peers.clients), name="documents"),
-        start_duty(node, keep_cases(node), name="cases"),
+        *(start_duty(node, keep_settled(each, node), name=each.family.duty) for each in SHARED),
     ]
     running.opened.set()
 

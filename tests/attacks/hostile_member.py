@@ -16,7 +16,7 @@ from federation.domain.joint_record import Place
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import find_side
 from federation.node.home.keyring import load_keyring
-from federation.node.joint.writing import ENTRY_TYPE
+from federation.node.joint.records import CASE
 from federation.node.serve import utc_now
 from federation.protocol.body import Body, commit_body, open_places
 from federation.protocol.form import encode
@@ -66,7 +66,9 @@ class HostileMember:
             record=record, n=place.n, parents=place.parents, height=place.height, at=truncate_to_millisecond(utc_now()),
             agency=office, officer="officer-7", act=act, fields=fields, items=places.classes,
         )  # fmt: skip
-        return self.submission(head, Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encode(head), *places.items)))
+        return self.submission(
+            head, Body(type=CASE.media_type, salt=os.urandom(32), items=(encode(head), *places.items))
+        )
 
     def submission(self, head: Head, body: Body) -> tuple[Submission, str]:
         """A message about that body under the next number, signed by Zhejiang's key."""

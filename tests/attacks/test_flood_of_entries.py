@@ -10,8 +10,7 @@ import pytest
 from federation.domain import joint_record
 from federation.domain.joint import Head
 from federation.node.exchange.receive import receive
-from federation.node.joint.records import load_held
-from federation.node.joint.writing import ENTRY_TYPE
+from federation.node.joint.records import CASE, load_held
 from federation.protocol.body import Body, open_places
 from federation.protocol.errors import UnavailableError
 from federation.protocol.form import encode
@@ -27,7 +26,7 @@ def flood(case: Desks, number: int) -> Submission:
         record=case.record, n=100 + number, parents=frozenset({f"{number:064x}"}), height=50, at=case.rig.clock(),
         agency=PEER, officer="officer-7", act="note", fields={}, items=(),
     )  # fmt: skip
-    body = Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encode(head),))
+    body = Body(type=CASE.media_type, salt=os.urandom(32), items=(encode(head),))
     made = statement(
         case.rig, body, seq=100 + number, kind="case.entry", recipient=Recipient(node=ZHEJIANG), purpose=WHY[0],
         sender=Sender(node=JIANGXI, agency=PEER, officer="officer-7"), function=WHY[1], case=case.record,
@@ -46,7 +45,7 @@ async def test_flood_of_entries_that_wait_closes_no_case(tmp_path: Path, monkeyp
             await receive(node, flood(case, number), peer=JIANGXI)
         with pytest.raises(UnavailableError, match="RECORD_PENDING_FULL"):
             await receive(node, flood(case, 3), peer=JIANGXI)
-        assert len(load_held(node, case.record).record.pending) == 3
+        assert len(load_held(CASE, node, case.record).record.pending) == 3
         monkeypatch.setattr(joint_record, "MAX_BESIDE", 1)
         node.folds.clear()
         await case.does(TOWN, "note")

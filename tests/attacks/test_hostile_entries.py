@@ -14,10 +14,10 @@ from federation.domain.citizen_number import format_citizen_number
 from federation.domain.joint import Head
 from federation.node.exchange.receive import receive
 from federation.node.joint import entries
-from federation.node.joint.entries import MAX_TOLD
-from federation.node.joint.records import ENTRIES, HANDED, MAX_UNOPENED, OWN, RECORDS, REFUSED
+from federation.node.joint.case_sharing import CASES_SHARED
+from federation.node.joint.records import CASE, MAX_UNOPENED
 from federation.node.joint.shown import MAX_NOTICES
-from federation.node.joint.writing import ENTRY_TYPE
+from federation.node.joint.taking import MAX_TOLD
 from federation.protocol.body import Body, OpenPlace, PartialBody, commit_body, open_places, pack_body
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import encode, replace
@@ -54,7 +54,7 @@ def head_of(case: Desks, **changes: object) -> Head:
 
 
 def body_of(head: Head, *parts: Part) -> Body:
-    return Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encode(head), *map(encode, parts)))
+    return Body(type=CASE.media_type, salt=os.urandom(32), items=(encode(head), *map(encode, parts)))
 
 
 def submitted(
@@ -172,11 +172,11 @@ async def test_entry_beyond_the_tables_is_kept_nowhere(
     head = head_of(case, **changes)
     body = body_of(head, *parts)
 
-    before = len(list(ENTRIES.each(case.rig[ZHEJIANG].database)))
+    before = len(list(CASE.entries.each(case.rig[ZHEJIANG].database)))
     assert (
         await refused(case, submitted(case, body, open_places(body, tuple(range(1 + len(parts)))), head=head)) == reason
     )
-    assert len(list(ENTRIES.each(case.rig[ZHEJIANG].database))) == before
+    assert len(list(CASE.entries.each(case.rig[ZHEJIANG].database))) == before
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ async def test_head_of_other_bytes_is_refused(case: Desks, old: bytes, new: byte
     head = head_of(case, items=(), fields={"reason": "x"})
     encoded = encode(head)
     assert old in encoded
-    body = Body(type=ENTRY_TYPE, salt=os.urandom(32), items=(encoded.replace(old, new, 1),))
+    body = Body(type=CASE.media_type, salt=os.urandom(32), items=(encoded.replace(old, new, 1),))
 
     assert await refused(case, submitted(case, body, open_places(body, (0,)), head=head))
 
@@ -213,7 +213,7 @@ async def test_entry_dated_ahead_waits_and_one_dated_back_has_no_effect(case: De
     body = body_of(back)
     receipt = await receive(node, submitted(case, body, open_places(body, (0,)), head=back), peer=JIANGXI)
     assert decode_leaf(receipt.leaf).verdict is Verdict.ALLOWED
-    folded = case.held(ZHEJIANG).case
+    folded = case.held(ZHEJIANG).state
     assert folded is not None
     assert [(entry.head, said.reason) for entry, said in folded.without_effect] == [(back, "DATED_BEFORE")]
 
@@ -228,7 +228,7 @@ async def test_entry_said_again_leaves_nothing_but_the_refusal(case: Desks) -> N
         verdicts.append(decode_leaf((await receive(node, sent, peer=JIANGXI)).leaf).verdict)
 
     assert verdicts == [Verdict.ALLOWED, *[Verdict.REFUSED] * 3]
-    handed = list(HANDED.each(node.database, under=f"{commit_body(body).commitment}/"))
+    handed = list(CASE.handed.each(node.database, under=f"{commit_body(body).commitment}/"))
     assert (len(handed), [has_body(node.database, each.message_id) for each in handed]) == (1, [True])
 
 
@@ -244,9 +244,9 @@ async def test_records_that_nobody_opened_are_few(case: Desks) -> None:
             await receive(node, sent, peer=JIANGXI)
         else:
             assert await refused(case, sent) == "RECORD_WAITING"
-    assert len(list(RECORDS.each(node.database))) == 1 + MAX_UNOPENED
+    assert len(list(CASE.records.each(node.database))) == 1 + MAX_UNOPENED
     assert not [record for record, held in node.folds.items() if not held.kept]
-    await entries.settle_due(node)
+    await entries.settle_due(CASES_SHARED, node)
     assert (await case.does(TOWN, "note")).act == "note"
 
 
@@ -262,7 +262,7 @@ async def test_flood_of_refusals_and_gaps_leaves_a_case_readable(case: Desks) ->
     body = body_of(far)
     await receive(node, submitted(case, body, open_places(body, (0,)), head=far, seq=700), peer=JIANGXI)
 
-    assert len(list(REFUSED.each(node.database, under=f"{case.record}/"))) == MAX_TOLD
+    assert len(list(CASE.refused.each(node.database, under=f"{case.record}/"))) == MAX_TOLD
     notices = (await case.view(TOWN)).notices
     assert len(notices) == MAX_NOTICES + 1
     assert "more" in notices[-1].en
@@ -321,7 +321,7 @@ async def test_closed_fields_never_cross_the_wire(case: Desks) -> None:
         sent for batch in case.rig.faults(ZHEJIANG, JIANGXI).carried for sent in batch if sent.partial is not None
     ]
     assert carried
-    salts = [own.body.salt for own in OWN.each(case.rig[ZHEJIANG].database) if isinstance(own.body, Body)]
+    salts = [own.body.salt for own in CASE.own.each(case.rig[ZHEJIANG].database) if isinstance(own.body, Body)]
     assert salts
     for sent in carried:
         handed = pack_body(sent.partial)

@@ -14,8 +14,9 @@ from federation.node.ends import find_end
 from federation.node.erasure import ORDER_KIND, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.intake.clock import check_desk, check_pending
+from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.entries import settle_due
-from federation.node.joint.records import load_held
+from federation.node.joint.records import CASE, load_held
 from federation.node.log.bad_rows import LINES_A_MINUTE, BadRows
 from federation.node.lookups.records import HANDLES
 from federation.node.node import Node
@@ -224,6 +225,6 @@ async def test_round_of_joint_cases_goes_on_behind_one_that_cannot_be_settled(tm
         case.rig.clock.advance(days=8)
         spoil(case.rig, ZHEJIANG, f"UPDATE record SET content = x'00' WHERE {first_of('case-entry')}")
         node.folds.clear()
-        await settle_due(node)
+        await settle_due(CASES_SHARED, node)
         assert told(node, "cases") == [first]
-        assert "overdue" in [kept.head.act for kept in load_held(node, second).kept.values()]
+        assert "overdue" in [kept.head.act for kept in load_held(CASE, node, second).kept.values()]

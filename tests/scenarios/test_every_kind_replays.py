@@ -36,9 +36,9 @@ from federation.node.features import KINDS
 from federation.node.intake import desk as intake_desk
 from federation.node.intake.clock import remind
 from federation.node.intake.desk import list_intake
+from federation.node.joint.case_sharing import DISCLOSURE, ENTRY
 from federation.node.joint.ends import close_items
-from federation.node.joint.entries import DISCLOSURE, ENTRY
-from federation.node.joint.records import ENTRIES, RECORDS, find_head, load_held
+from federation.node.joint.records import CASE, find_head, load_held
 from federation.node.joint.trace import trace_case
 from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Replay, replay_log
@@ -93,7 +93,7 @@ from tests.node.rig import (
 )
 from tests.scenarios.check_federation import NodeStore, check_federation
 
-CASE, PURPOSE = "CASE-2026-0001", "lookup.criminal_investigation"
+CASE_ID, PURPOSE = "CASE_ID-2026-0001", "lookup.criminal_investigation"
 RESIDENT = application()
 XINZHOU = parse_agency_id("jiangxi/361102/police")
 PUCHENG = parse_agency_id("fujian/350722/service-hall")
@@ -162,17 +162,17 @@ async def lookups(rig: Rig) -> None:
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
     await register_key(node, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
     terms = CaseQuestion(
-        case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30,
+        case_id=CASE_ID, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30,
         leader="leader-1",
     )  # fmt: skip
     given = {"caller": YUSHAN_POLICE}
     assert (await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE), **given), terms)).decision.allowed
-    wrong = replace(terms, case_id="CASE-2026-0002")
+    wrong = replace(terms, case_id="CASE_ID-2026-0002")
     assert not (
         await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE, "F01"), **given), wrong)
     ).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
-    question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, ANHUI))
+    question = LookupQuestion(case_id=CASE_ID, selector=selector, provinces=(ZHEJIANG, ANHUI))
     hit, refused = (await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)).answers
     assert (hit.outcome, refused.outcome) == (Outcome.HIT, Outcome.REFUSED)
     assert hit.handle is not None
@@ -184,7 +184,7 @@ async def lookups(rig: Rig) -> None:
         )  # fmt: skip
         signature = base64.b64encode(key.sign(step_up_bytes(unsigned))).decode()
         return FetchQuestion(
-            case_id=CASE, node=ZHEJIANG, handle=handle, fields=frozenset(fields), officer_key=public,
+            case_id=CASE_ID, node=ZHEJIANG, handle=handle, fields=frozenset(fields), officer_key=public,
             officer_signature=signature,
         )  # fmt: skip
 
@@ -201,13 +201,13 @@ async def intake(rig: Rig) -> None:
     """lookup.second and .refusal: police away from the border ask twice, a person answers once and refuses once."""
     node, office = rig[JIANGXI], intake_office(rig[ZHEJIANG].trust.in_force, ZHEJIANG)
     terms = CaseQuestion(
-        case_id="CASE-2026-0003", letter="饶公协〔2026〕3号", counties=frozenset({"330822"}),
+        case_id="CASE_ID-2026-0003", letter="饶公协〔2026〕3号", counties=frozenset({"330822"}),
         purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
     )  # fmt: skip
     given = {"caller": XINZHOU}
     assert (await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE), **given), terms)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
-    question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
+    question = LookupQuestion(case_id="CASE_ID-2026-0003", selector=selector, provinces=(ZHEJIANG,))
     for _ in range(2):
         found = await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)
         assert [answer.outcome for answer in found.answers] == [Outcome.WAITING]
@@ -342,8 +342,8 @@ def end_items(node: Node, transaction: GroupTransaction) -> int:
     held = list_held(transaction, [ENTRY.name, DISCLOSURE.name], after_leaf=-1, limit=1000)
     for message in held:
         assert destroy_message(node, transaction, message, grounds=ErasureGrounds.EXPIRED) is not None
-    for kept in list(ENTRIES.each(transaction)):
-        close_items(node, transaction, kept.name, grounds=ErasureGrounds.EXPIRED)
+    for kept in list(CASE.entries.each(transaction)):
+        close_items(CASE, node, transaction, kept.name, grounds=ErasureGrounds.EXPIRED)
     return len(held)
 
 
@@ -354,8 +354,8 @@ async def test_joint_record_is_verified_folded_and_replayed_once_its_items_are_d
     kept = [NodeStore(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
     messages = [each for store in kept for each in case_messages(store)]
     heads = [find_head(store.database, each) for store in kept for each in case_messages(store)]
-    (record,) = {row.record for store in kept for row in RECORDS.each(store.database)}
-    before = {name: load_held(rig[name], record).case for name in (ZHEJIANG, JIANGXI)}
+    (record,) = {row.record for store in kept for row in CASE.records.each(store.database)}
+    before = {name: load_held(CASE, rig[name], record).state for name in (ZHEJIANG, JIANGXI)}
 
     ended = [(await rig[name].sequencer.commit(partial(end_items, rig[name]))).value for name in NODES]
     assert sum(ended) == len(messages) > 0
@@ -371,7 +371,7 @@ async def test_joint_record_is_verified_folded_and_replayed_once_its_items_are_d
     for name in NODES:
         rig[name].folds.clear()
         assert decided_again(rig, name).is_whole
-    assert {name: load_held(rig[name], record).case for name in (ZHEJIANG, JIANGXI)} == before
+    assert {name: load_held(CASE, rig[name], record).state for name in (ZHEJIANG, JIANGXI)} == before
 
 
 def case_messages(store: NodeStore) -> list[StoredMessage]:

@@ -87,6 +87,6 @@ async def test_case_reaches_who_joined_after_its_agreement_was_replaced(tmp_path
         await until(lambda: case.record in {line.record for line in CASES.each(case.rig[JIANGXI].database)})
         await case.does(PEER, "join")
 
-        folded = case.held(JIANGXI).case
+        folded = case.held(JIANGXI).state
         assert folded is not None
         assert (folded.stage, folded.members.keys()) == ("registration", {TOWN, PEER})

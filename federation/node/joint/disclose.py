@@ -15,7 +15,7 @@ from federation.domain.joint_case import advance
 from federation.domain.joint_sight import DISCLOSE
 from federation.domain.joint_state import Case
 from federation.node.exchange.errand import Errand
-from federation.node.joint.records import Held, StoredEntry, find_own_body, is_gone, parts_of
+from federation.node.joint.records import CASE, Held, StoredEntry, find_own_body, is_gone, parts_of
 from federation.node.joint.sight import own_parts, questions
 from federation.node.node import Node
 from federation.protocol.body import Body
@@ -25,14 +25,17 @@ from federation.wire.agency.cases import CaseNotice
 from federation.wire.rpc import Ruling
 
 
-async def refused_to(errand: Errand, held: Held, entry: Entry) -> Ruling | None:
+async def refused_to(errand: Errand, held: Held[Case], entry: Entry) -> Ruling | None:
     """The no of policy to what an act would hand over; None when it allows all of it.
 
     Refuses ITEM_UNKNOWN for a field that the entry has not, ITEM_ERASED for what was destroyed.
     """
     node, in_force = errand.node, errand.in_force
     kept, office, fields = _said(held, entry.head)
-    body, case = find_own_body(node.database, kept.name), advance(held.case, entry) if held.case is not None else None
+    body, case = (
+        find_own_body(CASE, node.database, kept.name),
+        advance(held.state, entry) if held.state is not None else None,
+    )
     if not isinstance(body, Body) or not isinstance(case, Case):
         raise RuleError("ITEM_ERASED", "the items of that entry were destroyed: there is nothing to hand over")
     parts = own_parts(in_force, kept, body)
@@ -48,20 +51,20 @@ async def refused_to(errand: Errand, held: Held, entry: Entry) -> Ruling | None:
     return None
 
 
-def handed_notices(node: Node, held: Held) -> Iterator[CaseNotice]:
+def handed_notices(node: Node, held: Held[Case]) -> Iterator[CaseNotice]:
     """A sentence for each item that was to be handed over later, and is not here, or not there."""
-    case = held.case
+    case = held.state
     for head in [found.head for found in case.done.get(DISCLOSE, ())] if case is not None else []:
         kept, office, fields = _said(held, head)
         n, item = kept.head.n, head.fields["item"]
         destroyed, awaited = False, False
-        parts = parts_of(node, node.database, kept)
+        parts = parts_of(CASE, node, node.database, kept)
         named = {at for at, part in parts.items() if part.item == item and part.field in fields}
         if kept.author == node.name:
-            destroyed = not isinstance(find_own_body(node.database, kept.name), Body)
+            destroyed = not isinstance(find_own_body(CASE, node.database, kept.name), Body)
         elif office.node == node.name:
             here = {parts[at].field for at in named}
-            destroyed = not fields <= here and is_gone(node.database, kept)
+            destroyed = not fields <= here and is_gone(CASE, node.database, kept)
             awaited = not fields <= here and not destroyed
         if destroyed:
             yield CaseNotice(
@@ -75,7 +78,7 @@ def handed_notices(node: Node, held: Held) -> Iterator[CaseNotice]:
             )
 
 
-def _said(held: Held, head: Head) -> tuple[StoredEntry, AgencyId, frozenset[str]]:
+def _said(held: Held[Case], head: Head) -> tuple[StoredEntry, AgencyId, frozenset[str]]:
     """The entry that an act is about, the office that is handed of it, and the fields."""
     fields = head.fields["fields"]
     named = frozenset(fields if isinstance(fields, tuple) else ())

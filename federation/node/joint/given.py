@@ -17,7 +17,7 @@ from federation.domain.joint_sight import handed_to, numbers_in, people_in
 from federation.domain.joint_state import Case
 from federation.domain.reports import DEFERRED_LETTERS, Disclosure
 from federation.domain.retention import PROVISION
-from federation.node.joint.records import DISCLOSURE_KIND, ENTRIES, StoredEntry, each_sent, parts_of
+from federation.node.joint.records import CASE, StoredEntry, each_sent, parts_of
 from federation.node.joint.sight import visible
 from federation.node.node import Node
 from federation.protocol.form import Digest, Item, Positive, Time
@@ -27,7 +27,6 @@ from federation.store.collection import item_collection
 from federation.store.database import Source
 from federation.store.records import Record
 
-ENTRY_KIND: Final = "case.entry"
 _LONGEST: Final = timedelta(days=90)
 """So long a letter between police forces holds a line back, unless its case is closed before."""
 _MAX_BASIS: Final = 200
@@ -78,7 +77,7 @@ def given_records(
             continue
         seen = visible(node.trust.in_force, case, office, kept=kept, parts=parts)[0]
         if office.node != node.name:
-            sent = [each for each in each_sent(source, kept.head.record, kept.name) if each.to == office.node]
+            sent = [each for each in each_sent(CASE, source, kept.head.record, kept.name) if each.to == office.node]
             seen &= {at for each in sent for at in each.places}
         known = list(GIVEN.each(source, under=f"{kept.head.record}/{kept.name}/{office}/"))
         number = len(known)
@@ -99,7 +98,7 @@ def _given(
     is_later = any(parts[at - 1].field in later.get(parts[at - 1].item, ()) for at in places)
     return Given(
         record=kept.head.record, name=kept.name, office=office, n=number, person=person,
-        time=truncate_to_millisecond(node.now()), step=DISCLOSURE_KIND if is_later else ENTRY_KIND,
+        time=truncate_to_millisecond(node.now()), step=CASE.disclosure_kind if is_later else CASE.entry_kind,
         purpose=kept.purpose, function=kept.function, basis=case.procedure.source[:_MAX_BASIS], places=tuple(places),
         fields=tuple(sorted({f"{kept.head.items[at - 1]}.{parts[at - 1].field}" for at in places})),
     )  # fmt: skip
@@ -109,7 +108,7 @@ def _numbers(node: Node, source: Source, case: Case) -> Mapping[str, str]:
     """The citizen numbers of the parties, by tag, as far as this node holds them."""
     found: dict[str, str] = {}
     for entered in case.done.get("add_party", ()):
-        for kept in ENTRIES.by_subject(source, entered.entry.name):
-            numbers = numbers_in(parts_of(node, source, kept).values())
+        for kept in CASE.entries.by_subject(source, entered.entry.name):
+            numbers = numbers_in(parts_of(CASE, node, source, kept).values())
             found |= {str(kept.head.fields["party"]): number for number in list(numbers.values())[:1]}
     return found

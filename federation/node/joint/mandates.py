@@ -22,7 +22,7 @@ from federation.domain.lookups_case import (
     is_open,
     letter_name,
 )
-from federation.node.joint.records import CASES, load_held
+from federation.node.joint.records import CASE, CASES, load_held
 from federation.node.lookups import records
 from federation.node.node import Node, agency_facts
 from federation.protocol.ids import AgencyId, parse_record_id
@@ -87,7 +87,7 @@ def as_it_stands(node: Node, case: LookupCase) -> LookupCase:
     if case.closed:
         return case
     for record in {parse_record_id(line.record) for line in CASES.by_subject(node.database, case.case_id)}:
-        joint = load_held(node, record).case
+        joint = load_held(CASE, node, record).state
         if joint is not None and mandates(joint).get(case.opened_by) == case:
             return case
     return close_case(case, node.now())

@@ -1,5 +1,6 @@
-"""The rows of joint cases in the store, and the fold of one as this node holds it.
+"""The rows of joint records in the store, by family, and the fold of one as this node holds it.
 
+A family (cases, alerts) has rows of its own, so that what is said of a record of one is never taken for the other.
 Rules kept: an entry's head stays when what it handed over is erased, so that the record folds for ever; the items of
 one's own entries are one sealed row each, those of others the bodies of the messages that brought them; a case has one
 row for each office of ours that takes part, found by its code and by the day on which something is due, so that no list
@@ -13,17 +14,29 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Annotated, ClassVar, Final
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
+from federation.domain.acts import ACTS, Act
+from federation.domain.alert import Alert
+from federation.domain.alert import advance as alert_advance
+from federation.domain.alert import step as alert_step
+from federation.domain.alert_acts import ALERT_ACTS
+from federation.domain.alert_kinds import ALERTS_FILE
+from federation.domain.alert_rules import read_alert_rules
+from federation.domain.calendar import CALENDAR_FILE
 from federation.domain.case_items import Part, read_part
-from federation.domain.joint import Entry, Head
-from federation.domain.joint_case import step
+from federation.domain.clock import CLOCKS_FILE
+from federation.domain.duty import DUTY
+from federation.domain.joint import Entry, Head, NoEffect
+from federation.domain.joint_case import advance as case_advance
+from federation.domain.joint_case import step as case_step
 from federation.domain.joint_mandates import GRANT
-from federation.domain.joint_policy import CaseLine, Seat
-from federation.domain.joint_record import Fold
+from federation.domain.joint_policy import CaseLine
+from federation.domain.joint_record import Fold, Step
 from federation.domain.joint_record import Record as JointRecord
 from federation.domain.joint_state import Case
-from federation.domain.procedure import Rules, read_rules
+from federation.domain.procedure import read_rules
 from federation.domain.retention import PROVISION
 from federation.node.feed import Feed
 from federation.node.node import Node
@@ -49,8 +62,6 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_handed, has_body
 from federation.store.records import Record, put_records
 
-DISCLOSURE_KIND: Final = "case.disclosure"
-"""The kind of a message that hands over more places of an entry."""
 MAX_FOLDS: Final = 256
 """The folds that a node keeps in memory; others are folded again when they are asked for."""
 MAX_UNOPENED: Final = 64
@@ -70,8 +81,8 @@ class HeadProof(Item, frozen=True, kw_only=True):
 class StoredEntry(Item, frozen=True, kw_only=True):
     """An entry by the order of its arrival here. Head and proof outlive the items, for the fold and for an auditor.
 
-    Of our own: `ref`, what statements say of its body, and `seat`, what policy read of its author when it was written;
-    policy is asked again, as it stands on that day, whenever it leaves.
+    Of our own: `ref`, what statements say of its body, and `seat`, the encoded facts that policy read of its author
+    when it was written; policy is asked again, as it stands on that day, whenever it leaves.
     """
 
     WHAT: ClassVar[str] = "kept entry"
@@ -85,7 +96,7 @@ class StoredEntry(Item, frozen=True, kw_only=True):
     purpose: str
     function: str
     ref: BodyRef | None = None
-    seat: Seat | None = None
+    seat: str = ""
 
     @property
     def entry(self) -> Entry:
@@ -174,33 +185,6 @@ class CaseChange(Item, frozen=True, kw_only=True):
     record: RecordId
 
 
-ENTRIES: Final = item_collection(
-    StoredEntry, kind="case-entry", id=lambda kept: f"{kept.head.record}/{kept.arrival:06}", replica=True,
-    subject=lambda kept: kept.name, kept_under=PROVISION,
-)  # fmt: skip
-HANDED: Final = item_collection(
-    HandedEntry,
-    kind="case-handed",
-    id=lambda kept: f"{kept.name}/{kept.message_id}",
-    replica=True,
-    kept_under=PROVISION,
-)
-SENT: Final = item_collection(
-    SentEntry,
-    kind="case-sent",
-    id=lambda sent: f"{sent.record}/{sent.name}/{sent.message_id}",
-    replica=True,
-    kept_under=PROVISION,
-)
-"""Of one entry in the order in which its messages went, so that nobody reads those of the whole record for it."""
-REFUSED: Final = item_collection(
-    RefusedEntry, kind="case-refused", id=lambda kept: f"{kept.record}/{kept.author}/{kept.n:06}/{kept.name}",
-    replica=True, kept_under=PROVISION,
-)  # fmt: skip
-RECORDS: Final = item_collection(
-    StoredRecord, kind="case-record", id=lambda kept: kept.record, replica=True, version=lambda kept: kept.step,
-    due_time=lambda kept: kept.look, division=lambda kept: kept.unopened_by, kept_under=PROVISION,
-)  # fmt: skip
 CASES: Final = item_collection(
     CaseLine, kind="case", id=lambda line: f"{line.office}/{line.record}", replica=True,
     version=lambda line: line.step, division=lambda line: str(line.office), due_time=lambda line: line.due,
@@ -214,18 +198,112 @@ CHANGES: Final = Feed(
 RULES: Final = item_collection(
     RuleFiles, kind="case-rules", id=lambda rules: f"{rules.version:08}", replica=True, kept_under=PROVISION
 )
-OWN: Final[Collection[OwnBody]] = Collection(
-    kind="case-own",
-    encode=lambda own: pack_body(own.body),
-    decode=lambda record: OwnBody(name=record.id, body=unpack_body(record.content), version=record.version),
-    id=lambda own: own.name,
-    replica=True,
-    version=lambda own: own.version,
-)
+_S = TypeVar("_S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Moment:
+class Family(Generic[_S]):
+    """The records of one sort: what one is before its opening, the step of its fold, and where the rows are.
+
+    `start` reads the rules that an opening pins out of the files of an agreement; it raises NotFoundError without them.
+    """
+
+    name: str
+    acts: Mapping[str, Act]
+    start: Callable[[Mapping[str, bytes], Head], _S]
+    step: Step[_S]
+    advance: Callable[[_S, Entry], _S | NoEffect]
+    entries: Collection[StoredEntry]
+    handed: Collection[HandedEntry]
+    sent: Collection[SentEntry]
+    """Of one entry in the order in which its messages went, so that nobody reads those of the whole record for it."""
+    refused: Collection[RefusedEntry]
+    records: Collection[StoredRecord]
+    own: Collection[OwnBody]
+
+    @property
+    def duty(self) -> str:
+        """The name of the duty that settles its records, in the log and among bad rows."""
+        return f"{self.name}s"
+
+    @property
+    def media_type(self) -> str:
+        """The type of the body of an entry."""
+        return f"application/vnd.bridgehead.{self.name}-entry.v1+json"
+
+    @property
+    def entry_kind(self) -> str:
+        """The kind of a message that hands over an entry."""
+        return f"{self.name}.entry"
+
+    @property
+    def disclosure_kind(self) -> str:
+        """The kind of a message that hands over more places of an entry."""
+        return f"{self.name}.disclosure"
+
+
+def _family(
+    name: str,
+    acts: Mapping[str, Act],
+    *,
+    start: Callable[[Mapping[str, bytes], Head], _S],
+    step: Step[_S],
+    advance: Callable[[_S, Entry], _S | NoEffect],
+) -> Family[_S]:
+    return Family(
+        name=name,
+        acts=acts,
+        start=start,
+        step=step,
+        advance=advance,
+        entries=item_collection(
+            StoredEntry, kind=f"{name}-entry", id=lambda kept: f"{kept.head.record}/{kept.arrival:06}", replica=True,
+            subject=lambda kept: kept.name, kept_under=PROVISION,
+        ),
+        handed=item_collection(
+            HandedEntry, kind=f"{name}-handed", id=lambda kept: f"{kept.name}/{kept.message_id}", replica=True,
+            kept_under=PROVISION,
+        ),
+        sent=item_collection(
+            SentEntry, kind=f"{name}-sent", id=lambda sent: f"{sent.record}/{sent.name}/{sent.message_id}",
+            replica=True, kept_under=PROVISION,
+        ),
+        refused=item_collection(
+            RefusedEntry, kind=f"{name}-refused", replica=True, kept_under=PROVISION,
+            id=lambda kept: f"{kept.record}/{kept.author}/{kept.n:06}/{kept.name}",
+        ),
+        records=item_collection(
+            StoredRecord, kind=f"{name}-record", id=lambda kept: kept.record, replica=True, kept_under=PROVISION,
+            version=lambda kept: kept.step, due_time=lambda kept: kept.look, division=lambda kept: kept.unopened_by,
+        ),
+        own=Collection(
+            kind=f"{name}-own", encode=lambda own: pack_body(own.body), id=lambda own: own.name, replica=True,
+            decode=lambda record: OwnBody(
+                name=record.id, body=unpack_body(record.content), version=record.version
+            ),
+            version=lambda own: own.version,
+        ),
+    )  # fmt: skip
+
+
+CASE: Final = _family(
+    "case", ACTS, step=case_step, advance=case_advance,
+    start=lambda files, opening: Case(rules=read_rules(files, str(opening.fields.get("procedure", "")))),
+)  # fmt: skip
+ALERT: Final = _family(
+    "alert", ALERT_ACTS, step=alert_step, advance=alert_advance,
+    start=lambda files, _: Alert(rules=read_alert_rules(files)),
+)  # fmt: skip
+FAMILIES: Final[Mapping[str, Family[Any]]] = MappingProxyType({each.name: each for each in (CASE, ALERT)})
+
+
+def family_of(kind: str) -> Family[Any] | None:
+    """The family of what a message of that kind hands over; None for one that is about no joint record."""
+    return next((each for each in FAMILIES.values() if kind in (each.entry_kind, each.disclosure_kind)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Moment(Generic[_S]):
     """A record at one moment: `entries` are here, of which `waiting` wait; `changed` is the newest time that any says.
 
     It is all that the rows of a settled record say, and no entry that comes later changes it.
@@ -233,19 +311,20 @@ class Moment:
 
     id: RecordId
     entries: int
-    case: Case | None
+    state: _S | None
     changed: datetime | None
     waiting: int = 0
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
-class Held:
-    """A record as this node holds it: its entries by name, their order, and the case that they make.
+class Held(Generic[_S]):
+    """A record as this node holds it: its entries by name, their order, and the state that they make.
 
     `own` are the entries of this node by number, `changed` is the newest moment of any, `granted` are the offices that
     ever granted look-ups. `handed`: so many of `own` were handed on by what decided it then, which is the second of it.
     """
 
+    family: Family[_S]
     record: JointRecord
     node: NodeName
     kept: dict[str, StoredEntry] = field(default_factory=dict)
@@ -253,32 +332,34 @@ class Held:
     changed: datetime | None = None
     granted: set[AgencyId] = field(default_factory=set)
     handed: tuple[int, object] = (0, None)
-    fold: Fold[Case] | None = None
+    fold: Fold[_S] | None = None
 
     @property
     def id(self) -> RecordId:
         return self.record.id
 
     @property
-    def case(self) -> Case | None:
-        """The case; None while the opening, or the rules that it pins, are not here."""
+    def state(self) -> _S | None:
+        """The case, or the alert; None while the opening, or the rules that it pins, are not here."""
         return None if self.fold is None else self.fold.state
 
     @property
-    def moment(self) -> Moment:
+    def moment(self) -> Moment[_S]:
         return Moment(
-            id=self.id, entries=len(self.kept), case=self.case, changed=self.changed, waiting=len(self.record.pending)
+            id=self.id, entries=len(self.kept), state=self.state, changed=self.changed, waiting=len(self.record.pending)
         )
 
-    def with_next(self, entry: Entry) -> Moment | None:
+    def with_next(self, entry: Entry) -> Moment[_S] | None:
         """The record with an entry that is not here; None where that takes more than to fold this one."""
-        if self.case is None or self.changed is None or not self.record.is_followed_by(entry):
+        state = self.state
+        if state is None or self.changed is None or not self.record.is_followed_by(entry):
             return None
         changed = max(self.changed, entry.head.at)
-        return Moment(id=self.id, entries=len(self.kept) + 1, case=step(self.case, entry), changed=changed)
+        after = self.family.step(state, entry, None)
+        return Moment(id=self.id, entries=len(self.kept) + 1, state=after, changed=changed)
 
-    def take(self, new: Iterator[StoredEntry], find: Callable[[Head], Rules | None]) -> None:
-        """Adds entries that came since; `find` looks for the rules that an opening pins."""
+    def take(self, new: Iterator[StoredEntry], find: Callable[[Head], _S | None]) -> None:
+        """Adds entries that came since; `find` looks for the start with the rules that an opening pins."""
         for kept in new:
             self.kept[kept.name] = kept
             self.changed = max(self.changed or kept.head.at, kept.head.at)
@@ -288,40 +369,40 @@ class Held:
                 self.granted.add(kept.head.agency)
             (self.fold or self.record).add(kept.entry, stored=True)
         opening = next(self.record.entries_from(0), None)
-        rules = find(opening.head) if self.fold is None and opening is not None else None
-        if rules is not None:
-            self.fold = Fold(self.record, start=Case(rules=rules), step=step)
+        start = find(opening.head) if self.fold is None and opening is not None else None
+        if start is not None:
+            self.fold = Fold(self.record, start=start, step=self.family.step)
 
 
-def load_held(node: Node, record: RecordId) -> Held:
+def load_held(family: Family[_S], node: Node, record: RecordId) -> Held[_S]:
     """The record as it is in the store now."""
-    folds, source = node.folds, node.database
-    held = folds.pop(record, None) or Held(record=JointRecord(record), node=node.name)
-    new = ENTRIES.each(source, under=f"{record}/", after=f"{record}/{len(held.kept):06}")
-    held.take(new, partial(find_rules, node, source))
+    folds, source, key = node.folds, node.database, (family.name, record)
+    held: Held[_S] = folds.pop(key) if key in folds else Held(family=family, record=JointRecord(record), node=node.name)
+    new = family.entries.each(source, under=f"{record}/", after=f"{record}/{len(held.kept):06}")
+    held.take(new, partial(find_start, family, node, source))
     if held.kept:  # whoever names records that are not here drives out none that are
-        folds[record] = held
+        folds[key] = held
     while len(folds) > MAX_FOLDS:
         del folds[next(iter(folds))]
     return held
 
 
-def keep_next(node: Node, kept: StoredEntry) -> Held | None:
+def keep_next(family: Family[_S], node: Node, kept: StoredEntry) -> Held[_S] | None:
     """The fold in memory with an entry that is durable now, which is not read again; None when there is none."""
-    held = node.folds.get(kept.head.record)
-    if held is not None and held.case is not None and kept.arrival == len(held.kept) + 1:
+    held: Held[_S] | None = node.folds.get((family.name, kept.head.record))
+    if held is not None and held.state is not None and kept.arrival == len(held.kept) + 1:
         held.take(iter((kept,)), lambda _: None)
     return held if held is not None and kept.name in held.kept else None
 
 
-def find_rules(node: Node, source: Source, opening: Head) -> Rules | None:
-    """The rules that a case pins: of the agreement's version under which it was opened.
+def find_start(family: Family[_S], node: Node, source: Source, opening: Head) -> _S | None:
+    """The state before an opening, by the rules that it pins: of the agreement's version under which it was written.
 
     None when they are not here; those of an earlier version are then looked for (`upkeep.take_rules`).
     """
     in_force = node.trust.in_force
-    version, name = opening.fields.get("agreement"), opening.fields.get("procedure")
-    if not isinstance(version, int) or not isinstance(name, str):
+    version = opening.fields.get("agreement")
+    if not isinstance(version, int):
         return None
     files: Mapping[str, bytes] = in_force.agreement.files
     if version != in_force.agreement.version:
@@ -332,7 +413,7 @@ def find_rules(node: Node, source: Source, opening: Head) -> Rules | None:
             return None
         files = {path: text.encode() for path, text in kept.files.items()}
     try:
-        return read_rules(files, name)
+        return family.start(files, opening)
     except NotFoundError:
         return None
 
@@ -348,8 +429,11 @@ def find_head(source: Source, message: StoredMessage) -> Disclosure | None:
 
     A row that cannot be read is passed over: `node check` names it.
     """
-    body = decode_statement(parse_envelope(message.envelope).payload).body
-    found = ENTRIES.by_subject(source, body.commitment, unread=lambda *_: None) if body is not None else []
+    statement = decode_statement(parse_envelope(message.envelope).payload)
+    family, body = family_of(statement.kind), statement.body
+    if family is None or body is None:
+        return None
+    found = family.entries.by_subject(source, body.commitment, unread=lambda *_: None)
     if not found:
         return None
     kept, proof = found[0], found[0].proof
@@ -358,14 +442,14 @@ def find_head(source: Source, message: StoredMessage) -> Disclosure | None:
     )
 
 
-def is_gone(source: Source, kept: StoredEntry) -> bool:
+def is_gone(family: Family[_S], source: Source, kept: StoredEntry) -> bool:
     """True when something that came of an entry of another province was destroyed here."""
-    return any(not has_body(source, each.message_id) for each in HANDED.each(source, under=f"{kept.name}/"))
+    return any(not has_body(source, each.message_id) for each in family.handed.each(source, under=f"{kept.name}/"))
 
 
-def each_sent(source: Source, record: str, name: str) -> Iterator[SentEntry]:
+def each_sent(family: Family[_S], source: Source, record: str, name: str) -> Iterator[SentEntry]:
     """The messages that handed over one entry of ours, oldest first."""
-    return SENT.each(source, under=f"{record}/{name}/")
+    return family.sent.each(source, under=f"{record}/{name}/")
 
 
 def keep_rules(node: Node, agreement: Agreement, transaction: GroupTransaction) -> None:
@@ -377,14 +461,14 @@ def rules_to_keep(node: Node, agreement: Agreement, source: Source) -> tuple[Rec
     """As `keep_rules`, as records."""
     if RULES.has(source, f"{agreement.version:08}"):
         return ()
-    wanted = ("policies/procedures/", "policies/clocks.toml", "policies/calendar.toml")
+    wanted = ("policies/procedures/", CLOCKS_FILE, CALENDAR_FILE, ALERTS_FILE, DUTY)
     files = {path: file.decode() for path, file in agreement.files.items() if path.startswith(wanted)}
     return (RULES.record(RuleFiles(version=agreement.version, files=files), owner=node.name),)
 
 
-def next_arrival(source: Source, kept: StoredEntry) -> StoredRecord:
+def next_arrival(family: Family[_S], source: Source, kept: StoredEntry) -> StoredRecord:
     """The row of a record with one more entry, which a duty settles at once where the record was opened."""
-    known, opens = RECORDS.find(source, kept.head.record), kept.head.height == 0
+    known, opens = family.records.find(source, kept.head.record), kept.head.height == 0
     if known is None:
         by = "" if opens else kept.author
         return StoredRecord(record=kept.head.record, entries=1, step=1, look=_NOW, unopened_by=by)
@@ -392,13 +476,14 @@ def next_arrival(source: Source, kept: StoredEntry) -> StoredRecord:
     return replace(known, entries=known.entries + 1, step=known.step + 1, look=_NOW, unopened_by=by)
 
 
-def verify_waiting_room(node: Node, held: Held, entry: Entry) -> None:
+def verify_waiting_room(node: Node, held: Held[_S], entry: Entry) -> None:
     """Refuses an entry of a record whose opening is not here once its author has many such (RECORD_WAITING)."""
     if entry.head.height == 0 or held.fold is not None or entry.name in held.kept:
         return
     if next(held.record.entries_from(0), None) is not None:
         return
-    begun = RECORDS.each_due_by(node.database, _NOW, node.bad_rows.of("cases"), division=entry.author)
+    bad = node.bad_rows.of(held.family.duty)
+    begun = held.family.records.each_due_by(node.database, _NOW, bad, division=entry.author)
     own = sum(kept.author == entry.author for kept in held.kept.values())
     if own >= MAX_UNOPENED or (not held.kept and sum(1 for _ in islice(begun, MAX_UNOPENED)) == MAX_UNOPENED):
         raise UnavailableError("RECORD_WAITING", "expected the opening of this record first; send it again then")
@@ -413,19 +498,19 @@ def is_due_now(row: StoredRecord) -> bool:
     return row.look == _NOW
 
 
-def find_own_body(source: Source, name: str) -> Handed | None:
+def find_own_body(family: Family[_S], source: Source, name: str) -> Handed | None:
     """The body of an entry of ours."""
-    own = OWN.find(source, name)
+    own = family.own.find(source, name)
     return None if own is None else own.body
 
 
-def parts_of(node: Node, source: Source, kept: StoredEntry) -> dict[int, Part]:
+def parts_of(family: Family[_S], node: Node, source: Source, kept: StoredEntry) -> dict[int, Part]:
     """The places of an entry that stand open here, by number, from all that was handed over of it."""
     if kept.author == node.name:
-        own = OWN.find(source, kept.name)
+        own = family.own.find(source, kept.name)
         return _parts_in(node, kept, own.body if own is not None else None)
     found: dict[int, Part] = {}
-    for handed in HANDED.each(source, under=f"{kept.name}/"):
+    for handed in family.handed.each(source, under=f"{kept.name}/"):
         found |= parts_handed(node, source, kept, message_id=handed.message_id)
     return found
 

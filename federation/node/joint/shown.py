@@ -18,7 +18,7 @@ from federation.domain.joint_trace import TraceLine
 from federation.domain.procedure import Stage
 from federation.node.exchange.replies import find_delivery
 from federation.node.joint.disclose import handed_notices
-from federation.node.joint.records import REFUSED, Held, SentEntry, StoredEntry, each_sent, parts_of
+from federation.node.joint.records import CASE, Held, SentEntry, StoredEntry, each_sent, parts_of
 from federation.node.joint.sight import visible
 from federation.node.node import InForce, Node
 from federation.protocol.ids import AgencyId, parse_agency_id
@@ -49,14 +49,14 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 def entry_line(
     node: Node,
     in_force: InForce,
-    held: Held,
+    held: Held[Case],
     *,
     kept: StoredEntry,
     reader: AgencyId,
     sent: Iterable[SentEntry] | None = None,
 ) -> EntryLine:
     """One entry as an office of ours may see it, with the way of its messages (`sent`, where known) if it is ours."""
-    head, act, case = kept.head, ACTS.get(kept.head.act), held.case
+    head, act, case = kept.head, ACTS.get(kept.head.act), held.state
     why = _effects(case).get(kept.name)
     parts = shown_parts(node, in_force, held, kept=kept, reader=reader)
     return EntryLine(
@@ -64,13 +64,15 @@ def entry_line(
         act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
         fields={name: text_of(value) for name, value in head.fields.items()}, items=join(head.items, parts),
         without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
-        deliveries=deliveries(node, each_sent(node.database, held.id, kept.name) if sent is None else sent),
+        deliveries=deliveries(node, each_sent(CASE, node.database, held.id, kept.name) if sent is None else sent),
     )  # fmt: skip
 
 
-def shown_parts(node: Node, in_force: InForce, held: Held, *, kept: StoredEntry, reader: AgencyId) -> dict[int, Part]:
+def shown_parts(
+    node: Node, in_force: InForce, held: Held[Case], *, kept: StoredEntry, reader: AgencyId
+) -> dict[int, Part]:
     """The open places of an entry that an office of ours may see, by number; its own alone while no case is here."""
-    head, case, parts = kept.head, held.case, parts_of(node, node.database, kept)
+    head, case, parts = kept.head, held.state, parts_of(CASE, node, node.database, kept)
     if reader == head.agency:
         return parts
     if case is None:
@@ -139,7 +141,7 @@ def missing(names: Sequence[str]) -> tuple[CaseMissing, ...]:
     )
 
 
-def first_notices(node: Node, held: Held) -> tuple[CaseNotice, ...]:
+def first_notices(node: Node, held: Held[Case]) -> tuple[CaseNotice, ...]:
     """The first notices of a case, and that there are more: a member can make thousands."""
     found = tuple(islice(notices(node, held), MAX_NOTICES + 1))
     if len(found) <= MAX_NOTICES:
@@ -165,9 +167,9 @@ def tasks(case: Case, agency: AgencyId, officer: str) -> tuple[CaseTask, ...]:
     return tuple(made)
 
 
-def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
+def notices(node: Node, held: Held[Case]) -> Iterator[CaseNotice]:
     """A sentence each: what the record waits for, what an author did against its rules, who refused what."""
-    refused = list(REFUSED.each(node.database, under=f"{held.id}/"))
+    refused = list(CASE.refused.each(node.database, under=f"{held.id}/"))
     for each in refused:
         why = ", ".join(each.policies)
         yield CaseNotice(
@@ -193,19 +195,19 @@ def notices(node: Node, held: Held) -> Iterator[CaseNotice]:
     yield from handed_notices(node, held)
     own = (kept for kept in held.kept.values() if kept.author == node.name)
     for kept in sorted(own, key=lambda kept: kept.head.n):
-        for sent in deliveries(node, each_sent(node.database, held.id, kept.name)):
+        for sent in deliveries(node, each_sent(CASE, node.database, held.id, kept.name)):
             if sent.state is DeliveryState.REFUSED:
                 why = ", ".join(sent.policies)
                 yield CaseNotice(
                     zh=f"{sent.node}未接收本省的第{kept.head.n}条记录（{kept.head.act}）：{why}",
                     en=f"{sent.node} refused entry {kept.head.n} of this province ({kept.head.act}): {why}",
                 )
-    if held.case is not None and CONDITIONS["beyond_letter"].holds(held.case):  # 刑程 355
+    if held.state is not None and CONDITIONS["beyond_letter"].holds(held.state):  # 刑程 355
         yield CaseNotice(
             zh="已超出协作请求范围，相应责任由协作地承担。",
             en="what was done goes beyond the letter: the force that did it answers for that",
         )
-    if held.case is None and held.kept:
+    if held.state is None and held.kept:
         yield CaseNotice(
             zh="等待立案记录或者其所依据的程序版本", en="waiting for the opening, or for the rules that it pins"
         )
@@ -245,9 +247,9 @@ def _stage_of(case: Case, head: Head) -> str:
     return str(head.fields.get("to", head.fields.get("stage", case.procedure.stage[0].id)))
 
 
-def trace(held: Held) -> tuple[TraceLine, ...]:
+def trace(held: Held[Case]) -> tuple[TraceLine, ...]:
     """The lines that a citizen may be told: where the case stood and stands, never an officer, never a name."""
-    case = held.case
+    case = held.state
     if case is None:
         return ()
     entered = [found for act in ("open", "move") for found in case.done.get(act, ())]

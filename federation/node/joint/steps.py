@@ -44,13 +44,13 @@ from federation.node.exchange.judge import Rows, follow
 from federation.node.exchange.replies import delivered
 from federation.node.exchange.send import Sent
 from federation.node.joint import shown
+from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.disclose import refused_to
 from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
 from federation.node.joint.lists import case_lines
-from federation.node.joint.mandates import letters_of
-from federation.node.joint.records import CASES, CHANGES, Held, StoredEntry, each_sent, keep_rules, load_held
+from federation.node.joint.records import CASE, CASES, CHANGES, Held, StoredEntry, each_sent, keep_rules, load_held
 from federation.node.joint.writing import Said, Written, head_of, written
-from federation.node.lookups.cases import count_opened, letter_rows
+from federation.node.lookups.cases import count_opened
 from federation.node.node import Node, agency_facts
 from federation.node.officers import or_logged
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
@@ -117,7 +117,7 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
     said = Said(agency=errand.caller, officer=errand.act.officer, act="open", fields=fields, places=places)
     what = encode(_Asked(case=asked.procedure, act="open", fields=_plain(fields), items=_hexed(places))).decode()
     return await _write(
-        errand, Held(record=JointRecord(record), node=node.name), said, start=Case(rules=rules), what=what
+        errand, Held(family=CASE, record=JointRecord(record), node=node.name), said, start=Case(rules=rules), what=what
     )
 
 
@@ -129,7 +129,7 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
     it again); and as `split`, `place_for` and `refused_to`.
     """
     held = _find(errand, asked.case)
-    case = None if held is None else held.case
+    case = None if held is None else held.state
     if held is None or case is None:
         ruling = await _refused_as_stranger(errand, act=asked.name)
         return CaseOutcome(decision=ruling)
@@ -159,7 +159,7 @@ def _plain(fields: Mapping[str, FieldValue]) -> dict[str, str]:
     return {name: shown.text_of(value) for name, value in fields.items()}
 
 
-async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: str) -> CaseOutcome:
+async def _write(errand: Errand, held: Held[Case], said: Said, *, start: Case, what: str) -> CaseOutcome:
     """Writes one entry, once."""
     node = errand.node
     verify_in_force(errand.in_force.agreement, node.now())
@@ -177,11 +177,11 @@ async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: s
     if not ruling.allowed:
         return CaseOutcome(decision=ruling)
     why = (errand.act.purpose, errand.act.function)
-    entry = written(node, held, head, places=said.places, seat=seat, why=why)
+    entry = written(node, held, head, places=said.places, seat=encode(seat).decode(), why=why)
     _verify_allowed(start, entry.kept.entry)
     if said.act == DISCLOSE and (refused := await refused_to(errand, held, entry.kept.entry)) is not None:
         return CaseOutcome(decision=refused)
-    settled = settled_with(node, held, entry.kept, body=entry.body)
+    settled = settled_with(CASES_SHARED, node, held, entry.kept, body=entry.body)
     put = partial(_put, errand, held, said, entry, settled)
     writing = asyncio.ensure_future(errand.once(bound, CaseWritten, put))
     if settled is not None:  # also when who asked has gone meanwhile
@@ -190,30 +190,35 @@ async def _write(errand: Errand, held: Held, said: Said, *, start: Case, what: s
     return await _written(errand, answer, said, ruling)
 
 
-def _note_written(node: Node, kept: StoredEntry, settled: Settled, writing: asyncio.Future[CaseWritten]) -> None:
+def _note_written(node: Node, kept: StoredEntry, settled: Settled[Case], writing: asyncio.Future[CaseWritten]) -> None:
     if not writing.cancelled() and writing.exception() is None and writing.result().name == kept.name:
-        note_settled(node, kept, settled)
+        note_settled(CASES_SHARED, node, kept, settled)
 
 
 async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruling) -> CaseOutcome:
     """Hands an entry on, waits a little for the others to have it, and shows it."""
     node, in_force = errand.node, errand.in_force
     record = parse_record_id(answer.record)
-    await follow(node, Rows(then=partial(settle_moved, record=record)))
-    sent = list(each_sent(node.database, record, answer.name))
+    await follow(node, Rows(then=partial(settle_moved, CASES_SHARED, record=record)))
+    sent = list(each_sent(CASE, node.database, record, answer.name))
     messages = [Sent(id=each.message_id, digest=each.digest) for each in sent]
     await delivered(node, messages, seconds=WAIT_SECONDS)
     if said.act == "invite":
         # that the other side's node has it is an entry of its own
-        await follow(node, Rows(then=partial(settle, record=record)))
-    now = load_held(node, record)
+        await follow(node, Rows(then=partial(settle, CASES_SHARED, record=record)))
+    now = load_held(CASE, node, record)
     line = next((each for each in case_lines(node, now.moment, step=1) if each.office == errand.caller), None)
     entry = shown.entry_line(node, in_force, now, kept=now.kept[answer.name], reader=errand.caller, sent=sent)
     return CaseOutcome(decision=ruling, line=line, entry=entry)
 
 
 def _put(
-    errand: Errand, held: Held, said: Said, entry: Written, settled: Settled | None, transaction: GroupTransaction
+    errand: Errand,
+    held: Held[Case],
+    said: Said,
+    entry: Written,
+    settled: Settled[Case] | None,
+    transaction: GroupTransaction,
 ) -> CaseWritten:
     """Writes the entry in the transaction that remembers the answer, one that opens with its number (CASE_MOVED)."""
     node, kept = errand.node, entry.kept
@@ -223,10 +228,9 @@ def _put(
         keep_rules(node, errand.in_force.agreement, transaction)
         head, why = replace(kept.head, fields={**kept.head.fields, "code": code}), (kept.purpose, kept.function)
         entry = written(node, held, head, places=said.places, seat=kept.seat, why=why)
-    if not put_settled(node, transaction, entry, settled=settled):
+    if not put_settled(CASES_SHARED, node, transaction, entry, settled=settled):
         raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
-    letters = letters_of(entry.kept.head, purpose=errand.act.purpose)
-    put_records(transaction, letter_rows(transaction, letters, said.agency, replica=False))
+    put_records(transaction, CASES_SHARED.rows_with(transaction, entry.kept, replica=False))
     if said.act == GRANT:
         count_opened(node, transaction, said.agency)
     file_documents(transaction, said.places, entry=entry.kept.name, agency=said.agency)
@@ -282,7 +286,7 @@ async def read_case(errand: Errand, name: str) -> CaseView:
     held, ruling = await readable(errand, name)
     if held is None:
         return CaseView(decision=ruling)
-    case, node = held.case, errand.node
+    case, node = held.state, errand.node
     line = CASES.find(node.database, f"{errand.caller}/{held.id}")
     said = shown.first_notices(node, held)
     if case is None:
@@ -379,7 +383,7 @@ async def count_closed(errand: Errand, query: FigureQuery) -> CaseFigures:
         raise RuleError("CASES_MANY", f"expected at most {MAX_COUNTED} closed cases to be counted at once")
     cases = []
     for record in records:
-        cases.append(load_held(errand.node, parse_record_id(record)).case)
+        cases.append(load_held(CASE, errand.node, parse_record_id(record)).state)
         await asyncio.sleep(0)  # each is folded by itself, and others are served in between
     found = count_cases((case for case in cases if case is not None), since=china_day(query.since))
     return CaseFigures(
@@ -426,12 +430,12 @@ async def _list_ruling(errand: Errand) -> Ruling:
     )
 
 
-async def readable(errand: Errand, name: str) -> tuple[Held | None, Ruling]:
+async def readable(errand: Errand, name: str) -> tuple[Held[Case] | None, Ruling]:
     """The case of that name when the office may read it; without one, the logged no of a stranger."""
     held = _find(errand, name)
     if held is None:
         return None, await _refused_as_stranger(errand, act="")
-    case = held.case
+    case = held.state
     standing = Standing.WAITING if case is None else standing_of(case, errand.caller)
     procedure = "" if case is None else case.procedure.name
     question = read_request(
@@ -452,11 +456,11 @@ async def _refused_as_stranger(errand: Errand, *, act: str) -> Ruling:
     )
 
 
-def _find(errand: Errand, name: str) -> Held | None:
+def _find(errand: Errand, name: str) -> Held[Case] | None:
     """The case by its code or record, as far as the office has a line of it."""
     node = errand.node
     lines: list[CaseLine | None] = list(CASES.by_subject(node.database, name))
     if "/" in name:
         lines = [CASES.find(node.database, f"{errand.caller}/{parse_record_id(name)}")]
     mine = next((line for line in lines if line is not None and line.office == errand.caller), None)
-    return None if mine is None else load_held(node, parse_record_id(mine.record))
+    return None if mine is None else load_held(CASE, node, parse_record_id(mine.record))

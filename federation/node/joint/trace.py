@@ -27,7 +27,7 @@ from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Counted, Judgement, Kind, Received, Rows, item_kind
 from federation.node.exchange.replies import outcome_of, replies, reply_draft, take_reply
 from federation.node.exchange.send import Prepared, prepare, record_message
-from federation.node.joint.records import CASES, load_held
+from federation.node.joint.records import CASE, CASES, load_held
 from federation.node.joint.shown import trace
 from federation.node.node import InForce, Node
 from federation.node.officers import or_logged
@@ -117,10 +117,10 @@ def _find_lines(
     """
     opener = home_of(code) or node.name
     records = sorted({parse_record_id(line.record) for line in CASES.by_subject(node.database, code)})
-    held = next((load_held(node, record) for record in records if record_node(record) == opener), None)
-    if held is None or held.case is None:
+    held = next((load_held(CASE, node, record) for record in records if record_node(record) == opener), None)
+    if held is None or held.state is None:
         return (), ()
-    asked = trace_request(by, home=record_node(held.id), procedure=held.case.procedure.name, occasion=occasion)
+    asked = trace_request(by, home=record_node(held.id), procedure=held.state.procedure.name, occasion=occasion)
     return (trace(held)[-MAX_LINES:] if decide(in_force.policies, asked).allowed else ()), (asked,)
 
 

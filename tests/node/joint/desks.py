@@ -11,7 +11,8 @@ from pathlib import Path
 from federation.domain.case_items import CaseItem
 from federation.node.exchange.errand import begin_errand
 from federation.node.joint import entries, steps
-from federation.node.joint.records import CASES, Held, load_held
+from federation.node.joint.case_sharing import CASES_SHARED
+from federation.node.joint.records import CASE, CASES, Held, load_held
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, RecordId, parse_agency_id, parse_record_id
 from federation.protocol.trust import Agreement
@@ -117,7 +118,7 @@ class Desks:
         return (await steps.list_entries(errand, EntryQuery(case=self.case))).lines
 
     def held(self, node: NodeName) -> Held:
-        return load_held(self.rig[node], self.record)
+        return load_held(CASE, self.rig[node], self.record)
 
     def lines(self, caller: AgencyId) -> Mapping[str, str]:
         """The stage of each case in the list of an office."""
@@ -129,12 +130,12 @@ class Desks:
         for _ in range(4):
             await self.rig.drain()
             for name in self.rig.hosts:
-                await entries.settle(self.rig[name], self.record)
+                await entries.settle(CASES_SHARED, self.rig[name], self.record)
         assert not any(count_pending(self.rig[name].database) for name in self.rig.hosts)
         for name in self.rig.hosts:
             node = self.rig[name]
             known = node.folds.pop(self.record, None)
-            assert not list(entries.owed(node, node.trust.in_force, self.held(name)))
+            assert not list(entries.owed(CASES_SHARED, node, self.held(name)))
             if known is not None:
                 node.folds[self.record] = known
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.case_items import CaseItem
-from federation.node.joint.entries import DISCLOSURE
+from federation.node.joint.case_sharing import DISCLOSURE
 from federation.protocol.body import PartialBody, verify_partial
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import NodeName, Pair

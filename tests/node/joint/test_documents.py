@@ -21,7 +21,7 @@ from federation.node.documents_pull import keep_documents, serve_document
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import begin_errand
 from federation.node.joint.ends import close_items
-from federation.node.joint.records import HANDED
+from federation.node.joint.records import CASE
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
@@ -161,14 +161,14 @@ async def test_a_document_is_gone_with_what_carried_it(tmp_path: Path, monkeypat
     async with filed(tmp_path, monkeypatch) as (case, entry):
         await read(case, PEER, entry)
         there, here = case.rig[JIANGXI], case.rig[ZHEJIANG]
-        (handed,) = HANDED.each(there.database, under=f"{entry.name}/")
+        (handed,) = CASE.handed.each(there.database, under=f"{entry.name}/")
         message = load_message(there.database, "received", handed.message_id)
         await there.sequencer.commit(lambda tx: destroy_message(there, tx, message, grounds=ErasureGrounds.ORDERED))
         assert files(case) == 1
         assert await lines_of(case, PEER) == []
         assert await refused(case, PEER, entry) == "DOCUMENT_NOT_OPEN"
 
-        await here.sequencer.commit(lambda tx: close_items(here, tx, entry.name, grounds=ErasureGrounds.EXPIRED))
+        await here.sequencer.commit(lambda tx: close_items(CASE, here, tx, entry.name, grounds=ErasureGrounds.EXPIRED))
         assert files(case) == 0
         assert await refused(case, TOWN, entry) == "DOCUMENT_NOT_OPEN"
 

@@ -11,8 +11,9 @@ import pytest
 
 from federation.domain.joint_state import Case
 from federation.node.exchange.errand import begin_errand
-from federation.node.joint import entries, lists, steps
-from federation.node.joint.records import CASES, RECORDS
+from federation.node.joint import entries, lists, steps, taking
+from federation.node.joint.case_sharing import CASES_SHARED
+from federation.node.joint.records import CASE, CASES
 from federation.node.joint.steps import list_entries
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
@@ -39,7 +40,7 @@ from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, act
 
 def same(case: Desks) -> Case:
     """The case, which must be the same at both nodes."""
-    one, other = case.held(ZHEJIANG).case, case.held(JIANGXI).case
+    one, other = case.held(ZHEJIANG).state, case.held(JIANGXI).state
     assert one is not None
     assert other is not None
     assert [entry.name for entry in case.held(ZHEJIANG).record.order] == [
@@ -202,12 +203,12 @@ async def test_entry_that_was_handed_on_is_looked_at_again_only_when_others_may_
         assert looked == ["note"] * 3
         looked.clear()
         case.rig[ZHEJIANG].folds.clear()  # as after a restart
-        await entries.settle(case.rig[ZHEJIANG], case.record)
-        await entries.settle(case.rig[ZHEJIANG], case.record)
+        await entries.settle(CASES_SHARED, case.rig[ZHEJIANG], case.record)
+        await entries.settle(CASES_SHARED, case.rig[ZHEJIANG], case.record)
         assert len(looked) == every
         looked.clear()
         case.rig.put_in_force(replace(case.rig.agreement, version=case.rig.agreement.version + 1))
-        await entries.settle(case.rig[ZHEJIANG], case.record)
+        await entries.settle(CASES_SHARED, case.rig[ZHEJIANG], case.record)
         assert len(looked) == every
         looked.clear()
         await case.invites(PEER_BODY, "mediator")
@@ -229,7 +230,7 @@ async def test_entry_is_settled_in_the_transaction_that_brings_it(tmp_path: Path
             assert (after[0] - before[0], after[1] - before[1]) == (2, 1)
             assert [sent.state for sent in line.deliveries] == ["received"]
             for node in (ours, theirs):
-                row, now = RECORDS.find(node.database, case.record), case.held(node.name)
+                row, now = CASE.records.find(node.database, case.record), case.held(node.name)
                 assert row is not None
                 assert (row.entries, row.look) == (len(now.kept), lists.next_look(node, now.case))
                 [listed] = CASES.each(node.database)
@@ -266,9 +267,9 @@ async def test_entry_that_was_committed_survives_the_death_of_either_side(tmp_pa
         assert [sent.state for sent in repeated.entry.deliveries] == ["received"]
         assert [found.entry.name for found in same(case).done["note"]][1:] == [repeated.entry.name]
         for node in (case.rig[ZHEJIANG], case.rig[JIANGXI]):
-            row = RECORDS.find(node.database, case.record)
+            row = CASE.records.find(node.database, case.record)
             assert row is not None
-            assert row.look == lists.next_look(node, case.held(node.name).case)
+            assert row.look == lists.next_look(node, case.held(node.name).state)
 
 
 async def test_office_that_left_acts_no_more_and_keeps_what_it_read(tmp_path: Path) -> None:
@@ -297,7 +298,7 @@ async def test_two_offices_of_one_province_share_its_record(tmp_path: Path) -> N
             await case.does(TOWN, "invite", agency=str(office), role=role)
             await case.does(office, "join")
 
-        assert {TOWN, VILLAGE, BODY} == case.held(ZHEJIANG).case.members.keys()
+        assert {TOWN, VILLAGE, BODY} == case.held(ZHEJIANG).state.members.keys()
         assert case.held(JIANGXI).kept == {}
         assert digest("x")
 
@@ -338,18 +339,18 @@ async def test_act_that_stands_is_answered_so_when_handing_it_on_fails(
         await register(case)
         await case.invites(PEER, "peer")
         way = case.rig.faults(JIANGXI, ZHEJIANG)
-        for each in (entries, steps):
+        for each in (taking, steps):
             monkeypatch.setattr(each, "settled_with", lambda *_, **__: None)
         with monkeypatch.context() as broken:
-            broken.setattr(entries, "write_due", breaks)
+            broken.setattr(entries, "_write_due", breaks)
             line = await case.does(PEER, "signpost", remedy="court", body="玉山县人民法院")
             with pytest.raises(NotFoundError):
-                await entries.settle(case.rig[JIANGXI], case.record)
+                await entries.settle(CASES_SHARED, case.rig[JIANGXI], case.record)
             assert line.deliveries == ()
         way.hold = asyncio.Event()
-        await entries.settle_due(case.rig[JIANGXI])
+        await entries.settle_due(CASES_SHARED, case.rig[JIANGXI])
         with monkeypatch.context() as broken:
-            broken.setattr(entries, "write_due", breaks)
+            broken.setattr(entries, "_write_due", breaks)
             way.hold.set()
             await case.rig.drain()
             sent = next(line for line in await case.entries(PEER) if line.act == "signpost")
@@ -377,8 +378,8 @@ async def test_member_that_joins_late_is_handed_what_one_that_left_wrote(tmp_pat
         await case.invites(far, "mediator")
 
         late, lead = case.held(FUJIAN), case.held(ZHEJIANG)
-        assert (late.record.pending, late.case) == ((), lead.case)
-        assert PEER not in lead.case.members
+        assert (late.record.pending, late.state) == ((), lead.state)
+        assert PEER not in lead.state.members
         told = [line for line in await case.entries(PEER) if line.fields.get("party") == "p3"]
         assert [item.closed for line in told for item in line.items] == [len(PARTY.fields)]
 

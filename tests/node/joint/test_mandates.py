@@ -11,7 +11,7 @@ from federation.domain.case_items import CaseItem
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import LookupCase
 from federation.node.exchange.errand import begin_errand
-from federation.node.joint import entries, steps
+from federation.node.joint import case_sharing
 from federation.node.log.check import check_store
 from federation.node.lookups import ask, cases, records
 from federation.protocol.errors import MalformedError, RuleError
@@ -143,7 +143,7 @@ async def test_end_holds_before_a_node_has_written_it(tmp_path: Path, monkeypatc
     async with desks(tmp_path) as found:
         case = await carried_out(found)
         await grant(case)
-        monkeypatch.setattr(entries, "put_mandates", lambda *_, **__: None)
+        monkeypatch.setattr(case_sharing, "put_mandates", lambda *_, **__: None)
         await dispute(case)
         await case.settled()
         assert [each is not None and each.closed for each in kept(case)] == [False, False]
@@ -195,7 +195,7 @@ async def test_letter_that_another_province_uses_twice_is_refused_here(
     async with desks(tmp_path) as found:
         await carried_out(found)
         with monkeypatch.context() as hostile:
-            hostile.setattr(steps, "letters_of", lambda *_, **__: ())
+            hostile.setattr(case_sharing, "letters_of", lambda *_, **__: ())
             case = Desks(found.rig, why=("letter.check", "F03"))
             await case.open(
                 YUSHAN_POLICE, procedure="police-letter-check", role="requesting", division="361123", fields={}

@@ -14,7 +14,7 @@ from federation.domain.case_items import AT_HOME, CLASSES, CaseItem, Part, read_
 from federation.domain.joint import Head
 from federation.domain.joint_state import Case
 from federation.domain.procedure import procedure_names, read_rules
-from federation.node.joint.records import HANDED, HeadProof, StoredEntry
+from federation.node.joint.records import CASE, HeadProof, StoredEntry
 from federation.node.joint.sight import visible
 from federation.node.node import Node
 from federation.protocol.body import OpenPlace, PartialBody
@@ -101,11 +101,11 @@ async def test_what_crossed_and_what_is_kept_hold_no_other_field(tmp_path: Path)
 
         node = case.rig[JIANGXI]
         held = case.held(JIANGXI)
-        assert held.case is not None
-        procedure, realm = held.case.procedure, node.trust.in_force.agreement.realm
+        assert held.state is not None
+        procedure, realm = held.state.procedure, node.trust.in_force.agreement.realm
         crossed = set[tuple[str, str]]()
         for kept in held.kept.values():
-            for handed in HANDED.each(node.database, under=f"{kept.name}/"):
+            for handed in CASE.handed.each(node.database, under=f"{kept.name}/"):
                 body = find_handed(node.database, handed.message_id)
                 assert isinstance(body, PartialBody)
                 for cls, place in zip(kept.head.items, body.places[1:], strict=True):

@@ -18,11 +18,12 @@ from federation.domain.joint_policy import Seat, Standing
 from federation.domain.joint_record import Finding, FindingKind
 from federation.domain.joint_state import Case
 from federation.node.joint import entries
-from federation.node.joint.records import RECORDS, Held, load_held
+from federation.node.joint.case_sharing import CASES_SHARED
+from federation.node.joint.records import CASE, Held, load_held
 from federation.node.joint.writing import NO_PLACES, Said, Written, head_of, put_written, written
 from federation.node.log.check import check_store
 from federation.protocol.errors import RuleError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.store.exchange_log import GroupTransaction
 from tests.node.joint.desks import PEER, TOWN, WHY
 from tests.node.joint.test_union import FAR_BODY, NODES, Union
@@ -54,17 +55,17 @@ def made(node: Any, held: Held, how: str, number: int) -> list[Written]:
         head = replace(head, n=old.n, parents=old.parents, height=old.height)
     heads = [head, replace(head, fields={**fields, "body": "另一说法"})] if how == "fork" else [head]
     seat = Seat(standing=Standing.MEMBER, role="mediator", stage="registration", procedure="dispute-mediation")
-    new = [written(node, held, each, places=NO_PLACES, seat=seat, why=WHY) for each in heads]
+    new = [written(node, held, each, places=NO_PLACES, seat=encode(seat).decode(), why=WHY) for each in heads]
     return [replace(each, kept=replace(each.kept, arrival=each.kept.arrival + at)) for at, each in enumerate(new)]
 
 
 def put(node: Any, new: list[Written], transaction: GroupTransaction) -> bool:
     """Stores them, unless the record moved since they were made."""
     for each in new:
-        row = put_written(node, transaction, each)
+        row = put_written(CASE, node, transaction, each)
         if row is None:
             return False
-        RECORDS.put(transaction, row, owner=node.name)
+        CASE.records.put(transaction, row, owner=node.name)
     return True
 
 
@@ -82,18 +83,18 @@ class Traitor(Union):
 
     async def _betrayed(self, how: str, number: int) -> None:
         node = self.rig[FUJIAN]
-        held = load_held(node, self.case.record)
+        held = load_held(CASE, node, self.case.record)
         try:
             new = made(node, held, how, number)
         except RuleError:  # its line has ended: nothing that it writes counts any more
             return
         if (await node.sequencer.commit(partial(put, node, new))).value:
             self.written += [(how, each.kept.name) for each in new]
-            await entries.settle(node, self.case.record)
+            await entries.settle(CASES_SHARED, node, self.case.record)
 
     async def check(self) -> None:
         await self.carried_all()
-        held = {name: load_held(self.rig[name], self.case.record) for name in NODES}
+        held = {name: load_held(CASE, self.rig[name], self.case.record) for name in NODES}
         case = next(
             found for name in HONEST if (found := held[name].case) and any(a.node == name for a in found.members)
         )
@@ -112,7 +113,7 @@ class Traitor(Union):
         assert bool(named) >= any(_broken_rules(held[name]) for name in part)
 
     def _check_effects(self, held: Held) -> None:
-        case = held.case
+        case = held.state
         assert case is not None
         taking = case.named.keys()
         here = [(how, name) for how, name in self.written if name in held.kept]
@@ -123,8 +124,8 @@ class Traitor(Union):
 
 def _effect(held: Held) -> Case:
     """The case, without what has no effect: one may have refused such an entry of the traitor, which nobody builds on."""
-    assert held.case is not None
-    return replace(held.case, without_effect=())
+    assert held.state is not None
+    return replace(held.state, without_effect=())
 
 
 def _broken_rules(held: Held) -> list[Finding]:
@@ -156,8 +157,8 @@ def test_member_that_keeps_an_entry_from_one_is_named_there() -> None:
         union.act(PEER, "signpost", remedy="court", body="玉山县人民法院")
 
         held, view = union.case.held(JIANGXI), union.loop.run_until_complete(union.case.view(PEER))
-        assert held.case is not None
-        assert [found.entry.author for found in held.case.done["signpost"]] == [JIANGXI]
+        assert held.state is not None
+        assert [found.entry.author for found in held.state.done["signpost"]] == [JIANGXI]
         assert {found.entry.author for found in held.record.pending} == {FUJIAN, ZHEJIANG}
         assert "waiting for entry 2 of fujian" in [notice.en for notice in view.notices]
     finally:

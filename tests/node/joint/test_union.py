@@ -19,7 +19,8 @@ from federation.domain.case_items import CaseItem
 from federation.domain.joint_offers import offered
 from federation.domain.joint_state import Case
 from federation.node.joint import entries, steps
-from federation.node.joint.records import RECORDS, Held, load_held
+from federation.node.joint.case_sharing import CASES_SHARED
+from federation.node.joint.records import CASE, Held, load_held
 from federation.protocol.errors import RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, format_message_id, parse_agency_id
@@ -95,7 +96,7 @@ class Union(Provinces):
 
     def seen(self, office: AgencyId) -> Case:
         """The case as the node of an office has it."""
-        return load_held(self.rig[office.node], self.case.record).case or NOTHING
+        return load_held(CASE, self.rig[office.node], self.case.record).state or NOTHING
 
     def one_of(self, offices: Iterable[AgencyId], number: int) -> AgencyId | None:
         found = sorted(offices, key=str)
@@ -170,7 +171,7 @@ class Union(Provinces):
         """Long enough for the clocks of the case; nothing is under way that would expire."""
         self.rig.clock.advance(days=days)
         for name in NODES:
-            self.wait(name, entries.settle_due(self.rig[name]))
+            self.wait(name, entries.settle_due(CASES_SHARED, self.rig[name]))
 
     # ---- the end -------------------------------------------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Union(Provinces):
     async def check(self) -> None:
         await self.carried_all()
         rig = self.rig
-        held = {name: load_held(rig[name], self.case.record) for name in NODES}
+        held = {name: load_held(CASE, rig[name], self.case.record) for name in NODES}
         case = next(
             found for name in NODES if (found := held[name].case) and any(a.node == name for a in found.members)
         )
@@ -202,13 +203,13 @@ class Union(Provinces):
                 pending = self.queued(sender, recipient)
                 await self.settled(sender, pending, await self.handed(sender, recipient, pending))
             for name in NODES:
-                await entries.settle_due(self.rig[name])
+                await entries.settle_due(CASES_SHARED, self.rig[name])
             if not any(self.queued(*way) for way in self.ways) and self._rows() == steps_before:
                 return
         raise AssertionError("what is queued never came to an end")
 
     def _rows(self) -> list[tuple[str, int]]:
-        return [(row.record, row.entries) for name in NODES for row in RECORDS.each(self.rig[name].database)]
+        return [(row.record, row.entries) for name in NODES for row in CASE.records.each(self.rig[name].database)]
 
     async def assert_same_views(self, case: Case) -> None:
         """Every member is shown the same case: what its own office may do, and which items it sees, apart."""
@@ -242,7 +243,7 @@ def assert_same(one: Held, other: Held) -> None:
 def _afresh(node: Any, case: Desks) -> Held:
     """The record as a process that starts now folds it."""
     node.folds.clear()
-    return load_held(node, case.record)
+    return load_held(CASE, node, case.record)
 
 
 async def _allowed(doing: Awaitable[object]) -> None:

@@ -10,8 +10,9 @@ from federation.domain.case_items import CaseItem
 from federation.node.erasure import order_erasure
 from federation.node.erasure_lists import list_erasures, list_sent
 from federation.node.exchange.errand import begin_errand
+from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.entries import settle_due
-from federation.node.joint.records import each_sent, load_held, parts_of
+from federation.node.joint.records import CASE, each_sent, load_held, parts_of
 from federation.node.log.check import check_store
 from federation.node.retention import destroy_ended
 from federation.protocol.ids import AgencyId, NodeName, RecordId
@@ -29,14 +30,14 @@ BY_TOWN = {"party": "p1", "side": "A", "role": "applicant", "county": "330822"}
 def open_fields(case: Desks, at: NodeName, name: str) -> set[str]:
     """The fields of an entry that stand open at a node."""
     node = case.rig[at]
-    held = load_held(node, case.record)
-    return {part.field for part in parts_of(node, node.database, held.kept[name]).values()}
+    held = load_held(CASE, node, case.record)
+    return {part.field for part in parts_of(CASE, node, node.database, held.kept[name]).values()}
 
 
 async def order(case: Desks, entry: EntryLine, *, to: NodeName = JIANGXI, caller: AgencyId = TOWN) -> None:
     """The office orders erased what an entry of its own handed over to a province."""
     node = case.rig[caller.node]
-    sent = next(each for each in each_sent(node.database, case.record, entry.name) if each.to == to)
+    sent = next(each for each in each_sent(CASE, node.database, case.record, entry.name) if each.to == to)
     question = ErasureQuestion(message_id=sent.message_id, words="当事人请求删除 asked for by the person")
     asked = act("erasure.order", "F09")
     assert (await order_erasure(begin_errand(node, caller, asked), question)).decision.allowed
@@ -49,7 +50,7 @@ async def lines(case: Desks, caller: AgencyId = TOWN) -> list[ErasureLine]:
 
 def require_whole(case: Desks) -> None:
     """Both nodes hold the same entries in one order, and every row is one that was written."""
-    records = [load_held(case.rig[name], case.record).record for name in (ZHEJIANG, JIANGXI)]
+    records = [load_held(CASE, case.rig[name], case.record).record for name in (ZHEJIANG, JIANGXI)]
     assert [each.order for each in records[:1]] == [each.order for each in records[1:]]
     assert not any(each.pending or each.gaps for each in records)
     for name in (ZHEJIANG, JIANGXI):
@@ -91,7 +92,7 @@ async def test_another_office_and_another_function_order_nothing(tmp_path: Path)
         await case.invites(PEER, "peer")
         entry = await case.does(TOWN, "add_party", PARTY, **BY_TOWN)
         node = case.rig[ZHEJIANG]
-        (sent,) = each_sent(node.database, case.record, entry.name)
+        (sent,) = each_sent(CASE, node.database, case.record, entry.name)
         for caller, why in ((POLICE, ORDER), (TOWN, act("erasure.order", "F10"))):
             question = ErasureQuestion(message_id=sent.message_id, words="x")
             assert not (await order_erasure(begin_errand(node, caller, why), question)).decision.allowed
@@ -127,7 +128,7 @@ async def test_items_of_a_letter_end_seven_days_after_the_case_at_both_sides(tmp
         case = await carried_out(found, letter=letter)
         record: RecordId = case.record
         (entry,) = [
-            kept for kept in load_held(case.rig[JIANGXI], record).kept.values() if kept.head.act == "fill_letter"
+            kept for kept in load_held(CASE, case.rig[JIANGXI], record).kept.values() if kept.head.act == "fill_letter"
         ]
         assert open_fields(case, ZHEJIANG, entry.name) == {"number", "kind"}
         await case.does(POLICE, "report_impossible", tried="三次")
@@ -141,12 +142,12 @@ async def test_items_of_a_letter_end_seven_days_after_the_case_at_both_sides(tmp
         case.rig.clock.advance(days=6)
         case.rig.put_in_force(case.rig.agreement)
         for name in (JIANGXI, ZHEJIANG):
-            await settle_due(case.rig[name])
+            await settle_due(CASES_SHARED, case.rig[name])
             await destroy_ended(case.rig[name])
         assert open_fields(case, JIANGXI, entry.name) == {"number", "kind"}
 
         case.rig.clock.advance(days=1, seconds=1)
-        await settle_due(case.rig[JIANGXI])
+        await settle_due(CASES_SHARED, case.rig[JIANGXI])
         await destroy_ended(case.rig[JIANGXI])
         assert open_fields(case, JIANGXI, entry.name) == set()
         if away:
@@ -155,11 +156,11 @@ async def test_items_of_a_letter_end_seven_days_after_the_case_at_both_sides(tmp
         for _ in range(2):
             await case.rig.drain()
             for name in (ZHEJIANG, JIANGXI):
-                await settle_due(case.rig[name])
+                await settle_due(CASES_SHARED, case.rig[name])
                 await destroy_ended(case.rig[name])
         await case.rig.drain()
 
-        folded = load_held(case.rig[ZHEJIANG], record).case
+        folded = load_held(CASE, case.rig[ZHEJIANG], record).state
         assert folded is not None
         assert folded.outcome == "impossible"
         assert open_fields(case, ZHEJIANG, entry.name) == set()
