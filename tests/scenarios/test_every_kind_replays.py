@@ -93,7 +93,7 @@ from tests.node.rig import (
 )
 from tests.scenarios.check_federation import NodeStore, check_federation
 
-CASE_ID, PURPOSE = "CASE_ID-2026-0001", "lookup.criminal_investigation"
+CASE_ID, PURPOSE = "CASE-2026-0001", "lookup.criminal_investigation"
 RESIDENT = application()
 XINZHOU = parse_agency_id("jiangxi/361102/police")
 PUCHENG = parse_agency_id("fujian/350722/service-hall")
@@ -167,7 +167,7 @@ async def lookups(rig: Rig) -> None:
     )  # fmt: skip
     given = {"caller": YUSHAN_POLICE}
     assert (await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE), **given), terms)).decision.allowed
-    wrong = replace(terms, case_id="CASE_ID-2026-0002")
+    wrong = replace(terms, case_id="CASE-2026-0002")
     assert not (
         await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE, "F01"), **given), wrong)
     ).decision.allowed
@@ -201,13 +201,13 @@ async def intake(rig: Rig) -> None:
     """lookup.second and .refusal: police away from the border ask twice, a person answers once and refuses once."""
     node, office = rig[JIANGXI], intake_office(rig[ZHEJIANG].trust.in_force, ZHEJIANG)
     terms = CaseQuestion(
-        case_id="CASE_ID-2026-0003", letter="饶公协〔2026〕3号", counties=frozenset({"330822"}),
+        case_id="CASE-2026-0003", letter="饶公协〔2026〕3号", counties=frozenset({"330822"}),
         purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
     )  # fmt: skip
     given = {"caller": XINZHOU}
     assert (await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE), **given), terms)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
-    question = LookupQuestion(case_id="CASE_ID-2026-0003", selector=selector, provinces=(ZHEJIANG,))
+    question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
     for _ in range(2):
         found = await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)
         assert [answer.outcome for answer in found.answers] == [Outcome.WAITING]

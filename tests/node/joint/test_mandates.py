@@ -195,7 +195,12 @@ async def test_letter_that_another_province_uses_twice_is_refused_here(
     async with desks(tmp_path) as found:
         await carried_out(found)
         with monkeypatch.context() as hostile:
-            hostile.setattr(case_sharing, "letters_of", lambda *_, **__: ())
+            taken = case_sharing.CaseSharing.rows_with
+            hostile.setattr(  # no look at the letters of its own entries
+                case_sharing.CaseSharing,
+                "rows_with",
+                lambda self, source, kept, *, replica=True: taken(self, source, kept) if replica else (),
+            )
             case = Desks(found.rig, why=("letter.check", "F03"))
             await case.open(
                 YUSHAN_POLICE, procedure="police-letter-check", role="requesting", division="361123", fields={}

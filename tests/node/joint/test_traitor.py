@@ -96,7 +96,7 @@ class Traitor(Union):
         await self.carried_all()
         held = {name: load_held(CASE, self.rig[name], self.case.record) for name in NODES}
         case = next(
-            found for name in HONEST if (found := held[name].case) and any(a.node == name for a in found.members)
+            found for name in HONEST if (found := held[name].state) and any(a.node == name for a in found.members)
         )
         part = sorted({agency.node for agency in case.members} - {FUJIAN})
         for name in part:

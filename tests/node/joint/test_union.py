@@ -184,7 +184,7 @@ class Union(Provinces):
         rig = self.rig
         held = {name: load_held(CASE, rig[name], self.case.record) for name in NODES}
         case = next(
-            found for name in NODES if (found := held[name].case) and any(a.node == name for a in found.members)
+            found for name in NODES if (found := held[name].state) and any(a.node == name for a in found.members)
         )
         assert case.lead is not None
         for name in {agency.node for agency in (*case.members, *case.invited)}:
@@ -236,7 +236,7 @@ def _shared_line(line: EntryLine) -> EntryLine:
 def assert_same(one: Held, other: Held) -> None:
     assert [entry.name for entry in one.record.order] == [entry.name for entry in other.record.order]
     assert (one.record.pending, one.record.findings) == (other.record.pending, other.record.findings)
-    assert one.case == other.case
+    assert one.state == other.state
     assert dict(one.record.barred) == dict(other.record.barred)
 
 
