@@ -232,7 +232,7 @@ async def test_entry_is_settled_in_the_transaction_that_brings_it(tmp_path: Path
             for node in (ours, theirs):
                 row, now = CASE.records.find(node.database, case.record), case.held(node.name)
                 assert row is not None
-                assert (row.entries, row.look) == (len(now.kept), lists.next_look(node, now.case))
+                assert (row.entries, row.look) == (len(now.kept), lists.next_look(node, now.state))
                 [listed] = CASES.each(node.database)
                 assert listed == next(lists.case_lines(node, now.moment, step=row.step))
         same(case)
