@@ -51,11 +51,11 @@ def open_to_province(node: Node, place: DocumentPlace, to: NodeName) -> HeldDocu
         raise refused
     opened = {
         at
-        for sent in each_sent(CASE, node.database, record, place.entry)
+        for sent in each_sent(CASE, node.database, record, name=place.entry)
         if sent.to == to and has_body(node.database, sent.message_id)
         for at in sent.places
     }
-    parts = {at: part for at, part in parts_of(CASE, node, node.database, entry).items() if at in opened}
+    parts = {at: part for at, part in parts_of(CASE, node, node.database, kept=entry).items() if at in opened}
     held = find_held(node.database, owner_of(place.entry), place.item)
     if held is None or manifests_in(entry.head.items, parts).get(place.item) != held.stored.manifest:
         raise refused

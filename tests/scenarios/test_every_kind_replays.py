@@ -343,7 +343,7 @@ def end_items(node: Node, transaction: GroupTransaction) -> int:
     for message in held:
         assert destroy_message(node, transaction, message, grounds=ErasureGrounds.EXPIRED) is not None
     for kept in list(CASE.entries.each(transaction)):
-        close_items(CASE, node, transaction, kept.name, grounds=ErasureGrounds.EXPIRED)
+        close_items(CASE, node, transaction, name=kept.name, grounds=ErasureGrounds.EXPIRED)
     return len(held)
 
 

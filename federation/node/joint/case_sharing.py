@@ -68,16 +68,17 @@ class CaseSharing(Sharing[Case]):
         named = {agency.node for agency in (*state.members, *state.invited)}
         return {name for name in named - {node.name} if in_force.has(name)}
 
-    def left(
-        self, in_force: InForce, held: Held[Case], state: Case, part: set[NodeName]
-    ) -> Mapping[NodeName, set[str]]:
+    def left(self, in_force: InForce, held: Held[Case], part: set[NodeName]) -> Mapping[NodeName, set[str]]:
+        state = held.state
+        if state is None:
+            return {}
         acted = {found.entry.author for every in state.done.values() for found in every}
         removed = {_node_named(found.head) for found in state.done.get("remove", ())}
         gone = (acted | removed) - part - {held.node}
         return {name: _heads_for(held, state, name) for name in gone if in_force.has(name)}
 
     def opened(
-        self, in_force: InForce, state: Case, kept: StoredEntry, parts: Sequence[Part], to: NodeName
+        self, in_force: InForce, state: Case, kept: StoredEntry, *, parts: Sequence[Part], to: NodeName
     ) -> tuple[set[int], list[PolicyRequest]]:
         places, asked = set[int](), list[PolicyRequest]()
         for agency in sorted(state.members, key=str):
@@ -132,6 +133,7 @@ class CaseSharing(Sharing[Case]):
         node: Node,
         transaction: GroupTransaction,
         state: Case,
+        *,
         entries: Iterable[tuple[StoredEntry, Handed | None]],
     ) -> None:
         """Writes which offices were given what is about a person, of entries of ours that hold anything yet."""
@@ -140,7 +142,7 @@ class CaseSharing(Sharing[Case]):
                 parts = own_parts(node.trust.in_force, kept, body)
                 put_records(transaction, list(given_records(node, transaction, state, kept=kept, parts=parts)))
 
-    def put_settled(self, node: Node, transaction: GroupTransaction, held: Held[Case], state: Case) -> None:
+    def put_settled(self, node: Node, transaction: GroupTransaction, held: Held[Case], *, state: Case) -> None:
         put_mandates(node, transaction, state, offices=tuple(held.granted))
 
 

@@ -58,7 +58,7 @@ def handed_notices(node: Node, held: Held[Case]) -> Iterator[CaseNotice]:
         kept, office, fields = _said(held, head)
         n, item = kept.head.n, head.fields["item"]
         destroyed, awaited = False, False
-        parts = parts_of(CASE, node, node.database, kept)
+        parts = parts_of(CASE, node, node.database, kept=kept)
         named = {at for at, part in parts.items() if part.item == item and part.field in fields}
         if kept.author == node.name:
             destroyed = not isinstance(find_own_body(CASE, node.database, kept.name), Body)

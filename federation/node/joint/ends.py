@@ -64,9 +64,9 @@ def end_items(node: Node, transaction: GroupTransaction, held: Held[S]) -> bool:
     """
     again = False
     for kept in held.own:
-        close_items(held.family, node, transaction, kept.name, grounds=ErasureGrounds.EXPIRED)
-        for sent in list(each_sent(held.family, transaction, held.id, kept.name)):
-            again |= withdraw(held.family, node, transaction, sent, grounds=ErasureGrounds.EXPIRED)
+        close_items(held.family, node, transaction, name=kept.name, grounds=ErasureGrounds.EXPIRED)
+        for sent in list(each_sent(held.family, transaction, held.id, name=kept.name)):
+            again |= withdraw(held.family, node, transaction, sent=sent, grounds=ErasureGrounds.EXPIRED)
     for author in {kept.author for kept in held.kept.values()}:
         CASES_CLOSED.put(transaction, f"{author}/{held.id}", owner=node.name)
     return again
@@ -79,12 +79,12 @@ def end_entry(node: Node, transaction: GroupTransaction, message: StoredMessage,
     if family is None or statement.body is None:
         return
     for sent in messages_of_entry(transaction, message):
-        withdraw(family, node, transaction, sent, grounds=grounds)
-    close_items(family, node, transaction, statement.body.commitment, grounds=grounds)
+        withdraw(family, node, transaction, sent=sent, grounds=grounds)
+    close_items(family, node, transaction, name=statement.body.commitment, grounds=grounds)
 
 
 def withdraw(
-    family: Family[S], node: Node, transaction: GroupTransaction, sent: SentEntry, *, grounds: ErasureGrounds
+    family: Family[S], node: Node, transaction: GroupTransaction, *, sent: SentEntry, grounds: ErasureGrounds
 ) -> bool:
     """Destroys a message with items that is on its way, or was; True when its head is owed again."""
     state, body = find_outbox_state(transaction, sent.message_id), find_handed(transaction, sent.message_id)
@@ -101,7 +101,7 @@ def messages_of_entry(source: Source, message: StoredMessage) -> tuple[SentEntry
     family = family_of(statement.kind)
     if family is None or message.direction != "sent" or statement.case is None or statement.body is None:
         return ()
-    return tuple(each_sent(family, source, statement.case, statement.body.commitment))
+    return tuple(each_sent(family, source, statement.case, name=statement.body.commitment))
 
 
 def hands_over_items(source: Source, message_id: MessageId) -> bool:
@@ -115,7 +115,7 @@ def _is_head(body: Handed | None) -> bool:
 
 
 def close_items(
-    family: Family[S], node: Node, transaction: GroupTransaction, name: str, *, grounds: ErasureGrounds
+    family: Family[S], node: Node, transaction: GroupTransaction, *, name: str, grounds: ErasureGrounds
 ) -> bool:
     """Destroys the items of an entry of ours, with the leaf that says so. False when they were gone."""
     own = family.own.find(transaction, name)

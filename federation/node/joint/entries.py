@@ -82,7 +82,7 @@ class Settled(Generic[S]):
 
 
 def settled_with(
-    sharing: Sharing[S], node: Node, held: Held[S], kept: StoredEntry, *, body: Body | None = None
+    sharing: Sharing[S], node: Node, held: Held[S], *, kept: StoredEntry, body: Body | None = None
 ) -> Settled[S] | None:
     """Returns what is written with an entry so that it leaves the record settled; `body` is that of an entry of ours.
 
@@ -98,7 +98,8 @@ def settled_with(
     if held.granted or kept.head.act == GRANT or next(sharing.due(node, now.state), None) is not None:
         return None
     others = sorted(sharing.provinces(node, in_force, now.state)) if body is not None else ()
-    owed = (_owed_to(sharing, in_force, now.state, kept, to, given=None, find_body=lambda: body) for to in others)
+    handing = _Handing(sharing=sharing, in_force=in_force, state=now.state)
+    owed = (_owed_to(handing, kept, to, given=None, find_body=lambda: body) for to in others)
     return Settled(now=now, seen=seen, owed=tuple(each for each in owed if each is not None))
 
 
@@ -157,16 +158,16 @@ def _write_due(sharing: Sharing[S], node: Node, held: Held[S]) -> Written | None
 
 
 def _put_brought(family: Family[S], node: Node, entry: Written, transaction: GroupTransaction) -> None:
-    row = put_written(family, node, transaction, entry)
+    row = put_written(family, node, transaction, entry=entry)
     if row is not None:
         family.records.put(transaction, row, owner=node.name)
 
 
 def put_settled(
-    sharing: Sharing[S], node: Node, transaction: GroupTransaction, entry: Written, *, settled: Settled[S] | None
+    sharing: Sharing[S], node: Node, transaction: GroupTransaction, *, entry: Written, settled: Settled[S] | None
 ) -> bool:
     """Stores an entry of ours with all that is left to do, or leaves that to `settle`; False when the record moved."""
-    row = put_written(sharing.family, node, transaction, entry)
+    row = put_written(sharing.family, node, transaction, entry=entry)
     if row is None:
         return False
     if settled is None or settled.now.state is None:
@@ -176,12 +177,12 @@ def put_settled(
     for each in settled.owed:
         ready = prepare(node, _draft(sharing, node, state, each))
         record_message(node, transaction, ready, in_force=node.trust.in_force)
-    sharing.put_handed(node, transaction, state, [(entry.kept, entry.body)])
-    put_records(transaction, list(settled_rows(sharing, node, transaction, settled.now, row=row)))
+    sharing.put_handed(node, transaction, state, entries=[(entry.kept, entry.body)])
+    put_records(transaction, list(settled_rows(sharing, node, transaction, now=settled.now, row=row)))
     return True
 
 
-def note_settled(sharing: Sharing[S], node: Node, kept: StoredEntry, settled: Settled[S]) -> None:
+def note_settled(sharing: Sharing[S], node: Node, *, kept: StoredEntry, settled: Settled[S]) -> None:
     """Has the messages of an entry of ours that is durable now go on their way, and remembers that they do."""
     held = keep_next(sharing.family, node, kept)
     if held is not None and held.handed == (kept.head.n - 1, settled.seen):
@@ -198,7 +199,7 @@ def tell(sharing: Sharing[S], node: Node, now: Moment[S]) -> None:
 
 
 def settled_rows(
-    sharing: Sharing[S], node: Node, transaction: GroupTransaction, now: Moment[S], *, row: StoredRecord
+    sharing: Sharing[S], node: Node, transaction: GroupTransaction, *, now: Moment[S], row: StoredRecord
 ) -> Iterator[Record]:
     """The row that replaces that of the record once all is handed on, the lines of our offices, and news of them."""
     settled = replace(row, step=row.step + 1, look=None)
@@ -236,10 +237,10 @@ def _hand_on(
         for each in ahead.owed:
             record_message(node, transaction, prepare(node, _draft(sharing, node, now.state, each)), in_force=in_force)
         with_items = ((kept, find_own_body(family, transaction, kept.name)) for kept in ahead.looked if kept.head.items)
-        sharing.put_handed(node, transaction, now.state, with_items)
-    put_records(transaction, list(settled_rows(sharing, node, transaction, now, row=row)))
+        sharing.put_handed(node, transaction, now.state, entries=with_items)
+    put_records(transaction, list(settled_rows(sharing, node, transaction, now=now, row=row)))
     if now.state is not None:
-        sharing.put_settled(node, transaction, held, now.state)
+        sharing.put_settled(node, transaction, held, state=now.state)
     return True
 
 
@@ -265,22 +266,30 @@ def owed(sharing: Sharing[S], node: Node, held: Held[S], *, seen: object = None)
         return
     given: dict[tuple[str, NodeName], set[int]] = {}
     for kept in own:
-        for sent in each_sent(family, node.database, held.id, kept.name):
+        for sent in each_sent(family, node.database, held.id, name=kept.name):
             given.setdefault((sent.name, sent.to), set()).update(sent.places)
     part = sharing.provinces(node, in_force, state)
-    left = sharing.left(in_force, held, state, part)
+    handing = _Handing(sharing=sharing, in_force=in_force, state=state)
+    left = sharing.left(in_force, held, part)
     for to in sorted(part | left.keys()):
         for kept in own if to in part else [kept for kept in own if kept.name in left[to]]:
             body = partial(find_own_body, family, node.database, kept.name)
             before = given.get((kept.name, to))
-            if (each := _owed_to(sharing, in_force, state, kept, to, given=before, find_body=body)) is not None:
+            if (each := _owed_to(handing, kept, to, given=before, find_body=body)) is not None:
                 yield each
 
 
-def _owed_to(  # noqa: PLR0913 - one entry for one province, and where its body is
-    sharing: Sharing[S],
-    in_force: InForce,
-    state: S,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Handing(Generic[S]):
+    """The state and the rules by which entries are handed on."""
+
+    sharing: Sharing[S]
+    in_force: InForce
+    state: S
+
+
+def _owed_to(
+    handing: _Handing[S],
     kept: StoredEntry,
     to: NodeName,
     *,
@@ -289,12 +298,13 @@ def _owed_to(  # noqa: PLR0913 - one entry for one province, and where its body 
 ) -> _Owed | None:
     if given is not None and len(given) == 1 + len(kept.head.items):
         return None
-    body = find_body()
+    sharing, in_force, body = handing.sharing, handing.in_force, find_body()
     if body is None or not kept.seat or find_agency(in_force.agreement, kept.head.agency) is None:
         return None
     places, seen = {0}, list[PolicyRequest]()
     if isinstance(body, Body):
-        opened, seen = sharing.opened(in_force, state, kept, own_parts(in_force, kept, body), to)
+        parts = own_parts(in_force, kept, body)
+        opened, seen = sharing.opened(in_force, handing.state, kept, parts=parts, to=to)
         places |= opened
     if given is not None and places <= given:
         return None

@@ -77,7 +77,9 @@ def given_records(
             continue
         seen = visible(node.trust.in_force, case, office, kept=kept, parts=parts)[0]
         if office.node != node.name:
-            sent = [each for each in each_sent(CASE, source, kept.head.record, kept.name) if each.to == office.node]
+            sent = [
+                each for each in each_sent(CASE, source, kept.head.record, name=kept.name) if each.to == office.node
+            ]
             seen &= {at for each in sent for at in each.places}
         known = list(GIVEN.each(source, under=f"{kept.head.record}/{kept.name}/{office}/"))
         number = len(known)
@@ -109,6 +111,6 @@ def _numbers(node: Node, source: Source, case: Case) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for entered in case.done.get("add_party", ()):
         for kept in CASE.entries.by_subject(source, entered.entry.name):
-            numbers = numbers_in(parts_of(CASE, node, source, kept).values())
+            numbers = numbers_in(parts_of(CASE, node, source, kept=kept).values())
             found |= {str(kept.head.fields["party"]): number for number in list(numbers.values())[:1]}
     return found

@@ -97,7 +97,7 @@ def each_due(node: Node, case: Case) -> Iterator[tuple[str, dict[str, str]]]:
         elif clock.on_breach == ESCALATE and not clock.escalated:
             yield ESCALATE, said
     for entry in untold(node, case):
-        sent = each_sent(CASE, node.database, entry.head.record, entry.name)
+        sent = each_sent(CASE, node.database, entry.head.record, name=entry.name)
         if any(find_delivery(node, each.message_id).received for each in sent):
             yield "told", {"about": entry.name, "agency": str(entry.head.fields["agency"])}
 

@@ -379,7 +379,7 @@ def load_held(family: Family[_S], node: Node, record: RecordId) -> Held[_S]:
     folds, source, key = node.folds, node.database, (family.name, record)
     held: Held[_S] = folds.pop(key) if key in folds else Held(family=family, record=JointRecord(record), node=node.name)
     new = family.entries.each(source, under=f"{record}/", after=f"{record}/{len(held.kept):06}")
-    held.take(new, partial(find_start, family, node, source))
+    held.take(new, lambda opening: find_start(family, node, source, opening=opening))
     if held.kept:  # whoever names records that are not here drives out none that are
         folds[key] = held
     while len(folds) > MAX_FOLDS:
@@ -395,7 +395,7 @@ def keep_next(family: Family[_S], node: Node, kept: StoredEntry) -> Held[_S] | N
     return held if held is not None and kept.name in held.kept else None
 
 
-def find_start(family: Family[_S], node: Node, source: Source, opening: Head) -> _S | None:
+def find_start(family: Family[_S], node: Node, source: Source, *, opening: Head) -> _S | None:
     """The state before an opening, by the rules that it pins: of the agreement's version under which it was written.
 
     None when they are not here; those of an earlier version are then looked for (`upkeep.take_rules`).
@@ -447,7 +447,7 @@ def is_gone(family: Family[_S], source: Source, kept: StoredEntry) -> bool:
     return any(not has_body(source, each.message_id) for each in family.handed.each(source, under=f"{kept.name}/"))
 
 
-def each_sent(family: Family[_S], source: Source, record: str, name: str) -> Iterator[SentEntry]:
+def each_sent(family: Family[_S], source: Source, record: str, *, name: str) -> Iterator[SentEntry]:
     """The messages that handed over one entry of ours, oldest first."""
     return family.sent.each(source, under=f"{record}/{name}/")
 
@@ -504,7 +504,7 @@ def find_own_body(family: Family[_S], source: Source, name: str) -> Handed | Non
     return None if own is None else own.body
 
 
-def parts_of(family: Family[_S], node: Node, source: Source, kept: StoredEntry) -> dict[int, Part]:
+def parts_of(family: Family[_S], node: Node, source: Source, *, kept: StoredEntry) -> dict[int, Part]:
     """The places of an entry that stand open here, by number, from all that was handed over of it."""
     if kept.author == node.name:
         own = family.own.find(source, kept.name)

@@ -68,12 +68,12 @@ class Sharing(ABC, Generic[S]):
         """Returns the other provinces of the agreement that take part, or are asked to."""
 
     @abstractmethod
-    def left(self, in_force: InForce, held: Held[S], state: S, part: set[NodeName]) -> Mapping[NodeName, set[str]]:
+    def left(self, in_force: InForce, held: Held[S], part: set[NodeName]) -> Mapping[NodeName, set[str]]:
         """Returns the entries of which provinces that are not among `part` any more are still handed the heads."""
 
     @abstractmethod
     def opened(
-        self, in_force: InForce, state: S, kept: StoredEntry, parts: Sequence[Part], to: NodeName
+        self, in_force: InForce, state: S, kept: StoredEntry, *, parts: Sequence[Part], to: NodeName
     ) -> tuple[set[int], list[PolicyRequest]]:
         """Returns the places of an entry that offices of a province may see, and the questions that said yes to it."""
 
@@ -112,9 +112,14 @@ class Sharing(ABC, Generic[S]):
         return ()
 
     def put_handed(
-        self, node: Node, transaction: GroupTransaction, state: S, entries: Iterable[tuple[StoredEntry, Handed | None]]
+        self,
+        node: Node,
+        transaction: GroupTransaction,
+        state: S,
+        *,
+        entries: Iterable[tuple[StoredEntry, Handed | None]],
     ) -> None:
         """Writes what follows for people from entries of ours, once their messages stand in the transaction."""
 
-    def put_settled(self, node: Node, transaction: GroupTransaction, held: Held[S], state: S) -> None:
+    def put_settled(self, node: Node, transaction: GroupTransaction, held: Held[S], *, state: S) -> None:
         """Writes what else follows from the state of a settled record."""

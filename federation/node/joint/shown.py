@@ -64,7 +64,7 @@ def entry_line(
         act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
         fields={name: text_of(value) for name, value in head.fields.items()}, items=join(head.items, parts),
         without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
-        deliveries=deliveries(node, each_sent(CASE, node.database, held.id, kept.name) if sent is None else sent),
+        deliveries=deliveries(node, each_sent(CASE, node.database, held.id, name=kept.name) if sent is None else sent),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def shown_parts(
     node: Node, in_force: InForce, held: Held[Case], *, kept: StoredEntry, reader: AgencyId
 ) -> dict[int, Part]:
     """The open places of an entry that an office of ours may see, by number; its own alone while no case is here."""
-    head, case, parts = kept.head, held.state, parts_of(CASE, node, node.database, kept)
+    head, case, parts = kept.head, held.state, parts_of(CASE, node, node.database, kept=kept)
     if reader == head.agency:
         return parts
     if case is None:
@@ -195,7 +195,7 @@ def notices(node: Node, held: Held[Case]) -> Iterator[CaseNotice]:
     yield from handed_notices(node, held)
     own = (kept for kept in held.kept.values() if kept.author == node.name)
     for kept in sorted(own, key=lambda kept: kept.head.n):
-        for sent in deliveries(node, each_sent(CASE, node.database, held.id, kept.name)):
+        for sent in deliveries(node, each_sent(CASE, node.database, held.id, name=kept.name)):
             if sent.state is DeliveryState.REFUSED:
                 why = ", ".join(sent.policies)
                 yield CaseNotice(

@@ -181,7 +181,7 @@ async def _write(errand: Errand, held: Held[Case], said: Said, *, start: Case, w
     _verify_allowed(start, entry.kept.entry)
     if said.act == DISCLOSE and (refused := await refused_to(errand, held, entry.kept.entry)) is not None:
         return CaseOutcome(decision=refused)
-    settled = settled_with(CASES_SHARED, node, held, entry.kept, body=entry.body)
+    settled = settled_with(CASES_SHARED, node, held, kept=entry.kept, body=entry.body)
     put = partial(_put, errand, held, said, entry, settled)
     writing = asyncio.ensure_future(errand.once(bound, CaseWritten, put))
     if settled is not None:  # also when who asked has gone meanwhile
@@ -192,7 +192,7 @@ async def _write(errand: Errand, held: Held[Case], said: Said, *, start: Case, w
 
 def _note_written(node: Node, kept: StoredEntry, settled: Settled[Case], writing: asyncio.Future[CaseWritten]) -> None:
     if not writing.cancelled() and writing.exception() is None and writing.result().name == kept.name:
-        note_settled(CASES_SHARED, node, kept, settled)
+        note_settled(CASES_SHARED, node, kept=kept, settled=settled)
 
 
 async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruling) -> CaseOutcome:
@@ -200,7 +200,7 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     node, in_force = errand.node, errand.in_force
     record = parse_record_id(answer.record)
     await follow(node, Rows(then=partial(settle_moved, CASES_SHARED, record=record)))
-    sent = list(each_sent(CASE, node.database, record, answer.name))
+    sent = list(each_sent(CASE, node.database, record, name=answer.name))
     messages = [Sent(id=each.message_id, digest=each.digest) for each in sent]
     await delivered(node, messages, seconds=WAIT_SECONDS)
     if said.act == "invite":
@@ -228,7 +228,7 @@ def _put(
         keep_rules(node, errand.in_force.agreement, transaction)
         head, why = replace(kept.head, fields={**kept.head.fields, "code": code}), (kept.purpose, kept.function)
         entry = written(node, held, head, places=said.places, seat=kept.seat, why=why)
-    if not put_settled(CASES_SHARED, node, transaction, entry, settled=settled):
+    if not put_settled(CASES_SHARED, node, transaction, entry=entry, settled=settled):
         raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
     put_records(transaction, CASES_SHARED.rows_with(transaction, entry.kept, replica=False))
     if said.act == GRANT:

@@ -92,7 +92,7 @@ def judge_entry(sharing: Sharing[S], received: Received[bytes]) -> Judgement:
     except RuleError as error:
         return _with_notice(node, held, entry, refused_by_rule(error, asked))
     handed = family.handed.record(HandedEntry(name=entry.name, message_id=statement.id), owner=entry.author)
-    arrival = _Arrival(sharing, received.in_force, kept, settled_with(sharing, node, held, kept))
+    arrival = _Arrival(sharing, received.in_force, kept, settled_with(sharing, node, held, kept=kept))
     judged = received.judge(
         asked,
         rows=Rows(
@@ -153,7 +153,7 @@ def _verify_places(
 def _verify_new(node: Node, held: Held[S], entry: Entry, body: PartialBody) -> None:
     """Refuses an entry that is here, with nothing open that is not open already (ENTRY_KNOWN)."""
     kept = held.kept.get(entry.name)
-    if kept is not None and set(body.opened) <= {0, *parts_of(held.family, node, node.database, kept)}:
+    if kept is not None and set(body.opened) <= {0, *parts_of(held.family, node, node.database, kept=kept)}:
         raise RuleError("ENTRY_KNOWN", "expected an entry, or places of one, that this node does not have yet")
 
 
@@ -164,7 +164,7 @@ def _state_before(node: Node, held: Held[S], entry: Entry) -> S | None:
         UnavailableError: CASE_RULES, for an opening under rules that this node has not.
     """
     if entry.head.height == 0:
-        start = find_start(held.family, node, node.database, entry.head)
+        start = find_start(held.family, node, node.database, opening=entry.head)
         if start is None:
             raise UnavailableError("CASE_RULES", "the rules, clocks or calendar that the record pins are not here")
         return start
@@ -193,7 +193,7 @@ class _Arrival(Generic[S]):
         placed = family.entries.record(kept, owner=kept.author)
         self.is_settled = settled is not None and row.entries == settled.now.entries
         if settled is not None and self.is_settled:  # no other came: it is as new as it was then
-            rows = settled_rows(sharing, node, source, settled.now, row=row)
+            rows = settled_rows(sharing, node, source, now=settled.now, row=row)
             return (placed, *rows, *sharing.rows_with(source, kept))
         if any(known.name == kept.name for known in family.entries.by_subject(source, kept.name)):
             return ()

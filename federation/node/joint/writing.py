@@ -65,7 +65,9 @@ def written(node: Node, held: Held[_S], head: Head, *, places: Places, seat: str
     return Written(kept=kept, body=body)
 
 
-def put_written(family: Family[_S], node: Node, transaction: GroupTransaction, entry: Written) -> StoredRecord | None:
+def put_written(
+    family: Family[_S], node: Node, transaction: GroupTransaction, *, entry: Written
+) -> StoredRecord | None:
     """Stores an entry of ours, which counts from then on, unless the record moved since it was made: None.
 
     Returns the row of the record with it, which the caller writes.

@@ -168,7 +168,9 @@ async def test_a_document_is_gone_with_what_carried_it(tmp_path: Path, monkeypat
         assert await lines_of(case, PEER) == []
         assert await refused(case, PEER, entry) == "DOCUMENT_NOT_OPEN"
 
-        await here.sequencer.commit(lambda tx: close_items(CASE, here, tx, entry.name, grounds=ErasureGrounds.EXPIRED))
+        await here.sequencer.commit(
+            lambda tx: close_items(CASE, here, tx, name=entry.name, grounds=ErasureGrounds.EXPIRED)
+        )
         assert files(case) == 0
         assert await refused(case, TOWN, entry) == "DOCUMENT_NOT_OPEN"
 

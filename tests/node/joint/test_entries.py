@@ -188,7 +188,7 @@ async def test_entry_that_was_handed_on_is_looked_at_again_only_when_others_may_
     look_at = entries._owed_to
 
     def counted(*about: Any, **rest: Any) -> object:
-        looked.append(about[3].head.act)
+        looked.append(about[1].head.act)
         return look_at(*about, **rest)
 
     monkeypatch.setattr(entries, "_owed_to", counted)

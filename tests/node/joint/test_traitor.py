@@ -62,7 +62,7 @@ def made(node: Any, held: Held, how: str, number: int) -> list[Written]:
 def put(node: Any, new: list[Written], transaction: GroupTransaction) -> bool:
     """Stores them, unless the record moved since they were made."""
     for each in new:
-        row = put_written(CASE, node, transaction, each)
+        row = put_written(CASE, node, transaction, entry=each)
         if row is None:
             return False
         CASE.records.put(transaction, row, owner=node.name)
@@ -95,10 +95,9 @@ class Traitor(Union):
     async def check(self) -> None:
         await self.carried_all()
         held = {name: load_held(CASE, self.rig[name], self.case.record) for name in NODES}
-        case = next(
-            found for name in HONEST if (found := held[name].state) and any(a.node == name for a in found.members)
-        )
-        part = sorted({agency.node for agency in case.members} - {FUJIAN})
+        cases = (found for name in HONEST if (found := held[name].state) and any(a.node == name for a in found.members))
+        members = next((case.members for case in cases), {})  # none once each of them left or was removed
+        part = sorted({agency.node for agency in members} - {FUJIAN})
         for name in part:
             assert _effect(held[name]) == _effect(held[part[0]])
             assert {each.author for each in _broken_rules(held[name])} <= {FUJIAN}

@@ -31,13 +31,13 @@ def open_fields(case: Desks, at: NodeName, name: str) -> set[str]:
     """The fields of an entry that stand open at a node."""
     node = case.rig[at]
     held = load_held(CASE, node, case.record)
-    return {part.field for part in parts_of(CASE, node, node.database, held.kept[name]).values()}
+    return {part.field for part in parts_of(CASE, node, node.database, kept=held.kept[name]).values()}
 
 
 async def order(case: Desks, entry: EntryLine, *, to: NodeName = JIANGXI, caller: AgencyId = TOWN) -> None:
     """The office orders erased what an entry of its own handed over to a province."""
     node = case.rig[caller.node]
-    sent = next(each for each in each_sent(CASE, node.database, case.record, entry.name) if each.to == to)
+    sent = next(each for each in each_sent(CASE, node.database, case.record, name=entry.name) if each.to == to)
     question = ErasureQuestion(message_id=sent.message_id, words="当事人请求删除 asked for by the person")
     asked = act("erasure.order", "F09")
     assert (await order_erasure(begin_errand(node, caller, asked), question)).decision.allowed
@@ -92,7 +92,7 @@ async def test_another_office_and_another_function_order_nothing(tmp_path: Path)
         await case.invites(PEER, "peer")
         entry = await case.does(TOWN, "add_party", PARTY, **BY_TOWN)
         node = case.rig[ZHEJIANG]
-        (sent,) = each_sent(CASE, node.database, case.record, entry.name)
+        (sent,) = each_sent(CASE, node.database, case.record, name=entry.name)
         for caller, why in ((POLICE, ORDER), (TOWN, act("erasure.order", "F10"))):
             question = ErasureQuestion(message_id=sent.message_id, words="x")
             assert not (await order_erasure(begin_errand(node, caller, why), question)).decision.allowed
