@@ -13,18 +13,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, choose, find_instant
-from federation.cli.cases import entry_lines
+from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, command, now
 from federation.cli.show import local_time
 from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
+from federation.domain.alert_texts import verify_texts
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
 from federation.domain.joint_offers import REASONS
@@ -38,7 +40,7 @@ USUAL: Final = ("alert.duty", "F12")
 """Looking at what a desk has; an act is done for the purpose and function of its kind."""
 app = typer.Typer(name="alert", no_args_is_help=True, help="Alerts between duty desks (警情).")
 EVERY_PAGE: Final = Paging(1000, "", everything=True)
-_CONTENT: Final = "What is said"
+_said: Final = partial(typer.Option, rich_help_panel="What is said")
 
 AlertArgument = Annotated[str, typer.Argument(metavar="ALERT", help="The alert, by its number (编号) or record.")]
 DeskOption = Annotated[
@@ -84,54 +86,43 @@ class Content:
 
 def open_content(
     *,
-    areas: Annotated[
-        list[str] | None,
-        typer.Option("--area", help="Where (区域), as the duty table names it.", rich_help_panel=_CONTENT),
+    areas: Annotated[list[str] | None, _said("--area", help="Where (区域), as the duty table names it.")] = None,
+    divisions: Annotated[list[str] | None, _said("--division", help="Where (区划代码): 6, 9, 12 digits.")] = None,
+    place: Annotated[str, _said("--place", help="The place (地点) in words.")] = "",
+    point: Annotated[str, _said("--point", metavar="LAT,LON", help="The place, WGS 84.")] = "",
+    fact: Annotated[str, _said("--fact", help="What happened (警情).")] = "",
+    details: Annotated[
+        list[str] | None, _said("--detail", metavar="NAME=VALUE", help="A fact that alert kinds KIND names.")
     ] = None,
-    divisions: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--division", help="Where (区划代码): 6, 9 or 12 digits (the desk's county).", rich_help_panel=_CONTENT
-        ),
-    ] = None,
-    place: Annotated[str, typer.Option("--place", help="The place (地点) in words.", rich_help_panel=_CONTENT)] = "",
-    point: Annotated[
-        str, typer.Option("--point", metavar="LAT,LON", help="The place, WGS 84.", rich_help_panel=_CONTENT)
-    ] = "",
-    fact: Annotated[str, typer.Option("--fact", help="What happened (警情).", rich_help_panel=_CONTENT)] = "",
-    contact: Annotated[
-        str, typer.Option("--contact", help="The desk's telephone (席位电话).", rich_help_panel=_CONTENT)
-    ] = "",
-    priority: Annotated[
-        str, typer.Option("--priority", help="特急 flash, 紧急 urgent, 一般 routine.", rich_help_panel=_CONTENT)
-    ] = "",
-    level: Annotated[
-        str, typer.Option("--level", help="红橙黄蓝 red orange yellow blue.", rich_help_panel=_CONTENT)
-    ] = "",
-    issued_by: Annotated[
-        str,
-        typer.Option("--issued-by", help="Who issued the colour: '330822 常山县人民政府'.", rich_help_panel=_CONTENT),
-    ] = "",
-    document: Annotated[str, typer.Option("--document", help="By which paper (文号).", rich_help_panel=_CONTENT)] = "",
-    expires: Annotated[
-        str, typer.Option("--expires", help="Until when: a time, or minutes from now.", rich_help_panel=_CONTENT)
-    ] = "",
+    ticked: Annotated[list[str] | None, _said("--tick", help="What is so (勾选), such as threat.")] = None,
+    area_m2: Annotated[int | None, _said("--area-m2", min=0, help="On fire (过火面积): square metres.")] = None,
+    dead: Annotated[int | None, _said("--dead", min=0, help="How many died (死亡).")] = None,
+    hurt: Annotated[int | None, _said("--hurt", min=0, help="How many are hurt (受伤).")] = None,
+    contact: Annotated[str, _said("--contact", help="The desk's telephone (席位电话).")] = "",
+    priority: Annotated[str, _said("--priority", help="特急 flash, 紧急 urgent, 一般 routine.")] = "",
+    level: Annotated[str, _said("--level", help="红橙黄蓝 red orange yellow blue.")] = "",
+    issued_by: Annotated[str, _said("--issued-by", help="Whose colour: '330822 常山县人民政府'.")] = "",
+    document: Annotated[str, _said("--document", help="By which paper (文号).")] = "",
+    expires: Annotated[str, _said("--expires", help="Until when: a time, or minutes from now.")] = "",
 ) -> Content:
-    """Takes what is said into its written form (TEXT_PERSONAL)."""
-    for name, text in {"place": place, "fact": fact, "contact": contact, "document": document}.items():
-        verify_impersonal(text, field=name)
+    """Takes what is said into fields and items; a private telephone is refused (TEXT_PERSONAL)."""
+    verify_impersonal(contact, field="contact")
+    numbers = {"area_m2": area_m2, "dead": dead, "hurt": hurt}
     said = {
         "area": ",".join(areas or ()), "division": ",".join(divisions or ()), "issued_by": issued_by,
         "document": document, "priority": choose(priority, alert_rows.PRIORITIES, "--priority"),
         "level": choose(level, alert_rows.LEVELS, "--level"),
-        "expires": format_time(find_instant(expires, "--expires")) if expires else "",
+        "expires": format_time(find_instant(expires, "--expires")) if expires else "", "ticked": ",".join(ticked or ()),
+        **{name: "" if each is None else str(each) for name, each in numbers.items()},
     }  # fmt: skip
-    where = {"division": (divisions or [""])[0], "village": place, "point": point}
-    items = {"fact": {"text": fact}, "place": where if place or point else {}, "contact": {"phone": contact}}
+    where = {"village": place, "point": point}
+    items = {
+        "fact": {"text": fact}, "place": where, "contact": {"phone": contact},
+        "detail": dict(pairs(details or ())),
+    }  # fmt: skip
     filed = ((kind, _there(fields)) for kind, fields in items.items())
-    return Content(
-        fields=_there(said), items=tuple(CaseItem(kind=kind, fields=fields) for kind, fields in filed if fields)
-    )
+    made = (CaseItem(kind=kind, fields=fields) for kind, fields in filed if fields)
+    return Content(fields=_there(said), items=tuple(made))
 
 
 # ---- commands
@@ -151,6 +142,7 @@ def raise_(
     """Raise (首报) an alert: every desk that the duty table names for it is told."""
     if not proposal and not (content.fields.get("area") or content.fields.get("division")):
         raise typer.BadParameter("写明地点：--area 或 --division | say where it is: --area or --division")
+    _verify("raise", content.fields, content.items)
     (known,) = desk.call(wire.READ_KINDS, kind, changes=False)
     status = Status.EXERCISE if exercise else Status.TEST if test else Status.ACTUAL
     said = {
@@ -216,8 +208,6 @@ def stamp(
     own: DeskOption = "",
 ) -> None:
     """Stamp (登记时点) a stage: somebody was contacted, or help has arrived."""
-    for name, text in {"unit": unit, "place": place}.items():
-        verify_impersonal(text, field=name)
     line, reached = _line(desk, alert), choose(stage, STAGES, "STAGE")
     at = find_instant(made, "--made") if made else now()
     said = {
@@ -301,7 +291,6 @@ def note(
     own: DeskOption = "",
 ) -> None:
     """Keep a note (记事) that every desk of the alert reads."""
-    verify_impersonal(text, field="text")
     _act(desk, _line(desk, alert), "note", own, {}, (CaseItem(kind="fact", fields={"text": text}),))
 
 
@@ -313,7 +302,6 @@ def keep(
     own: DeskOption = "",
 ) -> None:
     """Keep (留作证据) what your alert says as evidence, beyond the day on which it is destroyed else."""
-    verify_impersonal(document, field="document")
     _act(desk, _line(desk, alert), "keep_as_evidence", own, {"document": document})
 
 
@@ -403,10 +391,16 @@ def _act(
 ) -> None:
     """Does one act for the purpose and function of its kind (TEXT_PERSONAL)."""
     fields = _there({"desk": own or own_desk(line), **(said or {})})
-    verify_impersonal(fields.get("reason", ""), field="reason")
+    _verify(name, fields, items)
     step = wire.AlertStep(alert=line.record, name=name, fields=fields, items=items)
     outcome = desk.call(wire.ACT_IN_ALERT, step, act=desk.act(line.purpose, line.function))
     _show_outcome(desk, outcome)
+
+
+def _verify(act: str, fields: Mapping[str, str], items: tuple[CaseItem, ...]) -> None:
+    """Refuses what looks like a person, before it is sent (TEXT_PERSONAL)."""
+    verify_texts(items, fields, act=act)
+    verify_impersonal(fields.get("reason", ""), field="reason")
 
 
 def own_desk(line: AlertLine) -> str:

@@ -87,7 +87,7 @@ def open_case(
 ) -> None:
     """Open (立案) a joint case under a procedure."""
     asked = CaseOpening(
-        procedure=procedure, role=role, division=division, fields=dict(_pairs(fields or ())), items=_items(items or ())
+        procedure=procedure, role=role, division=division, fields=dict(pairs(fields or ())), items=_items(items or ())
     )
     _show_outcome(desk, desk.call(wire.OPEN_CASE, asked, act=_act_of(desk, procedure)))
 
@@ -467,7 +467,7 @@ def do_act(
     if view.line is None:
         desk.refuse(view.decision)
         return
-    said = dict(_pairs(fields)) | ({"reason": reason} if reason else {})
+    said = dict(pairs(fields)) | ({"reason": reason} if reason else {})
     asked = CaseStep(case=view.line.record, name=name.replace("-", "_"), fields=said, items=(*filed, *_items(items)))
     _show_outcome(desk, desk.call(wire.ACT_IN_CASE, asked, act=_act_of(desk, view.line.procedure)))
 
@@ -477,7 +477,7 @@ def _act_of(desk: Desk, procedure: str) -> Act:
     return desk.act(found.purpose, found.function)
 
 
-def _pairs(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+def pairs(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name or not value:
@@ -489,7 +489,7 @@ def _items(texts: Iterable[str]) -> tuple[CaseItem, ...]:
     made = []
     for text in texts:
         kind, _, rest = text.partition(";")
-        made.append(CaseItem(kind=kind, fields=dict(_pairs(rest.split(";") if rest else ()))))
+        made.append(CaseItem(kind=kind, fields=dict(pairs(rest.split(";") if rest else ()))))
     return tuple(made)
 
 
