@@ -36,13 +36,11 @@ def verify_texts(items: Iterable[CaseItem], fields: Mapping[str, FieldValue], *,
 
 
 def read_alert_part(encoded: bytes, kind: str, *, realm: Realm) -> Part | None:
-    """Returns one place of an entry, None for one that is kept closed. Refuses as `read_part`."""
+    """Returns one place of an entry; None for one that stays closed: with personal data in it, or of no known form."""
     try:
         part = read_part(encoded, kind, realm=realm)
-    except MalformedError as error:
-        if error.reason == "CASE_ITEM_NAMES_PERSON":
-            return None
-        raise
+    except MalformedError:
+        return None
     is_free = CLASSES[kind][part.field] in _FREE
     return None if is_free and find_personal(part.value, may=_may(kind, part.field)) else part
 

@@ -25,16 +25,23 @@ MAX_REPORT_LINES: Final = 2000
 """The most lines that one province answers with; older ones are counted."""
 DEFERRED_PURPOSE: Final = "lookup.criminal_investigation"
 """The purpose whose entries wait for the end of their case."""
-DEFERRED_LETTERS: Final = frozenset(
-    {"letter.check", "letter.evidence", "letter.interrogate", "letter.interview", "letter.lead"}
+DEFERRED_JOINT: Final = frozenset(
+    {"alert.pursuit", "letter.check", "letter.evidence", "letter.interrogate", "letter.interview", "letter.lead"}
 )
-"""The purposes of letters between police forces that wait for it, too; who is served a paper knows of it."""
+"""The purposes of letters between police forces, and of alerts, that wait for it, too; who is served a paper knows."""
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "lookup.criminal_investigation": ("公安机关侦查刑事案件", "the police investigated a crime"),
         "lookup.missing_person": ("公安机关查找失踪人员", "the police looked for a missing person"),
         "lookup.identity_check": ("公安机关核实身份", "the police checked an identity"),
+        "alert.ecology": ("两地联合查处破坏生态行为", "two provinces acted together against harm to nature"),
+        "alert.emergency": ("两地联合处置突发事件", "two provinces dealt with an emergency together"),
+        "alert.forest_fire": ("两地联合扑救森林火灾", "two provinces fought a forest fire together"),
+        "alert.fraud": ("公安机关预警电信网络诈骗", "the police warned of a fraud"),
+        "alert.incident": ("两地联合处置警情", "two provinces dealt with an incident together"),
+        "alert.order": ("公安机关处置治安警情", "the police dealt with a matter of public order"),
+        "alert.pursuit": ("公安机关协查布控", "the police looked for somebody across the border"),
         "dispute.mediation": ("两地联合调解矛盾纠纷", "two provinces mediated a quarrel together"),
         "wage.claim": ("两地联合处理欠薪", "two provinces dealt with unpaid wages together"),
         "meeting.resolution": ("两地联席会议办理事项", "a joint meeting of two provinces decided"),

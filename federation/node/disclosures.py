@@ -1,8 +1,8 @@
 """Disclosures: what this province gave or refused about a person, for their report; never who the officer was.
 
 Written in the transaction that receives the request, whatever the verdict; found by the blind index of the number
-alone. Items of joint cases have rows of their own (`joint/given`). Source: PIPL articles 45, 55 and 56 (kept at least
-three years).
+alone. Items of joint cases and alerts have rows of their own (`joint/given`). Source: PIPL articles 45, 55 and 56 (kept
+at least three years).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from federation.domain.lookups_case import LookupCase
 from federation.domain.reports import DEFERRED_PURPOSE, Disclosure, SubjectReport, build_report
 from federation.domain.retention import PROVISION
 from federation.node.joint.given import GIVEN
-from federation.node.joint.records import CASE
+from federation.node.joint.records import FAMILIES
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.permits_sharing import PERMIT
@@ -81,10 +81,10 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
 
 
 def _end_of(node: Node, asker: AgencyId, case_id: str) -> datetime | None:
-    """The end of a look-up case, or of a joint case that was closed."""
+    """The end of a look-up case, or of a joint case or alert that was closed."""
     if "/" in case_id:
-        row = CASE.records.find(node.database, case_id)
-        return row.closed if row is not None else None
+        rows = (family.records.find(node.database, case_id) for family in FAMILIES.values())
+        return next((row.closed for row in rows if row is not None), None)
     case = records.find_case(node.database, asker, case_id, announced=asker.node != node.name)
     return case.closes if case is not None else None
 

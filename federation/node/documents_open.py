@@ -105,7 +105,7 @@ async def download(errand: Errand, place: DocumentPlace) -> AsyncIterator[Docume
 def _opened_by(node: Node, entry: StoredEntry, item: int) -> MessageId | None:
     """The message that opened the root of a document."""
     for handed in CASE.handed.each(node.database, under=f"{entry.name}/"):
-        parts = parts_handed(node, node.database, entry, message_id=handed.message_id)
+        parts = parts_handed(CASE, node, node.database, kept=entry, message_id=handed.message_id)
         if any(part.item == item and part.field == "root" for part in _of_documents(entry, parts)):
             return handed.message_id
     return None

@@ -16,7 +16,7 @@ from federation.domain.joint_policy import Seat, Standing, act_request, seat_of,
 from federation.domain.joint_state import Case
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import CIVIL
-from federation.node.joint.given import given_records
+from federation.node.joint.given import given_in_case
 from federation.node.joint.lists import case_rows, each_due, next_look, offices
 from federation.node.joint.mandates import letters_of, put_mandates
 from federation.node.joint.records import CASE, CHANGES, Held, Moment, StoredEntry, StoredRecord
@@ -140,7 +140,7 @@ class CaseSharing(Sharing[Case]):
         for kept, body in entries:
             if isinstance(body, Body):
                 parts = own_parts(node.trust.in_force, kept, body)
-                put_records(transaction, list(given_records(node, transaction, state, kept=kept, parts=parts)))
+                put_records(transaction, list(given_in_case(node, transaction, state, kept=kept, parts=parts)))
 
     def put_settled(self, node: Node, transaction: GroupTransaction, held: Held[Case], *, state: Case) -> None:
         put_mandates(node, transaction, state, offices=tuple(held.granted))

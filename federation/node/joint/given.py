@@ -1,4 +1,4 @@
-"""Items of joint cases that are about a person: which office was given them, when and by what, for the person's report.
+"""Items of cases and alerts that are about a person: which office was given them, when and by what, for their report.
 
 Rules kept: written by the author's node, in the transaction that hands them on or lets an office see them; one row for
 each office, person and occasion, found by the blind index of the number; never who the officer was. An office of
@@ -8,16 +8,19 @@ Source: PIPL articles 23, 45 and 55.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final
+from functools import partial
+from typing import Any, ClassVar, Final
 
+from federation.domain.alert import Alert
 from federation.domain.case_items import Part
 from federation.domain.joint_sight import handed_to, numbers_in, people_in
 from federation.domain.joint_state import Case
-from federation.domain.reports import DEFERRED_LETTERS, Disclosure
+from federation.domain.reports import DEFERRED_JOINT, Disclosure
 from federation.domain.retention import PROVISION
-from federation.node.joint.records import CASE, StoredEntry, each_sent, parts_of
+from federation.node.joint.records import ALERT, CASE, Family, StoredEntry, each_sent, parts_of
 from federation.node.joint.sight import visible
 from federation.node.node import Node
 from federation.protocol.form import Digest, Item, Positive, Time
@@ -28,7 +31,7 @@ from federation.store.database import Source
 from federation.store.records import Record
 
 _LONGEST: Final = timedelta(days=90)
-"""So long a letter between police forces holds a line back, unless its case is closed before."""
+"""So long a letter between police forces, or a pursuit, holds a line back, unless it is closed before."""
 _MAX_BASIS: Final = 200
 
 
@@ -53,7 +56,7 @@ class Given(Item, frozen=True, kw_only=True):
     @property
     def disclosure(self) -> Disclosure:
         """The line of the person's report."""
-        waits = self.purpose in DEFERRED_LETTERS
+        waits = self.purpose in DEFERRED_JOINT
         return Disclosure(
             time=self.time, asker=self.office, purpose=self.purpose, function=self.function, basis=self.basis,
             case_id=self.record, step=self.step, verdict=Verdict.ALLOWED, fields=frozenset(self.fields),
@@ -67,41 +70,83 @@ GIVEN: Final = item_collection(
 )  # fmt: skip
 
 
-def given_records(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handing:
+    """An entry of ours as it was handed on: the law it stood on, and the fields by item that an office got later."""
+
+    family: Family[Any]
+    kept: StoredEntry
+    parts: Sequence[Part]
+    basis: str
+    later: Callable[[AgencyId], Mapping[int, frozenset[str]]] = lambda _: {}
+
+
+def given_in_case(
     node: Node, source: Source, case: Case, *, kept: StoredEntry, parts: Sequence[Part]
 ) -> Iterator[Record]:
     """The rows that are still missing of one entry of ours, once its messages stand in this transaction."""
     people = people_in(kept.head, parts, _numbers(node, source, case)) if parts else {}
-    for office in sorted(case.members, key=str) if people else ():
-        if office == kept.head.agency:
-            continue
-        seen = visible(node.trust.in_force, case, office, kept=kept, parts=parts)[0]
-        if office.node != node.name:
-            sent = [
-                each for each in each_sent(CASE, source, kept.head.record, name=kept.name) if each.to == office.node
-            ]
-            seen &= {at for each in sent for at in each.places}
-        known = list(GIVEN.each(source, under=f"{kept.head.record}/{kept.name}/{office}/"))
-        number = len(known)
-        for person, about in people.items():
-            had = {at for each in known if each.person == person for at in each.places}
-            if new := sorted(seen & about - had):
-                number += 1
-                yield GIVEN.record(
-                    _given(node, case, kept, parts=parts, what=(office, number, person, new)), owner=node.name
-                )
+    in_force = node.trust.in_force
+    handing = Handing(
+        family=CASE, kept=kept, parts=parts, basis=case.procedure.source, later=partial(handed_to, case, kept.name)
+    )
+    seen = ((office, visible(in_force, case, office, kept=kept, parts=parts)[0]) for office in case.members)
+    yield from _given(node, source, handing, people=people, seen=seen)
+
+
+def given_in_alert(
+    node: Node,
+    source: Source,
+    alert: Alert,
+    *,
+    handing: Handing,
+    seen: Iterable[tuple[AgencyId, set[int]]],
+) -> Iterator[Record]:
+    """As `given_in_case`; all of an alert is about each person whom an entry of ours names, with a number.
+
+    `seen` are the places that each office which was told of it may see.
+    """
+    kept, parts = handing.kept, handing.parts
+    named = [done.entry.name for done in alert.named.values() if "person" in done.entry.head.items]
+    rows = [row for name in named for row in ALERT.entries.by_subject(source, name) if row.author == node.name]
+    numbers = {each for row in rows for each in numbers_in(parts_of(ALERT, node, source, kept=row).values()).values()}
+    people = {number: set(range(1, len(parts) + 1)) for number in numbers} | people_in(kept.head, parts, {})
+    yield from _given(node, source, handing, people=people, seen=seen)
 
 
 def _given(
-    node: Node, case: Case, kept: StoredEntry, *, parts: Sequence[Part], what: tuple[AgencyId, int, str, list[int]]
-) -> Given:
-    office, number, person, places = what
-    later = handed_to(case, kept.name, office)
+    node: Node,
+    source: Source,
+    handing: Handing,
+    *,
+    people: Mapping[str, set[int]],
+    seen: Iterable[tuple[AgencyId, set[int]]],
+) -> Iterator[Record]:
+    kept, family = handing.kept, handing.family
+    for office, places in sorted(seen, key=str) if people else ():
+        if office == kept.head.agency:
+            continue
+        had = places
+        if office.node != node.name:
+            sent = each_sent(family, source, kept.head.record, name=kept.name)
+            had = places & {at for each in sent if each.to == office.node for at in each.places}
+        known = list(GIVEN.each(source, under=f"{kept.head.record}/{kept.name}/{office}/"))
+        number = len(known)
+        for person, about in people.items():
+            before = {at for each in known if each.person == person for at in each.places}
+            if new := sorted(had & about - before):
+                number += 1
+                yield GIVEN.record(_row(node, handing, office=office, n=number, about=(person, new)), owner=node.name)
+
+
+def _row(node: Node, handing: Handing, *, office: AgencyId, n: int, about: tuple[str, list[int]]) -> Given:
+    kept, parts, family, (person, places) = handing.kept, handing.parts, handing.family, about
+    later = handing.later(office)
     is_later = any(parts[at - 1].field in later.get(parts[at - 1].item, ()) for at in places)
     return Given(
-        record=kept.head.record, name=kept.name, office=office, n=number, person=person,
-        time=truncate_to_millisecond(node.now()), step=CASE.disclosure_kind if is_later else CASE.entry_kind,
-        purpose=kept.purpose, function=kept.function, basis=case.procedure.source[:_MAX_BASIS], places=tuple(places),
+        record=kept.head.record, name=kept.name, office=office, n=n, person=person,
+        time=truncate_to_millisecond(node.now()), step=family.disclosure_kind if is_later else family.entry_kind,
+        purpose=kept.purpose, function=kept.function, basis=handing.basis[:_MAX_BASIS], places=tuple(places),
         fields=tuple(sorted({f"{kept.head.items[at - 1]}.{parts[at - 1].field}" for at in places})),
     )  # fmt: skip
 

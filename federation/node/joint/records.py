@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from federation.domain.acts import ACTS, Act
 from federation.domain.alert import Alert
@@ -24,6 +24,7 @@ from federation.domain.alert import step as alert_step
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_kinds import ALERTS_FILE
 from federation.domain.alert_rules import read_alert_rules
+from federation.domain.alert_texts import read_alert_part
 from federation.domain.calendar import CALENDAR_FILE
 from federation.domain.case_items import Part, read_part
 from federation.domain.clock import CLOCKS_FILE
@@ -53,7 +54,7 @@ from federation.protocol.body import (
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, decode, encode, replace
-from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId, between
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm, RecordId, between
 from federation.protocol.statement import BodyRef, decode_statement
 from federation.protocol.trust import Agreement
 from federation.store.collection import Collection, item_collection
@@ -201,11 +202,16 @@ RULES: Final = item_collection(
 _S = TypeVar("_S")
 
 
+class ReadPart(Protocol):
+    def __call__(self, encoded: bytes, kind: str, *, realm: Realm) -> Part | None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Family(Generic[_S]):
     """The records of one sort: what one is before its opening, the step of its fold, and where the rows are.
 
     `start` reads the rules that an opening pins out of the files of an agreement; it raises NotFoundError without them.
+    `read` reads one place of an entry by its class and realm: None where it stays closed, whatever stands in it.
     """
 
     name: str
@@ -213,6 +219,7 @@ class Family(Generic[_S]):
     start: Callable[[Mapping[str, bytes], Head], _S]
     step: Step[_S]
     advance: Callable[[_S, Entry], _S | NoEffect]
+    read: ReadPart
     entries: Collection[StoredEntry]
     handed: Collection[HandedEntry]
     sent: Collection[SentEntry]
@@ -249,6 +256,7 @@ def _family(
     start: Callable[[Mapping[str, bytes], Head], _S],
     step: Step[_S],
     advance: Callable[[_S, Entry], _S | NoEffect],
+    read: ReadPart = read_part,
 ) -> Family[_S]:
     return Family(
         name=name,
@@ -256,6 +264,7 @@ def _family(
         start=start,
         step=step,
         advance=advance,
+        read=read,
         entries=item_collection(
             StoredEntry, kind=f"{name}-entry", id=lambda kept: f"{kept.head.record}/{kept.arrival:06}", replica=True,
             subject=lambda kept: kept.name, kept_under=PROVISION,
@@ -291,7 +300,7 @@ CASE: Final = _family(
     start=lambda files, opening: Case(rules=read_rules(files, str(opening.fields.get("procedure", "")))),
 )  # fmt: skip
 ALERT: Final = _family(
-    "alert", ALERT_ACTS, step=alert_step, advance=alert_advance,
+    "alert", ALERT_ACTS, step=alert_step, advance=alert_advance, read=read_alert_part,
     start=lambda files, _: Alert(rules=read_alert_rules(files)),
 )  # fmt: skip
 FAMILIES: Final[Mapping[str, Family[Any]]] = MappingProxyType({each.name: each for each in (CASE, ALERT)})
@@ -508,22 +517,31 @@ def parts_of(family: Family[_S], node: Node, source: Source, *, kept: StoredEntr
     """The places of an entry that stand open here, by number, from all that was handed over of it."""
     if kept.author == node.name:
         own = family.own.find(source, kept.name)
-        return _parts_in(node, kept, own.body if own is not None else None)
+        return _parts_in(family, node, kept, body=own.body if own is not None else None)
     found: dict[int, Part] = {}
     for handed in family.handed.each(source, under=f"{kept.name}/"):
-        found |= parts_handed(node, source, kept, message_id=handed.message_id)
+        found |= parts_handed(family, node, source, kept=kept, message_id=handed.message_id)
     return found
 
 
-def parts_handed(node: Node, source: Source, kept: StoredEntry, *, message_id: MessageId) -> dict[int, Part]:
+def parts_handed(
+    family: Family[_S], node: Node, source: Source, *, kept: StoredEntry, message_id: MessageId
+) -> dict[int, Part]:
     """The places of an entry that one message opened here."""
-    return _parts_in(node, kept, find_handed(source, message_id))
+    return _parts_in(family, node, kept, body=find_handed(source, message_id))
 
 
-def _parts_in(node: Node, kept: StoredEntry, body: Handed | None) -> dict[int, Part]:
+def opened_of(family: Family[_S], source: Source, kept: StoredEntry) -> set[int]:
+    """The places of another province's entry that were opened here, those that are kept closed among them."""
+    bodies = [find_handed(source, each.message_id) for each in family.handed.each(source, under=f"{kept.name}/")]
+    return {at for body in bodies if body is not None for at, _ in _open_items(body)}
+
+
+def _parts_in(family: Family[_S], node: Node, kept: StoredEntry, *, body: Handed | None) -> dict[int, Part]:
     realm = node.trust.in_force.agreement.realm
     opened = _open_items(body) if body is not None else ()
-    return {at: read_part(item, kept.head.items[at - 1], realm=realm) for at, item in opened if at > 0}
+    read = ((at, family.read(item, kept.head.items[at - 1], realm=realm)) for at, item in opened if at > 0)
+    return {at: part for at, part in read if part is not None}
 
 
 def _open_items(body: Handed) -> Iterator[tuple[int, bytes]]:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, Generic
 
-from federation.domain.case_items import AT_HOME, read_part
+from federation.domain.case_items import AT_HOME
 from federation.domain.joint import Entry, Head, read_entry
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refused_by_rule
@@ -36,7 +36,7 @@ from federation.node.joint.records import (
     keep_next,
     load_held,
     next_arrival,
-    parts_of,
+    opened_of,
     proof_of,
     rules_to_keep,
     verify_waiting_room,
@@ -144,7 +144,9 @@ def _verify_places(
     home = record_node(parse_record_id(head.record)) == received.node.name
     for kind, place in zip(head.items, body.places[1:], strict=True):
         if isinstance(place, OpenPlace):
-            part = read_part(place.item, kind, realm=realm)
+            part = sharing.family.read(place.item, kind, realm=realm)
+            if part is None:
+                continue
             if kind in AT_HOME or not sharing.may_stand_open(state, kind, part, at_home=home):
                 sentence = f"expected {kind}.{part.field} closed: no office of this province is given it"
                 raise MalformedError("ENTRY_BEYOND", sentence, field=kind)
@@ -153,7 +155,7 @@ def _verify_places(
 def _verify_new(node: Node, held: Held[S], entry: Entry, body: PartialBody) -> None:
     """Refuses an entry that is here, with nothing open that is not open already (ENTRY_KNOWN)."""
     kept = held.kept.get(entry.name)
-    if kept is not None and set(body.opened) <= {0, *parts_of(held.family, node, node.database, kept=kept)}:
+    if kept is not None and set(body.opened) <= {0, *opened_of(held.family, node.database, kept)}:
         raise RuleError("ENTRY_KNOWN", "expected an entry, or places of one, that this node does not have yet")
 
 
