@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.lookups import AnswerItem, ReleaseItem
 from federation.domain.lookups_case import LookupCase, is_open
-from federation.domain.retention import CIVIL, QUESTION, RELEASE, destroyed_after
+from federation.domain.retention import QUESTION, RELEASE, destroyed_after
 from federation.node.exchange.replies import find_reply, statement_of
 from federation.node.exchange.send import answered_by
 from federation.node.joint.ends import end_of_case
+from federation.node.joint.records import family_of
 from federation.node.lookups.records import find_case
 from federation.node.node import InForce, Node
 from federation.protocol.errors import CorruptError, MalformedError
@@ -27,7 +28,7 @@ def find_end(
 ) -> ErasureGrounds | datetime | None:
     """Returns why a message has ended; else when to look again, None when no time and no case will end it."""
     statement, keep = statement_of(message), node.kinds[message.kind].keep
-    if keep == CIVIL:
+    if family_of(message.kind) is not None:
         return end_of_case(in_force, node.database, message, now=now)
     lifetime = destroyed_after(in_force.retention, keep)
     if lifetime is not None:
