@@ -252,8 +252,8 @@ class Group(Item, frozen=True, kw_only=True):
 class Figure(Item, frozen=True, kw_only=True):
     """A number as it is printed. `value` is empty where there is none, and `why` says the reason.
 
-    `base` is the number of the same period of last year; `late` are entered late, `doubtful` left out for a clock;
-    `hidden` names the numbers that are left out beside it; `digest` is of the leaves, whether they are here or not.
+    `base` is the number of the same period of last year, `before` its share in percent; `late` are entered late,
+    `doubtful` left out for a clock; `hidden` names the numbers that are left out beside it; `digest` is of the leaves, whether they are here or not.
     Delivered figures and texts have `words`; a delivered one says `by` whom, and what its own parts make.
     """
 
@@ -269,6 +269,7 @@ class Figure(Item, frozen=True, kw_only=True):
     numerator: Count | None = None
     denominator: Count | None = None
     base: Count | None = None
+    before: str = ""
     p50_ms: Count | None = None
     p90_ms: Count | None = None
     p95_ms: Count | None = None
@@ -306,7 +307,13 @@ def count_figure(
     )  # fmt: skip
     match definition.form:
         case Form.SHARE:
-            return _timed(_share(figure, definition.digits))
+            shares = [
+                _with_share(
+                    replace(figure, numerator=sum(leaf.hit for leaf in each), denominator=len(each)), definition.digits
+                )
+                for each in (rows, past)
+            ]
+            return _timed(replace(shares[0], before=shares[1].value))
         case Form.MEDIAN:
             timed = _timed(figure)
             return replace(timed, numerator=len(rows), value=_of(timed.p50_ms), why="" if timed.p50_ms else "few")
@@ -329,11 +336,6 @@ def share_figure(definition: Definition, group: Group, *, numerator: int, denomi
         numerator=numerator, denominator=denominator,
     )  # fmt: skip
     return _with_share(figure, definition.digits)
-
-
-def _share(figure: Figure, digits: int) -> Figure:
-    hits = sum(leaf.hit for leaf in figure.leaves)
-    return _with_share(replace(figure, numerator=hits, denominator=len(figure.leaves)), digits)
 
 
 def _with_share(figure: Figure, digits: int) -> Figure:
@@ -414,7 +416,8 @@ def unite(definition: Definition | Meaning, one: Figure, other: Figure) -> tuple
     past, judged_before = _united(one.base_leaves, other.base_leaves)
     compared = one.base is not None and other.base is not None
     figure = count_figure(definition, one.group, rows, base=past if compared else None)
-    figure = replace(figure, excused=None, late=None)
+    untold = not compared and NoComparison.BASE_SMALL in (one.why, other.why)
+    figure = replace(figure, excused=None, late=None, why=NoComparison.BASE_SMALL.value if untold else figure.why)
     names = [{name for leaf in (*each.leaves, *each.base_leaves) for name in leaf.entries} for each in (one, other)]
     difference = Difference(
         id=one.id, group=one.group, only_one=tuple(sorted(names[0] - names[1])),

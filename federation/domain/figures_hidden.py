@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from federation.domain.figures import Figure, Group, Mark
-from federation.domain.response import LEAST_SHOWN, Hidden
+from federation.domain.figures import Figure, Group, Mark, digest_of
+from federation.domain.response import LEAST_SHOWN, Hidden, NoComparison
 from federation.protocol.form import replace
 
-_MAIN: Final = ("numerator", "denominator", "base")
-_BESIDE: Final = ("missing", "excused", "late", "doubtful")
+_MAIN: Final = ("numerator", "denominator")
+_BESIDE: Final = ("base", "missing", "excused", "late", "doubtful")
 _Sums = Sequence[tuple[int, ...]]
 """Sums that a reader can make: the place of the total, then those of its parts."""
 
@@ -57,7 +57,10 @@ def _without(figure: Figure, hidden: Hidden | None, lost: tuple[str, ...]) -> Fi
     if not lost:
         return figure
     leaves = tuple(replace(leaf, marks=tuple(set(leaf.marks) & {Mark.MISSING})) for leaf in figure.leaves)
-    return replace(figure, hidden=lost, leaves=leaves, **dict.fromkeys(lost))
+    figure = replace(figure, hidden=lost, leaves=leaves, **dict.fromkeys(lost))
+    if "base" not in lost:
+        return figure
+    return replace(figure, value="", why=NoComparison.BASE_SMALL.value, base_leaves=(), digest=digest_of(leaves))
 
 
 def _sums(groups: Sequence[Group]) -> Iterator[tuple[int, ...]]:

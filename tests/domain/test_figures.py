@@ -134,6 +134,8 @@ def test_share() -> None:
     """From twenty on a share is in percent; of fewer the counts are given."""
     found = count_figure(ATTAIN, Group(), leaves(40, hits=34))
     assert (found.value, found.numerator, found.denominator, found.why) == ("85.0", 34, 40, "")
+    assert count_figure(ATTAIN, Group(), leaves(40), base=leaves(20, hits=15)).before == "75.0"
+    assert found.before == count_figure(ATTAIN, Group(), leaves(40), base=leaves(19)).before == ""
     few = count_figure(ATTAIN, Group(), leaves(19, hits=10))
     assert (few.value, few.numerator, few.denominator, few.why) == ("", 10, 19, "few")
     assert count_figure(ATTAIN, Group(), []).why == "none"
@@ -277,6 +279,19 @@ def test_marks_of_a_neighbour() -> None:
     [found] = hide_figures([count_figure(ATTAIN, Group(county=YUSHAN), rows)], own={CHANGSHAN})
     assert (found.value, found.excused, found.hidden) == ("83.3", None, ("missing", "excused", "late"))
     assert not any(each.marks for each in found.leaves)
+
+
+def test_base_of_a_neighbour() -> None:
+    """A small number of last year is not told: neither by the change, nor by the reason why there is none."""
+    found = [
+        hide_figures([count_figure(YOY, Group(county=YUSHAN), leaves(30), base=leaves(base))], own={CHANGSHAN})[0]
+        for base in (0, 4, 5)
+    ]
+    assert [(each.value, each.why, each.base, each.numerator) for each in found] == [
+        ("", NoComparison.BASE_SMALL, None, 30), ("", NoComparison.BASE_SMALL, None, 30), ("500.0", "", 5, 30)
+    ]  # fmt: skip
+    assert found[0] == found[1]
+    assert unite(YOY, found[0], found[1])[0].why == NoComparison.BASE_SMALL
 
 
 @given(
