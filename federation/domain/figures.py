@@ -253,7 +253,8 @@ class Figure(Item, frozen=True, kw_only=True):
     """A number as it is printed. `value` is empty where there is none, and `why` says the reason.
 
     `base` is the number of the same period of last year, `before` its share in percent; `late` are entered late,
-    `doubtful` left out for a clock; `hidden` names the numbers that are left out beside it; `digest` is of the leaves, whether they are here or not.
+    `doubtful` left out for a clock; `hidden` names the numbers that are left out beside it; `digest` is of the leaves,
+    whether they are here or not.
     Delivered figures and texts have `words`; a delivered one says `by` whom, and what its own parts make.
     """
 

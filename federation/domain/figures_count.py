@@ -384,7 +384,7 @@ def _groups(counting: Counting, definition: Definition, rows: Iterable[Row], dut
     by_kind = definition.count in _BY_PLACE or (definition.count in _BY_PROCEDURE and not definition.procedure)
     for county in counties:
         yield Group(duty_class=duty_class, county=county)
-        if by_kind:
+        if by_kind and len(kinds) > 1:
             yield from (Group(duty_class=duty_class, county=county, kind=kind) for kind in kinds)
         if county and definition.count in _BY_PLACE:
             areas = sorted({group.area for group in inside if group.county == county})

@@ -117,7 +117,10 @@ class Listed(Item, frozen=True, kw_only=True):
 
 
 class Charts(Item, frozen=True, kw_only=True):
-    """Counts of the own counties: arrivals in towns by minute, alerts by weekday and hour, by week, and a year ago."""
+    """Counts of the own counties: arrivals in towns by minute, alerts by weekday and hour, by week, and a year ago.
+
+    A minute holds what took no longer than it: the last one of a limit of ten minutes is at place nine.
+    """
 
     WHAT: ClassVar[str] = "counts of charts"
 
@@ -329,7 +332,7 @@ def _charts(counting: Counting) -> Charts:
         for alert, time in zip(arrived.alerts, arrived.times, strict=True)
         if time is not None and counting.group_of(alert).duty_class == "town"
     ]
-    minutes = [min(MINUTES_SHOWN, max(0, time // timedelta(minutes=1))) for _, time in towns]
+    minutes = [min(MINUTES_SHOWN, max(0, -(-time // timedelta(minutes=1)) - 1)) for _, time in towns]
     limit = (towns[0][0].due(AlertState.ARRIVED) - towns[0][0].dispatched) // timedelta(minutes=1) if towns else 0
     now = [alert.dispatched.astimezone(CHINA_TIME) for alert in counting.raised_in(counting.period)]
     places = [each.weekday() * 24 + each.hour for each in now]
