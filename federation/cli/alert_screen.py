@@ -18,6 +18,7 @@ from typing import Final
 from rich.cells import chop_cells
 
 from federation.cli.alert_rows import ENDED, Look, Row, awaited, fit, row_of, rows_of, screen_lines, spoken
+from federation.cli.alert_words import LATE
 from federation.cli.show import CHINA
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
@@ -31,12 +32,10 @@ MAX_TEXT: Final = 300
 MAX_ROWS: Final = 2_000
 """Of more alerts those that press least are not shown."""
 UP, DOWN, ENTER, ESCAPE, BACK = "up", "down", "enter", "escape", "back"
-LATE_REASONS: Final[Mapping[str, tuple[str, str]]] = {
-    "1": ("road", "道路不通 road"), "2": ("weather", "天气 weather"), "3": ("far", "路程远 far"),
-    "4": ("busy", "正在处置他警 busy"), "5": ("place", "地点不明 place unclear"), "6": ("link", "通信中断 link"),
-    "7": ("caller", "报警人失联 caller not reached"), "8": ("danger", "现场危险 danger"),
-    "9": ("handover", "移交途中 hand-over"), "0": ("other", "其他 other"),
-}  # fmt: skip
+QUIT, RESIZE = "quit", "resize"
+"""No keys: the terminal ends, and its size has changed."""
+REASON_KEYS: Final = dict(zip("1234567890", LATE.items(), strict=True))
+"""By digit: why a stage is late, with its Chinese."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,12 +194,16 @@ class Board:
     def pressed(self, key: str, now: datetime) -> list[Effect]:
         """Takes a key; what it does is done to the alert under the cursor, or to that of the prompt."""
         self.now = max(now, self.now)
+        if key == RESIZE:
+            return []
         self.says = ""
+        if key == QUIT:
+            return [Sign.QUIT]
         if self.prompt is not None:
             return self._answered(self.prompt, key)
         if self.helps or key == "?":
             self.helps = not self.helps
-        elif key in ("q", ESCAPE):
+        elif key == "q":
             return [Sign.QUIT]
         elif key == "e":
             self.exercises, self._cursor = not self.exercises, ""
@@ -235,7 +238,7 @@ class Board:
             typed = prompt.text[:-1] if key == BACK else prompt.text + (key if len(key) == 1 else "")
             self.prompt = Prompt(key=prompt.key, record=prompt.record, asks=Asks.TEXT, text=typed[:MAX_TEXT])
             return []
-        if prompt.asks is Asks.REASON and key not in (ENTER, *LATE_REASONS):
+        if prompt.asks is Asks.REASON and key not in (ENTER, *REASON_KEYS):
             return []
         if self._is_changed():
             self.says = "本行刚有变化，请再按一次 | the row changed just now: press once more"
@@ -243,7 +246,7 @@ class Board:
         self.prompt = None
         if (prompt.asks is Asks.SURE and key != "y") or (prompt.asks is Asks.TEXT and not prompt.text.strip()):
             return []
-        reason = {"late": LATE_REASONS[key][0]} if key in LATE_REASONS and prompt.asks is Asks.REASON else {}
+        reason = {"late": REASON_KEYS[key][0]} if key in REASON_KEYS and prompt.asks is Asks.REASON else {}
         return [self._act(prompt.key, prompt.record, prompt.text.strip(), **reason)]
 
     def _act(self, key: str, record: str, text: str = "", **more: str) -> Do:
@@ -311,6 +314,9 @@ class Board:
 
     # ---- what is seen
 
+    def line(self, record: str) -> AlertLine | None:
+        return self._lines.get(record)
+
     @property
     def rows(self) -> list[Row]:
         return [row_of(self._lines[record], self.now) for record in self._order]
@@ -359,7 +365,7 @@ class Board:
         if prompt.asks is Asks.AGAIN:
             return f"本行刚有变化，再按一次 {prompt.key} 确认 | the row changed just now: press {prompt.key} again"
         if prompt.asks is Asks.REASON:
-            reasons = " ".join(f"{key}{words.split()[0]}" for key, (_, words) in LATE_REASONS.items())
+            reasons = " ".join(f"{digit}{zh}" for digit, (_, zh) in REASON_KEYS.items())
             return f"请填写超时原因（回车跳过）: {reasons}"
         return f"{key.question}{f': {prompt.text}_' if prompt.asks is Asks.TEXT else ''}"
 

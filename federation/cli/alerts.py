@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -164,10 +164,8 @@ def update(desk: Desk, content: Content, alert: AlertArgument, own: DeskOption =
     """Update (续报): what is not said anew is said again as it stands."""
     line = _line(desk, alert)
     standing = _entry(desk, line, "raise", "update")
-    kept = {name: value for name, value in standing.fields.items() if name in _UPDATED}
-    anew = {item.kind for item in content.items}
-    items = (*(item for item in standing.items if item.kind not in anew and not item.closed), *content.items)
-    _act(desk, line, "update", own, {**kept, **content.fields, "about": standing.name}, items)
+    anew = said_anew(standing, content)
+    _act(desk, line, "update", own, anew.fields, anew.items)
 
 
 @command(app, "cancel", usual=USUAL)
@@ -316,7 +314,7 @@ def show_alert(desk: Desk, alert: AlertArgument) -> None:
 def history(desk: Desk, paging: Paging, alert: AlertArgument) -> None:
     """List the entries (经过) of an alert in their order, as far as you may see them."""
     page = desk.read(wire.LIST_ALERT_ENTRIES, EntryQuery(case=alert), paging)
-    desk.show_page(page, (text for line in page.lines for text in entry_lines(line, _REASONS)), noun="entries")
+    desk.show_page(page, (text for line in page.lines for text in entry_lines(line, REASONS_OF_ALERTS)), noun="entries")
 
 
 @command(app, "list", usual=USUAL)
@@ -345,7 +343,7 @@ def list_(
 
 
 _UPDATED: Final = {each.name for each in ALERT_ACTS["update"].fields} - {"desk", "about", "cap_id"}
-_REASONS: Final = {**REASONS, **ALERT_REASONS}
+REASONS_OF_ALERTS: Final = {**REASONS, **ALERT_REASONS}
 _VERBS: Final = {"withdraw_hand_over": "withdraw", "accept_hand_over": "accept", "reject_hand_over": "reject"}
 
 
@@ -367,13 +365,25 @@ def _record(desk: Desk, alert: str) -> str:
 
 
 def _entry(desk: Desk, line: AlertLine, *acts: str) -> EntryLine:
-    """The newest entry with effect that did one of these acts. Refuses HAND_OVER_LAPSED when there is none."""
     page = desk.read(wire.LIST_ALERT_ENTRIES, EntryQuery(case=line.record), EVERY_PAGE)
-    found = [each for each in page.lines if each.act in acts and not each.without_effect]
+    return newest(page.lines, *acts)
+
+
+def newest(entries: Iterable[EntryLine], *acts: str) -> EntryLine:
+    """The newest entry with effect that did one of these acts. Refuses HAND_OVER_LAPSED when there is none."""
+    found = [each for each in entries if each.act in acts and not each.without_effect]
     if not found:
         zh, en = ALERT_REASONS["HAND_OVER_LAPSED"]
         raise RuleError("HAND_OVER_LAPSED", f"{zh} | {en}")
     return found[-1]
+
+
+def said_anew(standing: EntryLine, content: Content) -> Content:
+    """An update of the content that stands: what is not said anew is said again as it stands."""
+    kept = {name: value for name, value in standing.fields.items() if name in _UPDATED}
+    anew = {item.kind for item in content.items}
+    items = (*(item for item in standing.items if item.kind not in anew and not item.closed), *content.items)
+    return Content(fields={**kept, **content.fields, "about": standing.name}, items=items)
 
 
 def _answer(desk: Desk, alert: str, act: str, own: str, said: Mapping[str, str] | None = None) -> None:
@@ -418,7 +428,7 @@ def _show_outcome(desk: Desk, outcome: wire.AlertOutcome, *, steps: tuple[str, .
     entry, line = outcome.entry, outcome.line
     lines = [
         *(() if line is None else alert_lines(line, now())),
-        *(() if entry is None else entry_lines(entry, _REASONS)),
+        *(() if entry is None else entry_lines(entry, REASONS_OF_ALERTS)),
     ]
     refused = entry is not None and any(sent.state is DeliveryState.REFUSED for sent in entry.deliveries)
     void = entry is not None and bool(entry.without_effect)
@@ -496,5 +506,5 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         yield f"  现在可办 may be done now: {named}"
     for offer in view.offers:
         if not offer.possible and offer.reason:
-            zh, en = _REASONS.get(offer.reason, ("", offer.reason))
+            zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))
             yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"

@@ -39,8 +39,8 @@ PARTS = {
         "Joint cases of several provinces (联办案件): open, join, act, show, list, due, trace.",
     ),
     "alert": (
-        "alert_files.app",
-        "Alerts between duty desks (警情): raise, claim, stamp, hand over, close, show, list, CAP files.",
+        "alert_watch.app",
+        "Alerts between duty desks (警情): raise, claim, stamp, hand over, close, show, list, watch, CAP files.",
     ),
     "oversight": (
         "oversight.app",

@@ -265,8 +265,6 @@ class Desk:
 
         As JSON each is one object a line; else `show_news` shows it.
         """
-        from federation.cli.watching import follow
-
         left = count
 
         def notify(news: N) -> bool:
@@ -282,8 +280,14 @@ class Desk:
             left = left - 1 if left is not None else None
             return left != 0
 
+        self.follow(rpc, str, after, notify)
+
+    def follow(self, rpc: Rpc[Q, N], ask: Callable[[str], Q], after: str, notify: Callable[[N], bool]) -> None:
+        """Tells each piece of news as `watching.follow` does, until `notify` says that it is enough, or Ctrl-C."""
+        from federation.cli.watching import follow
+
         try:
-            asyncio.run(follow(self, rpc, after, notify))
+            asyncio.run(follow(self, rpc, ask, after, notify))
         except KeyboardInterrupt:
             show.say("已停止 | stopped")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from federation.cli.options import Desk, N, ask_node
+from federation.cli.options import Desk, N, Q, ask_node
 from federation.cli.show import say
 from federation.protocol.errors import UnavailableError
 from federation.wire.agency.node import GET_STATUS
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 RECONNECT_SECONDS: Final = 2.0
 
 
-async def follow(desk: Desk, rpc: Rpc[str, N], after: str, notify: Callable[[N], bool]) -> None:
-    """Tells each piece of news until `notify` says that it is enough, across lost connections, without a gap."""
+async def follow(desk: Desk, rpc: Rpc[Q, N], ask: Callable[[str], Q], after: str, notify: Callable[[N], bool]) -> None:
+    """Tells each piece of news until `notify` says that it is enough, across lost connections, without a gap.
+
+    `ask` gives the question by the token to go on behind.
+    """
     place, reached, act = after, False, desk.act()
 
     async def read(client: AgencyClient) -> bool:
@@ -28,7 +31,7 @@ async def follow(desk: Desk, rpc: Rpc[str, N], after: str, notify: Callable[[N],
         nonlocal place, reached
         await client.call(GET_STATUS, None, Nothing())
         reached = True
-        async with aclosing(client.watch(rpc, act, place)) as stream:
+        async with aclosing(client.watch(rpc, act, ask(place))) as stream:
             async for news in stream:
                 place = news.token or place
                 if not notify(news):

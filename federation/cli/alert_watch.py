@@ -1,0 +1,353 @@
+"""`bridgehead alert watch`: a duty desk's alerts as they come (值守): a live screen, a line a change, events in a pipe.
+
+The screen asks each stream anew after a break, and is told how its rows stand then; a pipe goes on behind its last
+token, so that it misses no event. An act whose answer was lost is asked once more under the same request id, which is
+done once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, TextIO, TypeVar
+
+import typer
+
+from federation.cli import (
+    alert_files,  # noqa: F401 - its commands
+    alert_rows,
+)
+from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Sign
+from federation.cli.alerts import REASONS_OF_ALERTS, USUAL, Content, DeskOption, app, newest, said_anew
+from federation.cli.options import Desk, Form, ask_node, command, now
+from federation.cli.show import CHINA, JsonOut, json_line, say
+from federation.cli.terminal import Terminal
+from federation.cli.watching import RECONNECT_SECONDS
+from federation.cli.words import WORDS
+from federation.domain.alert_line import AlertLine
+from federation.domain.cap import Status
+from federation.domain.case_items import CaseItem
+from federation.domain.personal import verify_impersonal
+from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.wire.agency.alerts import (
+    ACT_IN_ALERT,
+    LIST_ALERT_ENTRIES,
+    WATCH_ALERTS,
+    AlertNews,
+    AlertOutcome,
+    AlertStep,
+    AlertWatch,
+)
+from federation.wire.agency.cases import EntryLine, EntryQuery
+from federation.wire.agency.node import GET_STATUS, NodeStatus
+from federation.wire.rpc import Act, Nothing, Rpc, Ruling
+
+if TYPE_CHECKING:
+    from federation.wire.client import AgencyClient
+
+Clock = Callable[[], datetime]
+A = TypeVar("A")
+Q = TypeVar("Q")
+TICK_SECONDS: Final = 0.25
+PEERS_SECONDS: Final = 10.0
+TRIES: Final = 3
+_PAGES: Final = 20
+
+
+class Node(Protocol):
+    """The own node, as a client of an agency asks it."""
+
+    async def call(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> A: ...
+    def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]: ...
+
+
+class Face(Protocol):
+    """The face of a board; `opened` takes it over for as long as it lasts, and calls with each key."""
+
+    def opened(self, pressed: Callable[[str], None]) -> AbstractContextManager[None]: ...
+    def ring(self) -> None: ...
+    def show(self, board: Board) -> None: ...
+
+
+class Screen:
+    """The whole of a terminal, drawn anew."""
+
+    def __init__(self, stdin: int, stdout: TextIO, *, ascii_only: bool = False) -> None:
+        self._terminal = Terminal(stdin, stdout)
+        self._stdout, self._ascii_only = stdout, ascii_only
+        self.opened, self.ring = self._terminal.opened, self._terminal.ring
+
+    def show(self, board: Board) -> None:
+        size = self._terminal.size
+        look = alert_rows.look_of(self._stdout, os.environ, columns=size.columns, ascii_only=self._ascii_only)
+        self._terminal.draw(board.frame(look, size.lines))
+
+
+class Voice:
+    """A line for each alert that changed, or is late now, and nothing else: for who hears the screen read out."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._stdout = stdout
+        self._said: dict[str, object] = {}
+
+    @contextmanager
+    def opened(self, pressed: Callable[[str], None]) -> Iterator[None]:
+        del pressed  # who is read to types no keys
+        yield
+
+    def ring(self) -> None:
+        print("\a", end="", file=self._stdout, flush=True)
+
+    def show(self, board: Board) -> None:
+        rows = {str(row.line.record): row for row in board.rows}
+        for record, row in rows.items():
+            if self._said.get(record) != (row.line.step, row.lamps):
+                print(f"{board.now.astimezone(CHINA):%H:%M:%S} {alert_rows.spoken(row)}", file=self._stdout, flush=True)
+        self._said = {record: (row.line.step, row.lamps) for record, row in rows.items()}
+
+
+class LiveDesk:
+    """A board between the own node and its face, until somebody quits; `topics` by whether they are of exercises."""
+
+    def __init__(
+        self, node: Node, board: Board, face: Face, *, act: Act, topics: Mapping[bool, str], clock: Clock = now
+    ) -> None:
+        self._node, self._board, self._face, self._act, self._topics, self._now = node, board, face, act, topics, clock
+        self._peers: tuple[Link, ...] = ()
+        self._heard, self._lost = self._now(), False
+        self._ended = asyncio.Event()
+        self._acts: set[asyncio.Task[None]] = set()
+        self.refused: Ruling | None = None
+
+    async def run(self) -> None:
+        """Shows and works the board. Raises BridgeheadError: as the node answered a stream."""
+        streams = [self._follow(topic, drill=drill) for drill, topic in self._topics.items()]
+        with self._face.opened(self.pressed):
+            work = (*streams, self._tick(), self._look_at_peers(), self._quit())
+            tasks = [asyncio.create_task(each) for each in work]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for each in done:
+                    each.result()
+            finally:
+                left = (*tasks, *self._acts)
+                for each in left:
+                    each.cancel()
+                await asyncio.gather(*left, return_exceptions=True)
+
+    def pressed(self, key: str) -> None:
+        self._work(self._board.pressed(key, self._now()))
+
+    def _work(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if effect is Sign.BELL:
+                self._face.ring()
+            elif effect is Sign.QUIT:
+                self._ended.set()
+            else:
+                task = asyncio.create_task(self._do(effect))
+                self._acts.add(task)
+                task.add_done_callback(self._acts.discard)
+        self._face.show(self._board)
+
+    async def _quit(self) -> None:
+        await self._ended.wait()
+
+    async def _tick(self) -> None:
+        while True:
+            self._show_links()
+            self._work(self._board.ticked(self._now()))
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _follow(self, topic: str, *, drill: bool) -> None:
+        while True:
+            self._board.linked(exercises=drill)
+            try:
+                async with aclosing(self._node.watch(WATCH_ALERTS, self._act, AlertWatch(topic=topic))) as stream:
+                    async for news in stream:
+                        if news.decision is not None:
+                            self.refused = news.decision
+                            return
+                        self._heard, self._lost = self._now(), False
+                        known = not news.token
+                        self._work(self._board.notified(news.line, self._heard, known=known, exercises=drill))
+            except UnavailableError:
+                pass
+            self._lost = True
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _look_at_peers(self) -> None:
+        while True:
+            try:
+                self._peers = tuple(_links(await self._node.call(GET_STATUS, None, Nothing())))
+            except UnavailableError:
+                self._lost = True
+            await asyncio.sleep(PEERS_SECONDS)
+
+    def _show_links(self) -> None:
+        own = (Link(name="本省节点", up=False, since=self._heard),) if self._lost else ()
+        self._board.links = (*own, *self._peers)
+
+    async def _do(self, do: Do) -> None:
+        line = self._board.line(do.record)
+        if line is None:
+            return
+        act = replace(self._act, purpose=line.purpose, function=line.function, request_id=str(uuid.uuid4()))
+        try:
+            outcome = await done(self._node, act, line, do)
+        except BridgeheadError as error:
+            self._board.done(error.message)
+        else:
+            self._board.done(outcome_words(outcome))
+            self._board.notified(outcome.line, self._now(), known=True, exercises=line.status is not Status.ACTUAL)
+        self._work(())
+
+
+async def done(node: Node, act: Act, line: AlertLine, do: Do) -> AlertOutcome:
+    """Does what a key asked for. Refuses TEXT_PERSONAL; an answer that was lost is asked for again."""
+    step = await _step(node, act, line, do)
+    for _ in range(TRIES - 1):
+        try:
+            return await node.call(ACT_IN_ALERT, act, step)
+        except UnavailableError:
+            await asyncio.sleep(RECONNECT_SECONDS)
+    return await node.call(ACT_IN_ALERT, act, step)
+
+
+async def _step(node: Node, act: Act, line: AlertLine, do: Do) -> AlertStep:
+    """The act with what it stands on: an update says again what stands, an acceptance names what it accepts."""
+    verify_impersonal(do.text, field="text")
+    content = Content(fields=do.fields, items=(CaseItem(kind="fact", fields={"text": do.text}),) if do.text else ())
+    if do.name == "update":
+        content = said_anew(newest(await _entries(node, act, line), "raise", "update"), content)
+    elif do.name == "accept_hand_over":
+        offered = newest(await _entries(node, act, line), "hand_over")
+        content = Content(fields={**do.fields, "about": offered.name}, items=content.items)
+    return AlertStep(alert=line.record, name=do.name, fields=content.fields, items=content.items)
+
+
+async def _entries(node: Node, act: Act, line: AlertLine) -> list[EntryLine]:
+    found, query = list[EntryLine](), EntryQuery(case=line.record, page_size=1000)
+    for _ in range(_PAGES):
+        page = await node.call(LIST_ALERT_ENTRIES, act, query)
+        found += page.lines
+        if not page.next_page_token:
+            break
+        query = replace(query, page_token=page.next_page_token)
+    return found
+
+
+def outcome_words(outcome: AlertOutcome) -> str:
+    """The end of an act in a line: done, refused by policy, or without effect and why."""
+    if not outcome.decision.allowed:
+        return f"拒绝 refused: {outcome.decision.title_zh} | {outcome.decision.title_en}"
+    entry = outcome.entry
+    if entry is None:
+        return ""
+    if entry.without_effect == "HELD_BY_OTHER" and outcome.line is not None:
+        holder, at = alert_rows.desk_name(outcome.line.holder), _accepted(outcome.line)
+        return f"该警情已由{holder}{at}签收，请配合处置 | held by {outcome.line.holder}: please help"
+    if entry.without_effect:
+        zh, en = REASONS_OF_ALERTS.get(entry.without_effect, ("", entry.without_effect))
+        return f"无效果 without effect: {zh} | {en}"
+    return f"{entry.act_zh}：已记录 | {entry.act_en}: recorded"
+
+
+def _accepted(line: AlertLine) -> str:
+    at = next((stage.at for stage in line.stages if stage.at is not None), None)
+    return f"于 {at.astimezone(CHINA):%H:%M:%S} " if at is not None else ""
+
+
+def _links(status: NodeStatus) -> Iterator[Link]:
+    for peer in status.peers:
+        yield Link(name=WORDS["NodeName"].get(peer.node, peer.node), up=peer.reachable, since=peer.last_contact_time)
+
+
+# ---- the command
+
+
+@command(app, "watch", usual=USUAL)
+def watch(
+    desk: Desk,
+    own: DeskOption = "",
+    area: Annotated[str, typer.Option("--area", help="One area (区域), instead of a desk.")] = "",
+    record: Annotated[str, typer.Option("--record", help="One alert, by its record.")] = "",
+    exercise: Annotated[bool, typer.Option("--exercise", help="Exercises (演练) alone.")] = False,
+    bell: Annotated[bool, typer.Option("--bell", help="Ring (响铃): new, 15 s before a limit, late.")] = False,
+    bell_exercise: Annotated[bool, typer.Option("--bell-exercise", help="Ring for exercises, too.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="A line for each change, for a screen reader.")] = False,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="No signs but ASCII beside the words.")] = False,
+    heartbeat: Annotated[bool, typer.Option("--heartbeat", help="In a pipe: signs of life, too.")] = False,
+    after: Annotated[str, typer.Option("--after", help="In a pipe: go on behind this token.")] = "",
+    count: Annotated[int | None, typer.Option("--count", min=1, help="In a pipe: end after so many.")] = None,
+) -> None:
+    """Watch (值守) the alerts of your desks: a live screen with keys; in a pipe one JSON object an event.
+
+    Keys: a claim, c contacted, r arrived, h hand over, u update, f false alarm, n note, e exercises, ? help, q quit.
+    """
+    named = {"desk": own, "area": area, "record": record}
+    if len([each for each in (area, record) if each]) > 1:
+        raise typer.BadParameter("--area 与 --record 只写一项 | give --area or --record, not both")
+    kind = next((each for each in ("record", "area", "desk") if named[each]), "desk")
+    topic = f"{kind}:{named[kind] or '*'}"
+    if not plain and (desk.form is Form.JSON or not (sys.stdin.isatty() and sys.stdout.isatty())):
+        topic = f"exercise:{topic}" if exercise else topic
+        _tell_events(desk, topic, after=after, heartbeat=heartbeat, count=count)
+        return
+    if after or count or heartbeat:
+        raise typer.BadParameter("--after、--count、--heartbeat 用于管道或 -o json | they are for a pipe, or -o json")
+    topics = {True: f"exercise:{topic}"} if exercise else {False: topic}
+    if not (exercise or plain or record):
+        topics[True] = f"exercise:{topic}"
+    board = Board(
+        title=alert_rows.desk_name(own) if own else str(desk.profile.agency),
+        now=now(), desk=own, exercises=exercise, bells=Bells(real=bell, exercises=bell_exercise),
+    )  # fmt: skip
+
+    async def live(client: AgencyClient) -> Ruling | None:
+        await client.call(GET_STATUS, None, Nothing())
+        face = Voice(sys.stdout) if plain else Screen(sys.stdin.fileno(), sys.stdout, ascii_only=ascii_only)
+        lively = LiveDesk(client, board, face, act=desk.act(), topics=topics)
+        await lively.run()
+        return lively.refused
+
+    try:
+        refused = asyncio.run(ask_node(desk.profile, live, sign=desk.own_key, timeout_seconds=desk.timeout_seconds))
+    except KeyboardInterrupt:
+        say("已停止 | stopped")
+        return
+    if refused is not None:
+        desk.refuse(refused)
+
+
+def _tell_events(desk: Desk, topic: str, *, after: str, heartbeat: bool, count: int | None) -> None:
+    left = count
+
+    def notify(news: AlertNews) -> bool:
+        nonlocal left
+        if news.decision is not None:
+            desk.refuse(news.decision)
+        if news.line is None and not heartbeat:
+            return True
+        print(json_line(event_of(news)), flush=True)
+        left = left - 1 if left is not None else None
+        return left != 0
+
+    desk.follow(WATCH_ALERTS, lambda place: AlertWatch(topic=topic, after=place), after, notify)
+
+
+def event_of(news: AlertNews) -> dict[str, JsonOut]:
+    """A piece of news as one object: its token, the record, the act, and the alert as it stands; null where none."""
+    line = news.line
+    return {
+        "token": news.token,
+        "id": None if line is None else str(line.record),
+        "act": news.act or None,
+        "alert": None if line is None else alert_rows.row_json(alert_rows.row_of(line, now())),
+    }
