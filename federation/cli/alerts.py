@@ -78,7 +78,7 @@ NEXT_STEPS.update({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The words of a raise or an update: fields of the act, and texts as items; nothing of a person in any of them."""
+    """The words of a raise or an update: fields of the act, and texts as items; of a person in one item alone."""
 
     fields: Mapping[str, str]
     items: tuple[CaseItem, ...]
@@ -98,6 +98,9 @@ def open_content(
     area_m2: Annotated[int | None, _said("--area-m2", min=0, help="On fire (过火面积): square metres.")] = None,
     dead: Annotated[int | None, _said("--dead", min=0, help="How many died (死亡).")] = None,
     hurt: Annotated[int | None, _said("--hurt", min=0, help="How many are hurt (受伤).")] = None,
+    person: Annotated[
+        list[str] | None, _said("--person", metavar="NAME=VALUE", help="Who it is: seen with --tick family_consent.")
+    ] = None,
     contact: Annotated[str, _said("--contact", help="The desk's telephone (席位电话).")] = "",
     priority: Annotated[str, _said("--priority", help="特急 flash, 紧急 urgent, 一般 routine.")] = "",
     level: Annotated[str, _said("--level", help="红橙黄蓝 red orange yellow blue.")] = "",
@@ -118,7 +121,7 @@ def open_content(
     where = {"village": place, "point": point}
     items = {
         "fact": {"text": fact}, "place": where, "contact": {"phone": contact},
-        "detail": dict(pairs(details or ())),
+        "detail": dict(pairs(details or ())), "person": dict(pairs(person or ())),
     }  # fmt: skip
     filed = ((kind, _there(fields)) for kind, fields in items.items())
     made = (CaseItem(kind=kind, fields=fields) for kind, fields in filed if fields)

@@ -31,7 +31,7 @@ CAP = '<?xml version="1.0" encoding="{}"?>\n<alert><note>球川镇界路</note><
 
 
 def open_said(**said) -> Content:
-    unsaid = dict.fromkeys(("areas", "divisions", "details", "ticked", "area_m2", "dead", "hurt"))
+    unsaid = dict.fromkeys(("areas", "divisions", "details", "ticked", "area_m2", "dead", "hurt", "person"))
     usual = dict.fromkeys(
         ("place", "point", "fact", "contact", "priority", "level", "issued_by", "document", "expires"), ""
     )
@@ -96,6 +96,8 @@ def test_content_becomes_fields_and_items():
     )
     assert fire.fields == {"division": "330822", "ticked": "threat,dangerous", "area_m2": "20000", "dead": "0"}
     assert [(item.kind, item.fields) for item in fire.items] == [("detail", {"wind": "东北风4级"})]
+    missing = open_said(ticked=["family_consent"], person=["name=林甲", "sex=f"])
+    assert [(item.kind, item.fields) for item in missing.items] == [("person", {"name": "林甲", "sex": "f"})]
 
 
 def test_private_telephone_is_refused_by_its_pattern_and_not_echoed():
@@ -267,6 +269,7 @@ def test_nothing_is_sent_of_what_is_refused_at_the_desk(nodes):
         ("--place", "浙H12345停车处"),
         ("--document", "6222021001112223334"),
         ("--detail", "need=13800000000"),
+        ("--person", "name=13800000000"),
     ):
         told = nodes.ask(CENTRE, *raising, "--area", "330822.circle.qiuchuan", option, text, code=1)
         assert "TEXT_PERSONAL" in told.err
