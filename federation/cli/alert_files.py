@@ -1,7 +1,7 @@
-"""`bridgehead alert import|export|kinds`: CAP 1.2 files in and out, and the kinds that an alert may be of.
+"""CAP 1.2 files as they are read at a desk and shown, and the kinds that an alert may be of.
 
-No file becomes an alert by itself: what is imported is a proposal on the own desk, with all that is against it, until
-an officer raises it. A file in GB 18030 or GBK is brought into UTF-8 here, since the node takes no other encoding.
+No file becomes an alert by itself: what is in it is a proposal, with all that is against it, until an officer
+raises it. A file in GB 18030 or GBK is brought into UTF-8 here, since the node takes no other encoding.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-
+from federation.cli.alert_cards import alert_lines
 from federation.cli.alert_rows import PRIORITIES, seen
-from federation.cli.alerts import USUAL, AlertArgument, DeskOption, alert_lines, app
-from federation.cli.options import Desk, command, now
-from federation.cli.show import table, to_json
+from federation.cli.options import now
+from federation.cli.show import table
 from federation.cli.words import WORDS, word
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.agency import alerts as wire
@@ -30,40 +28,6 @@ _STANDINGS: Final = {
     "new": "新报文 new", "repeated": "已经收过 received before", "waiting": "等待被引用的报文 waits for what it cites",
     "cancelled": "已先收到撤销，本条不再提示 cancelled before it came", "expired": "已过有效期 expired",
 }  # fmt: skip
-
-
-@command(app, "import", usual=USUAL)
-def import_(
-    desk: Desk,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CAP 1.2 file (报文).")],
-    own: DeskOption,
-) -> None:
-    """Read (导入) a CAP file as a proposal on your desk; nothing is raised by it."""
-    found = desk.call(wire.IMPORT_CAP, wire.CapUpload(content=read_cap(file), desk=own))
-    steps: tuple[str, ...] = ()
-    if found.id:
-        kind = found.fields.get("kind", "KIND")
-        steps = (f"核对后首报 | check it, then raise it: bridgehead alert raise {kind} --from {found.id} --desk {own}",)
-    desk.show(found, proposal_lines(found), steps=steps, code=int(not found.id))
-
-
-@command(app, "export", usual=USUAL)
-def export(
-    desk: Desk,
-    alert: AlertArgument,
-    entry: Annotated[str, typer.Option("--entry", help="One message, by the name of its entry (the newest).")] = "",
-) -> None:
-    """Write (导出) an alert as a CAP 1.2 file: bridgehead alert export ALERT > alert.xml."""
-    answer = desk.call(wire.EXPORT_ALERT, wire.AlertExport(alert=alert, entry=entry), changes=False)
-    text = answer.content.decode()
-    desk.show(answer, (text.removesuffix("\n"),), data={"content": text})
-
-
-@command(app, "kinds", usual=USUAL)
-def kinds(desk: Desk, kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Without one, all.")] = "") -> None:
-    """List the kinds of alert (警情类别) that the provinces agreed on; of one, what may cross and what never does."""
-    found = desk.call(wire.READ_KINDS, kind, changes=False)
-    desk.show(found, kind_lines(found, whole=bool(kind)), data={"kinds": to_json(found)})
 
 
 def read_cap(path: Path) -> bytes:

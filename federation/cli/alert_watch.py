@@ -23,8 +23,9 @@ from federation.cli import (
     alert_files,  # noqa: F401 - its commands
     alert_rows,
 )
+from federation.cli.alert_cards import REASONS_OF_ALERTS
 from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Sign
-from federation.cli.alerts import REASONS_OF_ALERTS, USUAL, Content, DeskOption, app, newest, said_anew
+from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
 from federation.cli.options import Desk, Form, ask_node, command, now
 from federation.cli.show import CHINA, JsonOut, json_line, say
 from federation.cli.terminal import Terminal

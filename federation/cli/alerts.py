@@ -10,28 +10,30 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from federation.cli import alert_rows
+from federation.cli.alert_cards import REASONS_OF_ALERTS, alert_lines, view_lines
+from federation.cli.alert_files import kind_lines, proposal_lines, read_cap
 from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, choose, find_instant
 from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, command, now
-from federation.cli.show import local_time
-from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
-from federation.domain.alert_line import AlertLine, StageLine
+from federation.cli.show import to_json
+from federation.domain.alert_acts import ALERT_ACTS
+from federation.domain.alert_line import AlertLine
 from federation.domain.alert_texts import verify_texts
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
-from federation.domain.joint_offers import REASONS
 from federation.domain.personal import verify_impersonal
 from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 from federation.wire.agency import alerts as wire
 from federation.wire.agency.cases import DeliveryState, EntryLine, EntryQuery
@@ -82,6 +84,12 @@ class Content:
 
     fields: Mapping[str, str]
     items: tuple[CaseItem, ...]
+
+    def over(self, fields: Mapping[str, str], items: tuple[CaseItem, ...]) -> Content:
+        """Returns this content with those fields and classes of items of another that it does not have itself."""
+        anew = {item.kind for item in self.items}
+        kept = tuple(item for item in items if item.kind not in anew and not item.closed)
+        return Content(fields={**fields, **self.fields}, items=(*kept, *self.items))
 
 
 def open_content(
@@ -135,30 +143,29 @@ def open_content(
 def raise_(
     desk: Desk,
     content: Content,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="The kind (类别), as bridgehead alert kinds has them.")],
     own: DeskOption,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="The kind (类别), as alert kinds has them.")] = "",
     origin: Annotated[str, typer.Option("--origin", help="110, 12345, sensor, caller, patrol.")] = "",
-    proposal: Annotated[str, typer.Option("--from", metavar="ID", help="Raise what alert import proposed.")] = "",
+    file: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="Raise what this CAP file says.")] = None,
     exercise: Annotated[bool, typer.Option("--exercise", help="An exercise (演练).")] = False,
     test: Annotated[bool, typer.Option("--test", help="A test (测试).")] = False,
 ) -> None:
     """Raise (首报) an alert: every desk that the duty table names for it is told."""
-    if not proposal and not (content.fields.get("area") or content.fields.get("division")):
+    said = {"status": Status.EXERCISE.value if exercise else Status.TEST.value if test else Status.ACTUAL.value}
+    if file is not None:
+        found = propose(desk, file, own)
+        content = content.over(found.fields, found.items)
+        said = {"status": content.fields["status"], "manifest": found.id} | (said if exercise or test else {})
+    if not (content.fields.get("area") or content.fields.get("division")):
         raise typer.BadParameter("写明地点：--area 或 --division | say where it is: --area or --division")
+    if not (kind := kind or content.fields.get("kind", "")):
+        raise typer.BadParameter("写明类别：KIND | name the kind: KIND, see bridgehead alert kinds")
     _verify("raise", content.fields, content.items)
     (known,) = desk.call(wire.READ_KINDS, kind, changes=False)
-    status = Status.EXERCISE if exercise else Status.TEST if test else Status.ACTUAL
-    said = {
-        "status": status.value, "kind": known.id, "desk": own, "cap": proposal,
-        "origin": choose(origin, ORIGINS, "--origin"), **content.fields,
-    }  # fmt: skip
-    if not proposal:
-        said.setdefault("division", own[:6])
-    outcome = desk.call(
-        wire.RAISE_ALERT,
-        wire.AlertRaising(fields=_there(said), items=content.items),
-        act=desk.act(known.purpose, known.function),
-    )
+    said = {"origin": choose(origin, ORIGINS, "--origin"), "division": own[:6], **content.fields, **said}
+    fields = _there({**said, "kind": known.id, "desk": own})
+    act = desk.act(known.purpose, known.function)
+    outcome = desk.call(wire.RAISE_ALERT, wire.AlertRaising(fields=fields, items=content.items), act=act)
     _show_outcome(desk, outcome, steps=_proposed(outcome.line))
 
 
@@ -166,8 +173,7 @@ def raise_(
 def update(desk: Desk, content: Content, alert: AlertArgument, own: DeskOption = "") -> None:
     """Update (续报): what is not said anew is said again as it stands."""
     line = _line(desk, alert)
-    standing = _entry(desk, line, "raise", "update")
-    anew = said_anew(standing, content)
+    anew = said_anew(_entry(desk, line, "raise", "update"), content)
     _act(desk, line, "update", own, anew.fields, anew.items)
 
 
@@ -342,12 +348,49 @@ def list_(
     desk.show_page(page, lines, noun="alerts", data={"lines": [alert_rows.row_json(row) for row in rows]})
 
 
+@command(app, "import", usual=USUAL)
+def import_(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CAP 1.2 file (报文).")],
+    own: DeskOption,
+) -> None:
+    """Read (导入) a CAP file as a proposal on your desk; nothing is raised by it."""
+    found = propose(desk, file, own)
+    again = f"bridgehead alert raise {found.fields.get('kind', 'KIND')} --from {file} --desk {own}"
+    desk.show(found, proposal_lines(found), steps=(f"核对后首报 | check it, then raise it: {again}",))
+
+
+@command(app, "export", usual=USUAL)
+def export(
+    desk: Desk,
+    alert: AlertArgument,
+    entry: Annotated[str, typer.Option("--entry", help="One message, by the name of its entry (the newest).")] = "",
+) -> None:
+    """Write (导出) an alert as a CAP 1.2 file: bridgehead alert export ALERT > alert.xml."""
+    answer = desk.call(wire.EXPORT_ALERT, wire.AlertExport(alert=alert, entry=entry), changes=False)
+    text = answer.content.decode()
+    desk.show(answer, (text.removesuffix("\n"),), data={"content": text})
+
+
+@command(app, "kinds", usual=USUAL)
+def kinds(desk: Desk, kind: Annotated[str, typer.Argument(metavar="[KIND]", help="Without one, all.")] = "") -> None:
+    """List the kinds of alert (警情类别) that the provinces agreed on; of one, what may cross and what never does."""
+    found = desk.call(wire.READ_KINDS, kind, changes=False)
+    desk.show(found, kind_lines(found, whole=bool(kind)), data={"kinds": to_json(found)})
+
+
 # ---- what they share
 
 
 _UPDATED: Final = {each.name for each in ALERT_ACTS["update"].fields} - {"desk", "about", "cap_id"}
-REASONS_OF_ALERTS: Final = {**REASONS, **ALERT_REASONS}
-_VERBS: Final = {"withdraw_hand_over": "withdraw", "accept_hand_over": "accept", "reject_hand_over": "reject"}
+
+
+def propose(desk: Desk, file: Path, own: str) -> wire.CapProposal:
+    """A file as the node reads it; where that proposes nothing, its faults or policy's no end the command with 1."""
+    found = desk.call(wire.IMPORT_CAP, wire.CapUpload(content=read_cap(file), desk=own), changes=False)
+    if not found.id:
+        desk.show(found, proposal_lines(found), code=1)
+    return found
 
 
 def _there(said: Mapping[str, str]) -> dict[str, str]:
@@ -376,7 +419,7 @@ def newest(entries: Iterable[EntryLine], *acts: str) -> EntryLine:
     """The newest entry with effect that did one of these acts. Refuses HAND_OVER_LAPSED when there is none."""
     found = [each for each in entries if each.act in acts and not each.without_effect]
     if not found:
-        zh, en = ALERT_REASONS["HAND_OVER_LAPSED"]
+        zh, en = REASONS_OF_ALERTS["HAND_OVER_LAPSED"]
         raise RuleError("HAND_OVER_LAPSED", f"{zh} | {en}")
     return found[-1]
 
@@ -384,9 +427,8 @@ def newest(entries: Iterable[EntryLine], *acts: str) -> EntryLine:
 def said_anew(standing: EntryLine, content: Content) -> Content:
     """An update of the content that stands: what is not said anew is said again as it stands."""
     kept = {name: value for name, value in standing.fields.items() if name in _UPDATED}
-    anew = {item.kind for item in content.items}
-    items = (*(item for item in standing.items if item.kind not in anew and not item.closed), *content.items)
-    return Content(fields={**kept, **content.fields, "about": standing.name}, items=items)
+    whole = content.over(kept, standing.items)
+    return replace(whole, fields={**whole.fields, "about": standing.name})
 
 
 def _answer(desk: Desk, alert: str, act: str, own: str, said: Mapping[str, str] | None = None) -> None:
@@ -443,71 +485,3 @@ def _proposed(line: AlertLine | None) -> tuple[str, ...]:
         return ()
     zh = "预警级别须注明发布单位和文号，现按建议显示：--issued-by、--document"
     return (f"{zh} | a colour names who issued it and the paper; it is shown as proposed",)
-
-
-# ---- its sentences
-
-
-def alert_lines(line: AlertLine, at: datetime) -> Iterator[str]:
-    """An alert on a few lines: what and where, how it stands, its clocks, who holds it."""
-    row = alert_rows.row_of(line, at)
-    level, place = alert_rows.level_of(line)[0], alert_rows.place_of(line)
-    yield alert_rows.seen(f"{level}  {alert_rows.kind_of(line)} {line.en}  {place}")
-    yield f"  {'；'.join(f'{zh} {en}' for zh, en in row.said)}"
-    if line.status is not Status.ACTUAL:
-        yield "  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure"
-    yield f"  编号 number: {line.cap_id}  记录 record: {line.record}"
-    yield f"  首报 raised: {local_time(line.raised)}  {_desk(line.raised_by)}"
-    yield f"  有效至 until: {local_time(line.expires)}"
-    for stage in line.stages:
-        yield f"  {_stage(stage)}"
-    if line.holder:
-        lease = f"  签收至 lease: {local_time(line.lease)}" if line.lease is not None else ""
-        yield f"  持有席位 holder: {_desk(line.holder)}{lease}"
-    for helper in line.helpers:
-        yield f"  协助席位 helper: {_desk(helper)}"
-    if line.offer_to:
-        until = f"  至 until {local_time(line.offer_until)}" if line.offer_until is not None else ""
-        yield f"  移交 offered to: {_desk(line.offer_to)}{until}"
-
-
-def _desk(desk: str) -> str:
-    named = alert_rows.desk_name(desk)
-    return desk if named == desk else f"{named} {desk}"
-
-
-_ACT_OF_STAGE: Final = {"accepted": "签收 accept", "contacted": "联系 contact", "arrived": "到场 arrive"}
-
-
-def _stage(stage: StageLine) -> str:
-    words, due = _ACT_OF_STAGE[stage.stage], local_time(stage.due)
-    if stage.at is None:
-        late = f"** 超时（应于 {due} 前）LATE **" if stage.late else f"应于 {due} 前 due"
-        return f"{words}: {late}"
-    made = "  补录 entered afterwards" if stage.made else ""
-    late = f"  超时 late: {LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
-    return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
-
-
-def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
-    """An alert on one screen, with its texts and what its reader may do now."""
-    if view.line is None:
-        return
-    yield from alert_lines(view.line, at)
-    for item in view.texts:
-        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
-        hidden = f" （{item.closed} 项不对本席位开放 closed to you）" if item.closed else ""
-        yield alert_rows.seen(f"  - {item.kind}: {said}{hidden}")
-    for later in view.later:
-        made = f"（现场 {local_time(later.made)} 补录）" if later.made is not None else ""
-        yield f"  另有 also stamped: {_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
-    for record in view.links:
-        yield f"  关联 linked: {record}"
-    ready = [offer for offer in view.offers if offer.possible]
-    if ready:
-        named = "、".join(f"{offer.zh} {_VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
-        yield f"  现在可办 may be done now: {named}"
-    for offer in view.offers:
-        if not offer.possible and offer.reason:
-            zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))
-            yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"

@@ -8,6 +8,7 @@ file does not say, such as an area of the duty table, the officer says. Source: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +49,7 @@ _ENDS: Final = {"lifted": "解除预警", "false_alarm": "误报", "duplicate": 
 _HEADLINE: Final = 40
 _DESCRIBED: Final = 2000
 _PLACED: Final = 200
+_PHONE: Final = re.compile("[0-9+][0-9+ -]{3,18}[0-9]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +191,8 @@ def _items(info: Block, table: AlertTable) -> Iterator[CaseItem]:
     place = {"village": "、".join(wording.areas)[:_PLACED]}
     circle = next((circle for area in info.areas for circle in area.circles), "")
     yield CaseItem(kind="place", fields=place | ({"point": circle.partition(" ")[0]} if circle else {}))
-    if info.contact:
-        yield CaseItem(kind="contact", fields={"phone": info.contact})
+    if (phone := _PHONE.search(info.contact)) is not None:
+        yield CaseItem(kind="contact", fields={"phone": phone[0]})
     crosses = table.kinds[info.kind].crosses if info.kind in table.kinds else ()
     details = {each.name: each.value for each in info.parameters if each.name in {*crosses} & CLASSES["detail"].keys()}
     if details:

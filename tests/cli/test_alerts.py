@@ -9,23 +9,26 @@ import pytest
 import typer
 
 from federation.cli import alert_words
+from federation.cli.alert_cards import alert_lines, view_lines
 from federation.cli.alert_files import MAX_FILE, kind_lines, proposal_lines, read_cap
 from federation.cli.alert_rows import LEVELS, PRIORITIES
 from federation.cli.alert_words import choose, find_instant
-from federation.cli.alerts import Content, alert_lines, open_content, own_desk, view_lines
+from federation.cli.alerts import Content, open_content, own_desk
 from federation.domain.acts import read_fields
 from federation.domain.alert import AlertState
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_kinds import parse_alerts
 from federation.domain.cap import Status
+from federation.domain.cap_xml import export_cap
 from federation.domain.personal import verify_impersonal
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.form import replace
 from tests.cli.alert_desk import EMERGENCY, GOVERNANCE, HOUSE, NOW, QUARREL, RISK
+from tests.domain.cap_message import FIRE
 from tests.wire.alert_answers import KINDS, LINE, PROPOSAL, VIEW
 
 ROOT = Path(__file__).parents[2]
-CENTRE = "zhejiang/330822/governance"
+CENTRE, FIRE_DESK = "zhejiang/330822/governance", "zhejiang/330822/emergency"
 TABLE = parse_alerts((ROOT / "policies/alerts.toml").read_text("utf-8"))
 CAP = '<?xml version="1.0" encoding="{}"?>\n<alert><note>球川镇界路</note></alert>\n'
 
@@ -276,3 +279,22 @@ def test_nothing_is_sent_of_what_is_refused_at_the_desk(nodes):
         assert not any(text[at : at + 5] in told.out + told.err for at in range(len(text) - 4))
     assert "--area" in nodes.ask(CENTRE, *raising, code=2).err
     assert "特急 flash" in nodes.ask(CENTRE, *raising, "--area", "x", "--priority", "soon", code=2).err
+
+
+def test_file_is_read_as_a_proposal_and_nothing_is_raised(nodes, tmp_path):
+    """In whatever encoding it came; its faults refuse it; a desk of another office is told nothing."""
+    path, desk = tmp_path / "alert.xml", ("--desk", "330822.emergency")
+    text = export_cap(FIRE).decode().replace('encoding="UTF-8"', 'encoding="GB18030"')
+    path.write_bytes(text.encode("gb18030"))
+    proposed = nodes.ask(FIRE_DESK, "alert", "import", path, *desk)
+    assert "山脊见明火" in proposed.out
+    assert f"bridgehead alert raise forest.fire --from {path}" in proposed.err
+    answer = nodes.ask(FIRE_DESK, "alert", "import", path, *desk, "-o", "json").json
+    assert (answer["standing"], answer["fields"]["origin"], len(answer["id"])) == ("expired", "cap", 64)
+
+    path.write_text(text.replace("GB18030", "UTF-8").replace("特急</value>", "很急</value>"), "utf-8")
+    faulty = nodes.ask(FIRE_DESK, "alert", "import", path, *desk, code=1)
+    assert "不合要求 refused" in faulty.out
+    assert "priority" in faulty.out
+    assert "拒绝 refused" in nodes.ask(CENTRE, "alert", "import", path, *desk, code=1).out
+    assert "拒绝 refused" in nodes.ask(CENTRE, "alert", "raise", "--from", path, *desk, code=1).out

@@ -10,12 +10,13 @@ from federation.domain.alert_cap import CapWords, message_of, messages_of, raisi
 from federation.domain.cap import MsgType, Status
 from federation.domain.cap_import import import_cap
 from federation.domain.cap_xml import export_cap
-from federation.domain.case_items import CaseItem
+from federation.domain.case_items import CaseItem, split
 from federation.domain.joint import Entry
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
-from federation.protocol.ids import FederationName, format_time
+from federation.protocol.ids import FederationName, Realm, format_time
 from tests.domain.alert_ridge import CHANGSHAN, EMERGENCY, NIGHT, RULES, YUSHAN, Ridge
+from tests.domain.cap_message import FIRE
 
 TABLE = RULES.table
 WORDS = CapWords(
@@ -146,3 +147,16 @@ def test_message_without_a_block_proposes_nothing():
     (raised,) = messages(ridge)
     message = message_of(ridge.agreed(), raised, (FACT,), words=WORDS)
     assert raising_of(replace(message, info=None), TABLE) == ({}, ())
+
+
+def test_strangers_file_proposes_what_our_forms_take():
+    """The telephone among the words of a contact, the centre of a circle, every text in the form of its item."""
+    fields, items = raising_of(FIRE, TABLE)
+    assert {item.kind: item.fields for item in items} == {
+        "fact": {"text": "山脊见明火，风向东南，正向玉山一侧蔓延。\n请玉山县派员到山脊线接应。"},
+        "place": {"village": "球川圈东坑", "point": "28.92,118.43"},
+        "contact": {"phone": "0570-0000001"},
+        "detail": {"compartment": "东坑12林班"},
+    }
+    assert split(items, realm=Realm.DEMO).classes == ("fact", "place", "place", "contact", "detail")
+    assert (fields["kind"], fields["division"], fields["priority"]) == ("forest.fire", "330822", "flash")

@@ -87,6 +87,7 @@ NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST
     registers.REGISTER_VEHICLES: "a thing is kept once in a province: that it is elsewhere is said, and logged",
     registers.REGISTER_ENTERPRISES: "as vehicles",
     cases.TRACE_CASE: "who has the code of a case is told how far it is, and neither who nor what",
+    alerts.IMPORT_CAP: "a file that the caller has; a desk of another office is policy's to refuse",
     alerts.READ_KINDS: "what the provinces agreed on",
     cases.READ_PROCEDURE: "what the provinces agreed on",
     documents.DOWNLOAD_DOCUMENT: "a stream: DOCUMENT_NOT_OPEN, whatever it lacks (tests/node/joint/test_documents.py)",

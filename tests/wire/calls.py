@@ -70,7 +70,6 @@ AWAITED: frozenset[Rpc[Any, Any]] = frozenset(
         alerts.LIST_ALERT_ENTRIES,
         alerts.WATCH_ALERTS,
         alerts.EXPORT_ALERT,
-        alerts.IMPORT_CAP,
     }
 )
 """Lines that no node answers yet: METHOD_NOT_OFFERED. A line whose step is there does not stand here."""

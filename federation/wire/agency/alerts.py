@@ -20,7 +20,7 @@ from federation.wire.rpc import WRITES, PageQuery, Rpc, Ruling
 class AlertRaising:
     """The fields of the act `raise`; the node fills in identifier and agreement, the kind what has a default.
 
-    The field `cap` names the proposal of an import that is raised.
+    What an import proposed is raised with its `id` as `manifest`.
     """
 
     fields: Mapping[str, str]
@@ -128,7 +128,7 @@ class CapUpload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapProposal:
-    """A file as a proposal on the own desk until an officer raises it; `id` is empty where its faults refuse it.
+    """A file as a proposal on the own desk, of which nothing is kept; `id` is empty where its faults refuse it.
 
     `line` is the alert that it is about, where that is here; `fields` and `items` are what would be raised.
     """
@@ -173,6 +173,6 @@ LIST_ALERTS: Final = Rpc("AlertService/ListAlerts", AlertQuery, AlertPage)
 LIST_ALERT_ENTRIES: Final = Rpc("AlertService/ListAlertEntries", EntryQuery, EntryPage)
 WATCH_ALERTS: Final = Rpc("AlertService/WatchAlerts", AlertWatch, AlertNews, floor_seconds=None, stream=True)
 EXPORT_ALERT: Final = Rpc("AlertService/ExportAlert", AlertExport, CapFile)
-IMPORT_CAP: Final = Rpc("AlertService/ImportCap", CapUpload, CapProposal, floor_seconds=WRITES)
+IMPORT_CAP: Final = Rpc("AlertService/ImportCap", CapUpload, CapProposal)
 READ_KINDS: Final = Rpc("AlertService/ReadKinds", str, tuple[AlertKindLine, ...])
 """The question is one kind, by its id or its Chinese name; empty for all."""

@@ -1,0 +1,88 @@
+"""An alert as an officer reads it: what and where, how it stands, its clocks, its texts, what may be done now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from federation.cli import alert_rows
+from federation.cli.alert_words import LATE
+from federation.cli.show import local_time
+from federation.domain.alert_acts import ALERT_REASONS
+from federation.domain.alert_line import AlertLine, StageLine
+from federation.domain.cap import Status
+from federation.domain.joint_offers import REASONS
+from federation.wire.agency import alerts as wire
+
+REASONS_OF_ALERTS: Final = {**REASONS, **ALERT_REASONS}
+VERBS: Final = {
+    "withdraw_hand_over": "withdraw", "accept_hand_over": "accept", "reject_hand_over": "reject",
+    "keep_as_evidence": "keep",
+}  # fmt: skip
+"""The commands of acts that are called otherwise."""
+
+
+def alert_lines(line: AlertLine, at: datetime) -> Iterator[str]:
+    """An alert on a few lines: what and where, how it stands, its clocks, who holds it."""
+    row = alert_rows.row_of(line, at)
+    level, place = alert_rows.level_of(line)[0], alert_rows.place_of(line)
+    yield alert_rows.seen(f"{level}  {alert_rows.kind_of(line)} {line.en}  {place}")
+    yield f"  {'；'.join(f'{zh} {en}' for zh, en in row.said)}"
+    if line.status is not Status.ACTUAL:
+        yield "  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure"
+    yield f"  编号 number: {line.cap_id}  记录 record: {line.record}"
+    yield f"  首报 raised: {local_time(line.raised)}  {_desk(line.raised_by)}"
+    yield f"  有效至 until: {local_time(line.expires)}"
+    for stage in line.stages:
+        yield f"  {_stage(stage)}"
+    if line.holder:
+        lease = f"  签收至 lease: {local_time(line.lease)}" if line.lease is not None else ""
+        yield f"  持有席位 holder: {_desk(line.holder)}{lease}"
+    for helper in line.helpers:
+        yield f"  协助席位 helper: {_desk(helper)}"
+    if line.offer_to:
+        until = f"  至 until {local_time(line.offer_until)}" if line.offer_until is not None else ""
+        yield f"  移交 offered to: {_desk(line.offer_to)}{until}"
+
+
+def _desk(desk: str) -> str:
+    named = alert_rows.desk_name(desk)
+    return desk if named == desk else f"{named} {desk}"
+
+
+_ACT_OF_STAGE: Final = {"accepted": "签收 accept", "contacted": "联系 contact", "arrived": "到场 arrive"}
+
+
+def _stage(stage: StageLine) -> str:
+    words, due = _ACT_OF_STAGE[stage.stage], local_time(stage.due)
+    if stage.at is None:
+        late = f"** 超时（应于 {due} 前）LATE **" if stage.late else f"应于 {due} 前 due"
+        return f"{words}: {late}"
+    made = "  补录 entered afterwards" if stage.made else ""
+    late = f"  超时 late: {LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
+    return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
+
+
+def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
+    """An alert on one screen, with its texts and what its reader may do now."""
+    if view.line is None:
+        return
+    yield from alert_lines(view.line, at)
+    for item in view.texts:
+        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        hidden = f" （{item.closed} 项不对本席位开放 closed to you）" if item.closed else ""
+        yield alert_rows.seen(f"  - {item.kind}: {said}{hidden}")
+    for later in view.later:
+        made = f"（现场 {local_time(later.made)} 补录）" if later.made is not None else ""
+        yield f"  另有 also stamped: {_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
+    for record in view.links:
+        yield f"  关联 linked: {record}"
+    ready = [offer for offer in view.offers if offer.possible]
+    if ready:
+        named = "、".join(f"{offer.zh} {VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
+        yield f"  现在可办 may be done now: {named}"
+    for offer in view.offers:
+        if not offer.possible and offer.reason:
+            zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))
+            yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"
