@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol, TextIO, TypeVar
 import typer
 
 from federation.cli import (
-    alert_files,  # noqa: F401 - its commands
     alert_rows,
 )
 from federation.cli.alert_cards import REASONS_OF_ALERTS
