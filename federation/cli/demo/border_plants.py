@@ -7,7 +7,7 @@ of a broken link, stamped by the dozen. The answers say which, by number, so tha
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import Final, TypeAlias
@@ -57,11 +57,18 @@ _AT_BUSY: Final = frozenset({"conflict", "clock"})
 _SKEW: Final = 90
 
 
-def border_day(seed: int, *, day: date, rules: AgreedAlerts, count: int = ALERTS_A_DAY) -> BorderDay:
-    """A day of so many real alerts with exercises on top; all is planted from 1,000 on, nothing below."""
+def border_day(
+    seed: int, *, day: date, rules: AgreedAlerts, count: int = ALERTS_A_DAY, kinds: Sequence[str] = ()
+) -> BorderDay:
+    """A day of so many real alerts with exercises on top; all is planted from 1,000 on, nothing below.
+
+    `kinds` are those of the first alerts, in their order, where something else than chance says so.
+    """
     random = Random(f"border:{seed}:{day}")  # noqa: S311  # an invented day needs repeatable dice, not secret ones
     draw = Draw(rules=rules, random=random, mix=mix_of(day))
     slots = _slots(draw, begin_of(day), count)
+    for slot, kind in zip((each for each in slots if each.status == "Actual"), kinds, strict=False):
+        slot.kind = slot.kind or kind
     for number, slot in enumerate(slots, start=1):
         slot.number = number
     for slot in slots:
