@@ -43,6 +43,7 @@ class Ridge:
         *,
         by: NodeName | None = None,
         agency: str = "",
+        officer: str = "o-1",
         **fields: str | int | tuple[str, ...],
     ) -> Entry:
         """A desk acts at its own node, or a node by itself (`by`), standing on what it has."""
@@ -53,7 +54,7 @@ class Ridge:
             said["desk"] = desk
         head = Head(
             record=self.record, n=place.n, parents=place.parents, height=place.height, at=self.now,
-            agency=parse_agency_id(agency or AGENCIES[desk]), officer=None if by else "o-1", act=act, fields=said, items=(),
+            agency=parse_agency_id(agency or AGENCIES[desk]), officer=None if by else officer, act=act, fields=said, items=(),
         )  # fmt: skip
         name = sha256(repr((self.record, node, head.n, act, sorted(said.items()), self.now)).encode()).hexdigest()
         entry = Entry(name=name, author=node, head=head)

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from federation.domain.alert import Alert, AlertState, fold, step
+from federation.domain.alert import AlertState
 from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
 from federation.domain.joint import Entry
-from federation.domain.joint_record import Fold, Record
-from federation.protocol.ids import NodeName, format_time
+from federation.protocol.ids import format_time
 from tests.domain.alert_ridge import (
     AGENCIES,
     CHANGSHAN,
@@ -23,10 +19,7 @@ from tests.domain.alert_ridge import (
     NIGHT,
     PUCHENG,
     QIUCHUAN,
-    RULES,
-    XIUNING,
     YUSHAN,
-    A,
     F,
     J,
     Ridge,
@@ -424,76 +417,3 @@ def test_words() -> None:
     """Every reason and every act has its words in both languages."""
     assert all(zh and en for zh, en in ALERT_REASONS.values())
     assert all(each.zh and each.en for each in ALERT_ACTS.values())
-
-
-# ---- whatever happens -----------------------------------------------------------------------------------------------
-
-_DESKS = st.sampled_from([QIUCHUAN, CHANGSHAN, YUSHAN, PUCHENG, XIUNING])
-_STEPS = st.one_of(
-    st.tuples(st.just("claim"), _DESKS, st.booleans()),
-    st.tuples(st.just("stamp"), _DESKS, st.sampled_from(["contacted", "arrived"])),
-    st.tuples(st.just("hand_over"), _DESKS, _DESKS),
-    st.tuples(st.just("answer"), _DESKS, st.sampled_from(["accept_hand_over", "reject_hand_over"])),
-    st.tuples(st.just("release"), _DESKS, st.none()),
-    st.tuples(st.just("cancel"), _DESKS, st.none()),
-    st.tuples(st.just("time"), st.none(), st.integers(1, 400)),
-    st.tuples(st.just("meet"), st.sampled_from([(Z, J), (J, F), (F, A), (Z, A), (Z, J, F, A)]), st.none()),
-)
-
-
-def play(ridge: Ridge, kind: str, who: object, what: object) -> None:
-    if kind == "time":
-        ridge.later(what)
-    elif kind == "meet":
-        ridge.meet(*who)
-        answer(ridge)
-    elif kind == "claim":
-        ridge.does(who, "claim", **({"local": "yes"} if what else {}))
-    elif kind == "stamp":
-        ridge.does(who, "stamp", stage=what, reason="seen at once")
-    elif kind == "hand_over":
-        ridge.does(who, "hand_over", to=what)
-    elif kind == "answer":
-        offer = ridge.at(NodeName(AGENCIES[who].partition("/")[0])).offer
-        if offer is not None:
-            ridge.does(who, what, about=offer.name, **({"reason": "no crew"} if what.startswith("reject") else {}))
-    elif kind == "release":
-        ridge.does(who, "release", reason="not ours")
-    else:
-        ridge.does(who, "cancel", cap_id="33082211100000_20260404021545_0", why="lifted")
-
-
-def answer(ridge: Ridge) -> None:
-    """What the arbiter's node writes by itself: receipts of what it has, and the lapse that is due."""
-    alert = ridge.at(Z)
-    for entry in list(ridge.nodes[Z].order):
-        if entry.author != Z and entry.name in alert.named and entry.name not in alert.receipts:
-            ridge.does(QIUCHUAN, "receipt", by=Z, about=entry.name)
-    hold = ridge.at(Z).hold
-    if hold is not None and hold.due <= ridge.now:
-        ridge.does(QIUCHUAN, "lapse", by=Z, about=hold.by, due=format_time(hold.due))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(_STEPS, max_size=25), st.randoms(use_true_random=False))
-def test_links_come_and_go(steps: list[tuple[str, object, object]], random: object) -> None:
-    """Whatever the links do, all see one alert with at most one holder, and every stamp."""
-    ridge = Ridge()
-    ridge.raises()
-    for each in steps:
-        ridge.later(1)
-        play(ridge, *each)
-    alert = ridge.agreed()
-    entries = list(ridge.nodes[Z].order)
-    assert fold(RULES, entries) == alert or ridge.nodes[Z].barred
-    shuffled = list(entries)
-    random.shuffle(shuffled)
-    assert Fold(Record(ridge.record, shuffled), start=Alert(rules=RULES), step=step).state == alert
-
-    for size in range(1, len(entries) + 1):
-        before = fold(RULES, entries[:size])
-        assert (before.hold is None) or before.hold.desk in before.held
-        assert before.dispatched == NIGHT
-    kept = [entry for entry in entries if entry.head.act == "stamp" and entry.name in alert.named]
-    stamps = [stamp for stamp in (*alert.stamps.values(), *alert.later) if stamp.stage is not AlertState.ACCEPTED]
-    assert sorted(stamp.at for stamp in stamps) == sorted(entry.head.at for entry in kept)

@@ -39,7 +39,7 @@ def kinds_of(seed: int, day: date) -> tuple[str, ...]:
 
 
 def day_of_year(seed: int, day: date, *, rules: AgreedAlerts) -> BorderDay:
-    """What people do on a day of the year; the exercises stand on top."""
+    """A day of the year with all its deeds; the exercises stand on top."""
     kinds = kinds_of(seed, day)
     return border_day(seed, day=day, rules=rules, count=len(kinds), kinds=kinds)
 
