@@ -346,16 +346,16 @@ def verify_hand_over(line: DutyLine) -> HandOver:
 
 
 def duty_request(
-    action: str, agency: AgencyFacts, desk: Desk | None, *, home: NodeName, occasion: Occasion, leads: bool = False
+    action: str, agency: AgencyFacts, desk: Desk | None, *, home: NodeName, occasion: Occasion, is_leader: bool = False
 ) -> PolicyRequest:
     """Asks whether an agency may do this: `act` at a desk, `read` its book, `show` the tables (no desk).
 
-    `leads`: the post that leads the desk is of this agency.
+    `is_leader`: the post that leads the desk is of this agency.
     """
     dossier = DossierFacts(
         province=desk.agency.node if desk else home, kind="duty", issuing_division=desk.agency.county if desk else None
     )
     facts: dict[str, PolicyValue] = {}
     if desk is not None:
-        facts = {"ownDesk": desk.agency == agency.id, "leads": leads}
+        facts = {"ownDesk": desk.agency == agency.id, "leads": is_leader}
     return ask(f"duty.{action}", agency, dossier_entity(dossier), occasion=occasion, **facts)

@@ -147,8 +147,10 @@ async def _open(errand: Errand, name: str, action: str) -> tuple[Duty, Desk, Rul
 
 
 def _question(errand: Errand, duty: Duty, desk: Desk, action: str) -> PolicyRequest:
-    leads = desk.leader != "" and duty.agency_of(desk.leader) == errand.caller
-    return duty_request(action, errand.agency, desk, home=errand.node.name, occasion=errand.occasion, leads=leads)
+    is_leader = desk.leader != "" and duty.agency_of(desk.leader) == errand.caller
+    return duty_request(
+        action, errand.agency, desk, home=errand.node.name, occasion=errand.occasion, is_leader=is_leader
+    )
 
 
 # ---- the book

@@ -86,12 +86,10 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             yield node.targets[0].id, node.value
-        elif (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Tuple)
-            and isinstance(node.value, ast.Tuple)
-        ):
-            yield from zip(map(ast.unparse, node.targets[0].elts), node.value.elts, strict=True)
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+            names = [ast.unparse(each) for each in node.targets[0].elts]  # or one call makes them all
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value] * len(names)
+            yield from zip(names, values, strict=True)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             yield node.target.id, node.value
 
@@ -99,7 +97,7 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 def _is_kind(name: str, value: ast.expr) -> bool:
     """`SEARCH_KIND = "lookup.search"`, or `SEARCH = Kind(...)`."""
     if isinstance(value, ast.Call):
-        return ast.unparse(value.func).partition("[")[0].rpartition(".")[2] in {"Kind", "item_kind"}
+        return ast.unparse(value.func).partition("[")[0].rpartition(".")[2] in {"Kind", "item_kind", "entry_kinds"}
     return name.endswith("_KIND") and isinstance(value, ast.Constant) and "." in str(value.value)
 
 
