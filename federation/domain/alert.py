@@ -347,12 +347,7 @@ def _release(alert: Alert, entry: Entry) -> Alert | NoEffect:
 
 def _stamp(alert: Alert, entry: Entry) -> Alert | NoEffect:
     head, stage = entry.head, AlertState(str(entry.head.fields["stage"]))
-    made = head.fields.get("made")
-    stamp = Stamp(
-        stage=stage, desk=_desk(head), officer=str(head.officer), at=head.at,
-        made=None if made is None else parse_time(str(made)), device=str(head.fields.get("device", "")),
-        late_reason=str(head.fields.get("late", "")),
-    )  # fmt: skip
+    stamp = _stamped(head, stage)
     if alert.ended is not None and stamp.made is None:
         return NoEffect(reason="ALERT_ENDED")
     if stamp.desk not in alert.held or (not _holds(alert, head) and stamp.made is None and not _helps(alert, head)):
@@ -514,7 +509,7 @@ def _held(alert: Alert, claim: Entry, *, at: datetime, local: bool) -> Alert | N
     if alert.hold is not None:
         return replace(alert, asked=waiting, lost=(*alert.lost, claim))
     alert = replace(alert, asked=(), lost=(*alert.lost, *waiting))
-    accepted = _accepted(claim)
+    accepted = _stamped(claim.head, AlertState.ACCEPTED)
     if AlertState.ACCEPTED not in alert.stamps:
         alert = replace(alert, stamps={**alert.stamps, AlertState.ACCEPTED: accepted})
     else:
@@ -538,17 +533,22 @@ def _handed_over(alert: Alert, entry: Entry, *, at: datetime) -> Alert | NoEffec
 
 def _helping(alert: Alert, claim: Entry) -> Alert:
     """A claim made while another desk's was not known: it helps; the earlier acceptance is the one measured."""
-    desk, accepted, first = _desk(claim.head), _accepted(claim), alert.stamps.get(AlertState.ACCEPTED)
+    desk, accepted = _desk(claim.head), _stamped(claim.head, AlertState.ACCEPTED)
+    first = alert.stamps.get(AlertState.ACCEPTED)
     alert = replace(alert, helpers=alert.helpers | {desk}, held=alert.held | {desk})
-    if first is None or accepted.at >= first.at:
+    if first is None or accepted.measured >= first.measured:
         return replace(alert, later=alert.later.plus(accepted))
     stamps = {**alert.stamps, AlertState.ACCEPTED: replace(accepted, early=True)}
     return replace(alert, stamps=stamps, later=alert.later.plus(first))
 
 
-def _accepted(claim: Entry) -> Stamp:
-    head = claim.head
-    return Stamp(stage=AlertState.ACCEPTED, desk=_desk(head), officer=str(head.officer), at=head.at)
+def _stamped(head: Head, stage: AlertState) -> Stamp:
+    made = head.fields.get("made")
+    return Stamp(
+        stage=stage, desk=_desk(head), officer=str(head.officer), at=head.at,
+        made=None if made is None else parse_time(str(made)), device=str(head.fields.get("device", "")),
+        late_reason=str(head.fields.get("late", "")),
+    )  # fmt: skip
 
 
 def _renewed(alert: Alert, name: str, head: Head, at: datetime) -> Alert:

@@ -30,7 +30,7 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
             act("update", "续报|update", f"desk:desk! about:entry! {_CONTENT}", items=_TEXTS),
             act("cancel", "撤销|cancel", "desk:desk! cap_id:cap_id! why:lifted|false_alarm|duplicate|other!"),
             act("expire", "失效|expire", "due:time!", by_node=True),
-            act("claim", "签收|claim", "desk:desk! local:yes|no"),
+            act("claim", "签收|claim", "desk:desk! local:yes|no device:word made:time synced:time"),
             act("release", "退回|release", "desk:desk! reason:text!"),
             act("stamp", "登记时点|stamp",
                 f"desk:desk! stage:contacted|arrived! device:word made:time synced:time late:{_REASON} unit:text",
