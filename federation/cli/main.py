@@ -42,6 +42,7 @@ PARTS = {
         "alert_watch.app",
         "Alerts between duty desks (警情): raise, claim, stamp, hand over, close, show, list, watch, CAP files.",
     ),
+    "duty": ("duty.app", "Duty at the desks of the border counties (值守): show, roster, sign-on, hand-over, patrol."),
     "oversight": (
         "oversight.app",
         "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",

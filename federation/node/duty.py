@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from federation.domain import duty_roster as roster
+from federation.domain.alert_kinds import read_alerts
 from federation.domain.duty import Desk, Duty, read_duty
 from federation.domain.duty_roster import DutyLine, OpenAlert, OwnSignature, Turn, duty_request
 from federation.domain.duty_volunteers import county_of
@@ -103,6 +104,7 @@ async def show(errand: Errand, county: str) -> DutyTable:
         areas=tuple(area for area in sheet.area if county in area.county), neighbours=duty.neighbours_of(county),
         units=tuple(each for each in sheet.mobile if duty.desks[each.base].agency.county == county),
         volunteers=tuple(each for each in sheet.volunteers if county_of(each) == county),
+        kind_names={kind.id: kind.zh for kind in read_alerts(errand.in_force.agreement.files).kinds.values()},
     )  # fmt: skip
 
 

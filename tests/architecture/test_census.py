@@ -52,6 +52,7 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
     "oversight": ("domain", "wire/agency", "node", "cli"),
     "corrections": ("domain", "wire/agency", "node", "cli"),
     "leads": ("domain", "wire/agency", "node", "cli"),
+    "duty": ("domain", "wire/agency", "node", "cli"),
     "reports": ("domain", "wire/agency", "node", "cli"),
     "erasure": ("domain", "wire/agency", "node", "cli"),
     "retention": ("domain", "node"),

@@ -8,6 +8,8 @@ from federation.cli import words
 from federation.domain.alert import AlertState
 from federation.domain.alert_kinds import Colours
 from federation.domain.citizen_number import Sex
+from federation.domain.duty import AreaType, DutyClass
+from federation.domain.duty_roster import DutyAct
 from federation.domain.intake import IntakeStatus
 from federation.domain.joint_policy import Standing
 from federation.domain.lookups import Outcome, Urgency
@@ -26,6 +28,7 @@ ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
     Colours, ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
+    DutyAct, AreaType, DutyClass,
 )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ TABLE = duty.DutyTable(
         ),
     ),
     units=(MobileUnit(id=UNIT, name="民情直通车", base=DESK, crew=("民警",)),),
+    kind_names={"dispute": "纠纷警情"},
     volunteers=(Volunteers(id="330822.guards", name="钱江源卫士", prefix="v-", may=("report",)),),
 )  # fmt: skip
 ROSTER_QUERY = duty.RosterQuery(desk=DESK, at=TIME, page_size=5, page_token="t")

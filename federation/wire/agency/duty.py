@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
@@ -31,7 +32,10 @@ class DeskStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DutyTable:
-    """The tables of a county as the agreement has them; `is_official`: its province has published them."""
+    """The tables of a county as the agreement has them; `is_official`: its province has published them.
+
+    `kind_names` are the names (zh) of the kinds of alert by their ids.
+    """
 
     decision: Ruling
     county: str = ""
@@ -42,6 +46,7 @@ class DutyTable:
     neighbours: tuple[str, ...] = ()
     units: tuple[MobileUnit, ...] = ()
     volunteers: tuple[Volunteers, ...] = ()
+    kind_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
