@@ -116,7 +116,7 @@ def area_line(area: Area) -> str:
 
 
 def manned_text(standing: wire.DeskStanding) -> str:
-    """The number of those on, and whether the last shift was handed over; of another province's desk nothing is known here."""
+    """The number of those on, and whether the last shift was handed over; nothing of another province's desk."""
     if not standing.is_here:
         return "外省 elsewhere"
     closed = "" if standing.is_open else " 非值守时间 closed"
