@@ -7,7 +7,7 @@ real alert are never one event. Source: alert rules of the federation's desks (a
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,25 +49,34 @@ class LinkOffer:
 
 
 def offers_of_link(alerts: Iterable[Alert], points: Mapping[str, Point] = NOWHERE) -> Iterator[LinkOffer]:
-    """Offers each pair that may be one event and that not both sides have linked; `points` are by name of entry."""
+    """Offers each pair that may be one event and that not both sides have linked; `points` are by name of entry.
+
+    Each alert stands in few pairs as the earlier one, repeats first.
+    """
     everything = sorted(alerts, key=when)
-    again = {(one.first.record, two.first.record) for one, two in raised_again(everything)}
-    made = defaultdict[str, int](int)
-    for place, one in enumerate(everything):
-        for two in everything[place + 1 :]:
-            if two.dispatched - one.dispatched > max(NEAR_TIME, _life(one) + RAISED_AGAIN):
-                break
-            is_again = (one.first.record, two.first.record) in again
-            if not (is_again or _may_be_one(one, two, points)) or made[one.first.record] >= MAX_OFFERS:
-                continue
-            made[one.first.record] += 1
+    made = Counter[str]()
+    pairs = ((Offered.RAISED_AGAIN, raised_again(everything)), (Offered.SAME_EVENT, _same_events(everything, points)))
+    for why, one, two in ((why, *pair) for why, found in pairs for pair in found):
+        made[one.first.record] += 1
+        if made[one.first.record] <= MAX_OFFERS:
+            seconds = int((two.dispatched - one.dispatched).total_seconds())
             yield LinkOffer(
-                why=Offered.RAISED_AGAIN if is_again else Offered.SAME_EVENT,
-                one=one.first.record,
-                other=two.first.record,
-                seconds=int((two.dispatched - one.dispatched).total_seconds()),
+                why=why, one=one.first.record, other=two.first.record, seconds=seconds,
                 metres=_apart(one, two, points),
-            )
+            )  # fmt: skip
+
+
+def _same_events(alerts: Iterable[Alert], points: Mapping[str, Point]) -> Iterator[tuple[Alert, Alert]]:
+    """Pairs of one family of kinds, near in time and place; `alerts` are by T0, cancelled ones are no event."""
+    recent: dict[tuple[str, str], deque[Alert]] = defaultdict(deque)
+    for alert in alerts:
+        if alert.state is AlertState.CANCELLED:
+            continue
+        before = recent[alert.status, alert.rules.family(alert.kind)]
+        while before and alert.dispatched - before[0].dispatched > NEAR_TIME:
+            before.popleft()
+        yield from ((one, alert) for one in before if not one.linked(alert) and _are_near(one, alert, points))
+        before.append(alert)
 
 
 def raised_again(alerts: Collection[Alert]) -> Iterator[tuple[Alert, Alert]]:
@@ -102,15 +111,6 @@ def when(alert: Alert) -> tuple[datetime, str]:
     return alert.dispatched, alert.first.record
 
 
-def _may_be_one(one: Alert, two: Alert, points: Mapping[str, Point]) -> bool:
-    is_cancelled = any(each.state is AlertState.CANCELLED for each in (one, two))
-    if is_cancelled or one.status != two.status or one.linked(two):
-        return False
-    is_near = one.rules.family(one.kind) == two.rules.family(two.kind)
-    is_near = is_near and two.dispatched - one.dispatched <= NEAR_TIME
-    return is_near and _are_near(one, two, points)
-
-
 def _are_near(one: Alert, two: Alert, points: Mapping[str, Point]) -> bool:
     metres = _apart(one, two, points)
     return bool(_parts(one) & _parts(two)) if metres is None else metres <= NEAR_METRES
@@ -126,7 +126,3 @@ def _parts(alert: Alert) -> frozenset[str]:
     divisions = alert.said.get("division", ())
     towns = divisions if isinstance(divisions, tuple) else ()
     return frozenset((*alert.areas, *(each for each in towns if len(each) > _COUNTY_DIGITS)))
-
-
-def _life(alert: Alert) -> timedelta:
-    return timedelta(0) if alert.ended is None else alert.ended.at - alert.dispatched

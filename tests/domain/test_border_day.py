@@ -11,10 +11,14 @@ from random import Random
 
 import pytest
 
-from federation.cli.demo.border_day import HOURS, NEIGHBOURS, Attained, BorderDay, begin_of
+from federation.cli.demo.border_day import BUSY, HOURS, NEIGHBOURS, Attained, BorderDay, begin_of
 from federation.cli.demo.border_plants import CELLS, border_day
 from federation.domain.alert import Alert, AlertState, step
 from federation.domain.alert_links import Offered, offers_of_link
+from federation.domain.figures import Group
+from federation.domain.figures_count import Counting, figures_of
+from federation.domain.figures_report import Head, Report, ReportKind, report_of
+from federation.domain.functions import parse_functions
 from federation.domain.joint_record import FindingKind, Fold, Record
 from federation.domain.response import (
     Flag,
@@ -26,12 +30,15 @@ from federation.domain.response import (
     hide_small,
     is_doubtful,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from tests.domain.alert_ridge import RULES
 from tests.domain.border_life import START, Life, refusals
+from tests.domain.test_figures import FILES, TABLE
 
 DAY = date(2026, 4, 4)
 WITHDRAWN = {"x-1"}
+REGISTER = parse_functions(FILES["policies/functions.toml"].decode())
 Found = dict[str, set[tuple[int, ...]]]
 
 
@@ -108,6 +115,54 @@ def test_attainment(day: BorderDay, alerts: list[Alert]) -> None:
             left_out={reason.value: len(records) for reason, records in found.left_out.items()},
         )  # fmt: skip
         assert counted == expected, name
+
+
+def counting(alerts: list[Alert], status: str = "Actual") -> Counting:
+    begin = begin_of(DAY)
+    return Counting(
+        table=TABLE, duty=RULES.duty, register=REGISTER, measured=lambda kind: RULES.table.kinds[kind].measured,
+        counties=(BUSY, *NEIGHBOURS), alerts=tuple(alerts), status=status,
+        period=Period(begin=begin, end=begin + timedelta(days=1), cut=begin + timedelta(days=3)),
+    )  # fmt: skip
+
+
+def test_figures(day: BorderDay, alerts: list[Alert]) -> None:
+    """The printed figures are those of the answers; those of towns and of remote areas are never added."""
+    counties = {alert.first.agency.county for alert in alerts}
+    counted = replace(counting(alerts), counties=tuple(sorted(counties)))
+    for stage, minutes in (("accepted", 1), ("contacted", 3), ("arrived", 10)):
+        shown = {each.group: each for each in figures_of(counted, TABLE.load(f"response.attain.{minutes}"))}
+        for duty_class in ("town", "remote"):
+            figure, expected = shown[Group(duty_class=duty_class)], day.attained[f"{stage} {duty_class}"]
+            assert (figure.denominator, figure.numerator) == (expected.alerts, expected.in_time)
+            assert (figure.missing, figure.excused) == (expected.missing, expected.excused)
+            assert (figure.late, figure.doubtful or 0) == (
+                expected.entered_late, expected.left_out.get("clock_doubtful", 0),
+            )  # fmt: skip
+    (over,) = (each for each in figures_of(counted, TABLE.load("handover.n")) if each.group == Group())
+    assert over.numerator == day.handed_over
+
+
+def test_exercises_beside_the_real_day(alerts: list[Alert]) -> None:
+    """Exercises share no number, breach, list or chart with the real alerts; each has its report."""
+    some = alerts[:300]
+    real = [alert for alert in some if alert.status == "Actual"]
+
+    def reported(alerts: list[Alert], kind: ReportKind = ReportKind.RESPONSE, status: str = "Actual") -> Report:
+        head = Head(kind=kind, node=NodeName("zhejiang"), period="2026-04", agreement=1, own=(BUSY, *NEIGHBOURS))
+        return report_of(counting(alerts, status), head)
+
+    def without_exercises(report: Report) -> Report:
+        return replace(report, figures=tuple(each for each in report.figures if each.id != "exercise.n"))
+
+    assert 5 < len(some) - len(real) < 60
+    assert without_exercises(reported(some)) == without_exercises(reported(real))
+    drills = reported(some, ReportKind.EXERCISE, "Exercise")
+    number = next(each for each in drills.figures if each.id == "exercise.n" and each.group == Group())
+    assert number.numerator == len(some) - len(real)
+    records = {alert.first.record for alert in real}
+    listed = {record for each in drills.listed for record in each.records}
+    assert not records & (listed | {each.record for each in drills.breaches})
 
 
 def found_by_product(lives: dict[int, Life], alerts: list[Alert]) -> Found:

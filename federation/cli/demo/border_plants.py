@@ -79,8 +79,8 @@ def border_day(
         seed=seed, day=day, deeds=tuple(sorted(deeds, key=lambda deed: (deed.at, deed.number))),
         alerts=count, exercises=len(slots) - count, planted=_answers(draw), attained=dict(attained(stories)),
         kinds=dict(Counter(story.kind.id for story in stories if story.status == "Actual")),
-        handed_over=sum(story.fate.handed_over for story in stories),
-        offers_lapsed=sum(story.fate.offer_lapsed for story in stories),
+        handed_over=sum(story.fate.handed_over for story in stories if story.status == "Actual"),
+        offers_lapsed=sum(story.fate.offer_lapsed for story in stories if story.status == "Actual"),
     )  # fmt: skip
 
 
