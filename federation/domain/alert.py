@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_acts import ALERT_ACTS
+from federation.domain.alert_rules import AlertRules
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_state import Done, Grown, GrownMap
 from federation.protocol.form import replace
@@ -45,38 +46,6 @@ class AlertState(StrEnum):
 
 
 STAGES: Final = (AlertState.ACCEPTED, AlertState.CONTACTED, AlertState.ARRIVED)
-
-
-class AlertRules(Protocol):
-    """The kinds and the duty table of the agreement under which an alert was raised."""
-
-    def agency_of(self, desk: str) -> AgencyId | None: ...
-    def is_leader(self, leader: str, desk: str) -> bool: ...
-    def may_raise(self, desk: str, kind: str) -> bool: ...
-    def may_hold(self, desk: str, kind: str) -> bool: ...
-    def why(self, kind: str) -> tuple[str, str]:
-        """Returns purpose and function of a kind, empty for one that is not there."""
-
-    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
-        """Returns the time from T0 within which a stage has its stamp; longer where all the areas are remote."""
-
-    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
-        """Returns how long a holder answers for an alert in that stage without a further act."""
-
-    def stages(self, kind: str) -> frozenset[str]:
-        """Returns the stages for which a kind has a time, so that each may be overdue."""
-
-    def family(self, kind: str) -> str:
-        """Returns what two kinds have in common that one event may be called in as."""
-
-    def climbs(self, kind: str) -> bool:
-        """True for a kind that goes up the ladder while nobody claims it; what is merely taken note of does not."""
-
-    def triggers(self, kind: str, said: Mapping[str, FieldValue], burning: timedelta) -> frozenset[int]:
-        """Returns the numbers of the conditions that hold under which an alert is told to the province."""
-
-    def trigger_ages(self, kind: str) -> tuple[timedelta, ...]:
-        """Returns the times since T0, from zero on, at which such a condition may begin to hold."""
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +97,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as its entries so far have made it; `raised` is None before.
 
     `content` is the raise or the update that stands. `asked` are claims that wait for the arbiter, `lost` those that
-    came second. `helpers` claimed at the same time, `held` are all desks that ever held it or help. `stamps` are the
+    came second. `helpers` claimed at the same time, `held` are all desks that ever held it or help,
+    `handed` the acceptances of a hand-over that came in time. `stamps` are the
     ones that count, by stage, `later` the others. `receipts` say when the arbiter's node had an entry of another.
     `overdue`, `rungs` and `triggered` are what was told already; `links` the other alerts by who linked them.
     `evidence` is the entry by which its items outlive the work.
@@ -143,6 +113,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     lost: tuple[Entry, ...] = ()
     helpers: frozenset[str] = frozenset()
     held: frozenset[str] = frozenset()
+    handed: frozenset[str] = frozenset()
     released: tuple[str, ...] = ()
     skipped: frozenset[str] = frozenset()
     stamps: Mapping[str, Stamp] = msgspec.field(default_factory=dict)
@@ -528,7 +499,8 @@ def _handed_over(alert: Alert, entry: Entry, *, at: datetime) -> Alert | NoEffec
     offer = alert.offer
     if offer is None or alert.hold is None or (offer.until is not None and at > offer.until):
         return NoEffect(reason="HAND_OVER_LAPSED")
-    return _given(alert, entry, at=at, local=alert.hold.local)
+    given = _given(alert, entry, at=at, local=alert.hold.local)
+    return replace(given, handed=given.handed | {entry.name})
 
 
 def _helping(alert: Alert, claim: Entry) -> Alert:

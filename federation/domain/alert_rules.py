@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_kinds import AlertTable, fired, read_alerts
@@ -32,6 +32,38 @@ REMOTE_LEASE: Final = timedelta(minutes=45)
 """For a desk that is on its way to a remote area."""
 FOREST_FIRE: Final = "forest.fire"
 OPEN_SECONDS: Final = "open_seconds"
+
+
+class AlertRules(Protocol):
+    """The kinds and the duty table of the agreement under which an alert was raised."""
+
+    def agency_of(self, desk: str) -> AgencyId | None: ...
+    def is_leader(self, leader: str, desk: str) -> bool: ...
+    def may_raise(self, desk: str, kind: str) -> bool: ...
+    def may_hold(self, desk: str, kind: str) -> bool: ...
+    def why(self, kind: str) -> tuple[str, str]:
+        """Returns purpose and function of a kind, empty for one that is not there."""
+
+    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
+        """Returns the time from T0 within which a stage has its stamp; longer where all the areas are remote."""
+
+    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
+        """Returns how long a holder answers for an alert in that stage without a further act."""
+
+    def stages(self, kind: str) -> frozenset[str]:
+        """Returns the stages for which a kind has a time, so that each may be overdue."""
+
+    def family(self, kind: str) -> str:
+        """Returns what two kinds have in common that one event may be called in as."""
+
+    def climbs(self, kind: str) -> bool:
+        """True for a kind that goes up the ladder while nobody claims it; what is merely taken note of does not."""
+
+    def triggers(self, kind: str, said: Mapping[str, FieldValue], burning: timedelta) -> frozenset[int]:
+        """Returns the numbers of the conditions that hold under which an alert is told to the province."""
+
+    def trigger_ages(self, kind: str) -> tuple[timedelta, ...]:
+        """Returns the times since T0, from zero on, at which such a condition may begin to hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

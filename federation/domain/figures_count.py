@@ -238,7 +238,7 @@ def _hand_overs(counting: Counting, _: Definition, period: Period) -> _Rows:
         offered = dict(_acts(alert, "hand_over"))
         for name, head in _acts(alert, "accept_hand_over"):
             offer = str(head.get("about"))
-            if offer in offered:
+            if offer in offered and name in alert.handed:
                 took = alert.named[name].head.at - alert.named[offer].head.at
                 leaf = Leaf(entries=(name, offer), hit=True, ms=max(0, _ms(took)))
                 yield Row(leaf=leaf, group=counting.group_of(alert))
