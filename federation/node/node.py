@@ -405,6 +405,7 @@ class Node:
     kinds: Mapping[str, Kind[Any]]
     refusals: Refusals
     bad_rows: BadRows
+    contacts: Contacts
     dead_duties: list[str] = field(default_factory=list)
     folds: dict[tuple[str, RecordId], Held[Any]] = field(default_factory=dict)
     """The joint cases that were folded, by record, the newest read last: what the store holds, and no more."""

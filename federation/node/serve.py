@@ -200,6 +200,7 @@ def build_node(
         kinds=KINDS,
         refusals=Refusals(settings.refusals_a_minute),
         bad_rows=delivery.bad_rows,
+        contacts=delivery.contacts,
     )
     clients = WitnessClients()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)

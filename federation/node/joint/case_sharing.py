@@ -41,10 +41,11 @@ class CaseSharing(Sharing[Case]):
     def is_over(self, state: Case) -> bool:
         return state.outcome is not None
 
-    def seat(self, state: Case | None, head: Head, *, occasion: Occasion) -> Seat:
+    def seat(self, in_force: InForce, state: Case | None, head: Head, *, occasion: Occasion) -> Seat:
+        del in_force
         return seat_of(state, head, occasion=occasion)
 
-    def asked(self, held: Held[Case], entry: Entry, seat: Item) -> Seat | None:
+    def asked(self, held: Held[Case], entry: Entry, *, seat: Item) -> Seat | None:
         """Returns the seat of an office that opened the case, or was invited, by what its entry stands on.
 
         Such an entry is taken in whatever came of that since (an invitation made void, a removal, a recusal): the fold

@@ -296,7 +296,7 @@ def _family(
 
 
 CASE: Final = _family(
-    "case", ACTS, step=case_step, advance=case_advance,
+    "case", ACTS, step=case_step, advance=case_advance, read_part=read_part,
     start=lambda files, opening: Case(rules=read_rules(files, str(opening.fields.get("procedure", "")))),
 )  # fmt: skip
 ALERT: Final = _family(
@@ -313,9 +313,10 @@ def family_of(kind: str) -> Family[Any] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Moment(Generic[_S]):
-    """A record at one moment: `entries` are here, of which `waiting` wait; `changed` is the newest time that any says.
+    """A record at one moment: `entries` are here, of which `waiting` wait, and `act` is that of the one that came last.
 
-    It is all that the rows of a settled record say, and no entry that comes later changes it.
+    `changed` is the newest time that any says. It is all that the rows of a settled record say, and no entry that
+    comes later changes it.
     """
 
     id: RecordId
@@ -323,6 +324,7 @@ class Moment(Generic[_S]):
     state: _S | None
     changed: datetime | None
     waiting: int = 0
+    act: str = ""
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -339,6 +341,7 @@ class Held(Generic[_S]):
     kept: dict[str, StoredEntry] = field(default_factory=dict)
     own: list[StoredEntry] = field(default_factory=list)
     changed: datetime | None = None
+    act: str = ""
     granted: set[AgencyId] = field(default_factory=set)
     handed: tuple[int, object] = (0, None)
     fold: Fold[_S] | None = None
@@ -355,7 +358,12 @@ class Held(Generic[_S]):
     @property
     def moment(self) -> Moment[_S]:
         return Moment(
-            id=self.id, entries=len(self.kept), state=self.state, changed=self.changed, waiting=len(self.record.pending)
+            id=self.id,
+            entries=len(self.kept),
+            state=self.state,
+            changed=self.changed,
+            act=self.act,
+            waiting=len(self.record.pending),
         )
 
     def with_next(self, entry: Entry) -> Moment[_S] | None:
@@ -365,13 +373,13 @@ class Held(Generic[_S]):
             return None
         changed = max(self.changed, entry.head.at)
         after = self.family.step(state, entry, None)
-        return Moment(id=self.id, entries=len(self.kept) + 1, state=after, changed=changed)
+        return Moment(id=self.id, entries=len(self.kept) + 1, state=after, changed=changed, act=entry.head.act)
 
     def take(self, new: Iterator[StoredEntry], find: Callable[[Head], _S | None]) -> None:
         """Adds entries that came since; `find` looks for the start with the rules that an opening pins."""
         for kept in new:
             self.kept[kept.name] = kept
-            self.changed = max(self.changed or kept.head.at, kept.head.at)
+            self.changed, self.act = max(self.changed or kept.head.at, kept.head.at), kept.head.act
             if kept.author == self.node:
                 self.own.append(kept)
             if kept.head.act == GRANT:

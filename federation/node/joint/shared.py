@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.entries import settle
 from federation.node.joint.records import load_held
@@ -11,7 +12,7 @@ from federation.node.joint.sharing import Sharing
 from federation.node.node import Node
 from federation.protocol.statement import Statement
 
-SHARED: Final[tuple[Sharing[Any], ...]] = (CASES_SHARED,)
+SHARED: Final[tuple[Sharing[Any], ...]] = (CASES_SHARED, ALERTS_SHARED)
 
 
 async def settle_anew(node: Node, statement: Statement) -> None:

@@ -46,11 +46,11 @@ class Sharing(ABC, Generic[S]):
         """Returns True once nothing is written with a record but by the duty: it has ended."""
 
     @abstractmethod
-    def seat(self, state: S | None, head: Head, *, occasion: Occasion) -> Item:
+    def seat(self, in_force: InForce, state: S | None, head: Head, *, occasion: Occasion) -> Item:
         """Returns the facts of who acts that policy reads, before the act."""
 
     @abstractmethod
-    def asked(self, held: Held[S], entry: Entry, seat: Item) -> Item | None:
+    def asked(self, held: Held[S], entry: Entry, *, seat: Item) -> Item | None:
         """Returns the seat under which an entry is taken in although policy refuses the one it has; None for none."""
 
     @abstractmethod

@@ -10,13 +10,14 @@ from typing import Final
 from federation.domain.acts import ACTS, Field
 from federation.domain.case_items import AT_HOME, Part, join
 from federation.domain.conditions import CONDITIONS
-from federation.domain.joint import CUT, FieldValue, Head, NoEffect
+from federation.domain.joint import CUT, Head, NoEffect
 from federation.domain.joint_offers import Offer, offered, task_acts
 from federation.domain.joint_policy import Standing, standing_of
 from federation.domain.joint_state import Case
 from federation.domain.joint_trace import TraceLine
 from federation.domain.procedure import Stage
 from federation.node.exchange.replies import find_delivery
+from federation.node.joint.acting import text_of
 from federation.node.joint.disclose import handed_notices
 from federation.node.joint.records import CASE, Held, SentEntry, StoredEntry, each_sent, parts_of
 from federation.node.joint.sight import visible
@@ -35,7 +36,6 @@ from federation.wire.agency.cases import (
     EntryLine,
 )
 
-LIST_SIGN: Final = ","
 MAX_NOTICES: Final = 100
 BUILT_IN: Final = {"lead": ("牵头单位", "lead"), "owner": ("承办单位", "owner"), "party": ("当事人", "party")}
 """The roles that no procedure has to name, in both languages."""
@@ -81,10 +81,6 @@ def shown_parts(
     is_member = standing_of(case, reader) is Standing.MEMBER
     places = visible(in_force, case, reader, kept=kept, parts=listed)[0] if is_member else set[int]()
     return {at: part for at, part in parts.items() if at in places and head.items[at - 1] not in AT_HOME}
-
-
-def text_of(value: FieldValue) -> str:
-    return LIST_SIGN.join(value) if isinstance(value, tuple) else str(value)
 
 
 def deliveries(node: Node, messages: Iterable[SentEntry]) -> tuple[CaseDelivery, ...]:

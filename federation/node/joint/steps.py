@@ -10,15 +10,16 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from itertools import islice
-from typing import ClassVar, Final
+from typing import Final
 
-from federation.domain.acts import ACTS, COMMON, Field
+from federation.domain.acts import ACTS
 from federation.domain.case_figures import count_cases
-from federation.domain.case_items import Places, split
+from federation.domain.case_items import split
 from federation.domain.clock import china_day
 from federation.domain.joint import Entry, FieldValue
 from federation.domain.joint_case import advance
@@ -30,7 +31,6 @@ from federation.domain.joint_policy import (
     Standing,
     act_request,
     read_request,
-    seat_of,
     standing_of,
 )
 from federation.domain.joint_record import Record as JointRecord
@@ -38,29 +38,25 @@ from federation.domain.joint_sight import DISCLOSE
 from federation.domain.joint_state import Case
 from federation.domain.joint_trace import format_case_code
 from federation.domain.procedure import Rules, procedure_names, read_rules
-from federation.node.documents import file_documents
 from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.exchange.judge import Rows, follow
-from federation.node.exchange.replies import delivered
-from federation.node.exchange.send import Sent
 from federation.node.joint import shown
+from federation.node.joint.acting import Doing, handed_on, read_fields, write_entry
 from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.disclose import refused_to
-from federation.node.joint.entries import Settled, note_settled, put_settled, settle, settle_moved, settled_with
+from federation.node.joint.entries import settle
 from federation.node.joint.lists import case_lines
-from federation.node.joint.records import CASE, CASES, CHANGES, Held, StoredEntry, each_sent, keep_rules, load_held
-from federation.node.joint.writing import Said, Written, head_of, written
+from federation.node.joint.records import CASE, CASES, CHANGES, Held, keep_rules, load_held
+from federation.node.joint.writing import Said, Written, written
 from federation.node.lookups.cases import count_opened
-from federation.node.node import Node, agency_facts
-from federation.node.officers import or_logged
-from federation.protocol.errors import MalformedError, RuleError, UnavailableError
-from federation.protocol.form import Digest, Item, encode, replace
+from federation.node.node import agency_facts
+from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
 from federation.protocol.policy import decide
-from federation.protocol.trust import verify_in_force
 from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import next_serial, put_records
+from federation.store.records import next_serial
 from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import (
     CaseFigures,
@@ -86,17 +82,7 @@ WAIT_SECONDS: Final = 5.0
 """How long an act waits for the other provinces to have its entry; the list of entries says who has it later."""
 MAX_COUNTED: Final = 1000
 """The most closed cases that are counted for one question."""
-_NUMBERS: Final = frozenset({"number", "fen"})
 _DUTY: Final = "cases"
-
-
-class CaseWritten(Item, frozen=True, kw_only=True):
-    """The answer to an act: the record, and the name of the entry."""
-
-    WHAT: ClassVar[str] = "case written"
-
-    record: RecordId
-    name: Digest
 
 
 @on(wire.OPEN_CASE)
@@ -106,7 +92,7 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
     rules = read_rules(in_force.agreement.files, asked.procedure)
     record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
     fields: dict[str, FieldValue] = {
-        **_read_fields("open", asked.fields),
+        **read_fields(ACTS, "open", asked.fields),
         "procedure": asked.procedure,
         "agreement": in_force.agreement.version,
         "role": asked.role,
@@ -115,10 +101,9 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
     }
     places = split(asked.items, realm=in_force.agreement.realm)
     said = Said(agency=errand.caller, officer=errand.act.officer, act="open", fields=fields, places=places)
-    what = encode(_Asked(case=asked.procedure, act="open", fields=_plain(fields), items=_hexed(places))).decode()
-    return await _write(
-        errand, Held(family=CASE, record=JointRecord(record), node=node.name), said, start=Case(rules=rules), what=what
-    )
+    held = Held(family=CASE, record=JointRecord(record), node=node.name)
+    doing = _doing(errand, held, Case(rules=rules), said, about=asked.procedure)
+    return await _do(errand, dataclasses.replace(doing, finish=partial(_numbered, errand, held, said)))
 
 
 @on(wire.ACT_IN_CASE)
@@ -136,74 +121,34 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
     if asked.name == "open":
         raise RuleError("CASE_ACT", "expected an act in the case; it is open")
     places = split(asked.items, realm=errand.in_force.agreement.realm)
-    fields = _read_fields(asked.name, asked.fields)
+    fields = read_fields(ACTS, asked.name, asked.fields)
     said = Said(agency=errand.caller, officer=errand.act.officer, act=asked.name, fields=fields, places=places)
-    what = encode(_Asked(case=held.id, act=asked.name, fields=_plain(fields), items=_hexed(places))).decode()
-    return await _write(errand, held, said, start=case, what=what)
+    return await _do(errand, _doing(errand, held, case, said, about=held.id))
 
 
-class _Asked(Item, frozen=True, kw_only=True):
-    """The content of a request, by which a repeat is told from another one."""
+def _doing(errand: Errand, held: Held[Case], case: Case, said: Said, *, about: str) -> Doing[Case]:
+    standing, home, name = standing_of(case, errand.caller), record_node(held.id), case.procedure.name
 
-    case: str
-    act: str
-    fields: dict[str, str]
-    items: tuple[str, ...]
+    def count(transaction: GroupTransaction) -> None:
+        if said.act == GRANT:
+            count_opened(errand.node, transaction, said.agency)
 
-
-def _hexed(places: Places) -> tuple[str, ...]:
-    return tuple(item.hex() for item in places.items)
-
-
-def _plain(fields: Mapping[str, FieldValue]) -> dict[str, str]:
-    return {name: shown.text_of(value) for name, value in fields.items()}
+    return Doing(
+        sharing=CASES_SHARED, held=held, state=case, said=said, about=about,
+        again=read_request(errand.agency, standing, home=home, procedure=name, occasion=errand.occasion),
+        verify=partial(_verify_allowed, case),
+        look=partial(refused_to, errand, held) if said.act == DISCLOSE else None, beside=count,
+    )  # fmt: skip
 
 
-async def _write(errand: Errand, held: Held[Case], said: Said, *, start: Case, what: str) -> CaseOutcome:
-    """Writes one entry, once."""
-    node = errand.node
-    verify_in_force(errand.in_force.agreement, node.now())
-    bound = errand.asked(f"case.{said.act}", what)
-    known = errand.remembered(bound, CaseWritten)
-    if known is not None:
-        standing = standing_of(start, errand.caller)
-        home, name = record_node(held.id), start.procedure.name
-        ruling = errand.rule(read_request(errand.agency, standing, home=home, procedure=name, occasion=errand.occasion))
-        return await _written(errand, known.answer, said, ruling)
-    head = head_of(node, held, said)
-    seat = seat_of(start, head, occasion=errand.occasion)
-    question = act_request(errand.agency, seat, said.act, home=record_node(held.id), occasion=errand.occasion)
-    ruling = await errand.ask(question)
-    if not ruling.allowed:
+async def _do(errand: Errand, doing: Doing[Case]) -> CaseOutcome:
+    """Writes an entry, waits a little for the others to have it, and shows it."""
+    ruling, answer = await write_entry(errand, doing)
+    if answer is None:
         return CaseOutcome(decision=ruling)
-    why = (errand.act.purpose, errand.act.function)
-    entry = written(node, held, head, places=said.places, seat=encode(seat).decode(), why=why)
-    _verify_allowed(start, entry.kept.entry)
-    if said.act == DISCLOSE and (refused := await refused_to(errand, held, entry.kept.entry)) is not None:
-        return CaseOutcome(decision=refused)
-    settled = settled_with(CASES_SHARED, node, held, kept=entry.kept, body=entry.body)
-    put = partial(_put, errand, held, said, entry, settled)
-    writing = asyncio.ensure_future(errand.once(bound, CaseWritten, put))
-    if settled is not None:  # also when who asked has gone meanwhile
-        writing.add_done_callback(partial(_note_written, node, entry.kept, settled))
-    answer = await or_logged(errand, asyncio.shield(writing))
-    return await _written(errand, answer, said, ruling)
-
-
-def _note_written(node: Node, kept: StoredEntry, settled: Settled[Case], writing: asyncio.Future[CaseWritten]) -> None:
-    if not writing.cancelled() and writing.exception() is None and writing.result().name == kept.name:
-        note_settled(CASES_SHARED, node, kept=kept, settled=settled)
-
-
-async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruling) -> CaseOutcome:
-    """Hands an entry on, waits a little for the others to have it, and shows it."""
-    node, in_force = errand.node, errand.in_force
-    record = parse_record_id(answer.record)
-    await follow(node, Rows(then=partial(settle_moved, CASES_SHARED, record=record)))
-    sent = list(each_sent(CASE, node.database, record, name=answer.name))
-    messages = [Sent(id=each.message_id, digest=each.digest) for each in sent]
-    await delivered(node, messages, seconds=WAIT_SECONDS)
-    if said.act == "invite":
+    node, in_force, record = errand.node, errand.in_force, parse_record_id(answer.record)
+    sent = await handed_on(node, CASES_SHARED, answer, seconds=WAIT_SECONDS)
+    if doing.said.act == "invite":
         # that the other side's node has it is an entry of its own
         await follow(node, Rows(then=partial(settle, CASES_SHARED, record=record)))
     now = load_held(CASE, node, record)
@@ -212,29 +157,14 @@ async def _written(errand: Errand, answer: CaseWritten, said: Said, ruling: Ruli
     return CaseOutcome(decision=ruling, line=line, entry=entry)
 
 
-def _put(
-    errand: Errand,
-    held: Held[Case],
-    said: Said,
-    entry: Written,
-    settled: Settled[Case] | None,
-    transaction: GroupTransaction,
-) -> CaseWritten:
-    """Writes the entry in the transaction that remembers the answer, one that opens with its number (CASE_MOVED)."""
-    node, kept = errand.node, entry.kept
-    if said.act == "open":
-        county, year = said.agency.county, node.today().year
-        code = format_case_code(county, year, next_serial(transaction, f"case/{county}/{year}"))
-        keep_rules(node, errand.in_force.agreement, transaction)
-        head, why = replace(kept.head, fields={**kept.head.fields, "code": code}), (kept.purpose, kept.function)
-        entry = written(node, held, head, places=said.places, seat=kept.seat, why=why)
-    if not put_settled(CASES_SHARED, node, transaction, entry=entry, settled=settled):
-        raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
-    put_records(transaction, CASES_SHARED.rows_with(transaction, entry.kept, replica=False))
-    if said.act == GRANT:
-        count_opened(node, transaction, said.agency)
-    file_documents(transaction, said.places, entry=entry.kept.name, agency=said.agency)
-    return CaseWritten(record=held.id, name=entry.kept.name)
+def _numbered(errand: Errand, held: Held[Case], said: Said, transaction: GroupTransaction, entry: Written) -> Written:
+    """The opening with the number of its case, in the transaction that takes it."""
+    node, kept, county = errand.node, entry.kept, said.agency.county
+    year = node.today().year
+    code = format_case_code(county, year, next_serial(transaction, f"case/{county}/{year}"))
+    keep_rules(node, errand.in_force.agreement, transaction)
+    head, why = replace(kept.head, fields={**kept.head.fields, "code": code}), (kept.purpose, kept.function)
+    return written(node, held, head, places=said.places, seat=kept.seat, why=why)
 
 
 def _verify_allowed(case: Case, entry: Entry) -> None:
@@ -245,36 +175,6 @@ def _verify_allowed(case: Case, entry: Entry) -> None:
     lacks = "; ".join(f"{each.zh} {each.en} ({each.name}; {each.rule})" for each in shown.missing(found.missing))
     zh, en = REASONS.get(found.reason, ("", ""))
     raise RuleError("CASE_ACT", f"{zh} {en} ({found.reason}){': ' if lacks else ''}{lacks}", why=found.reason)
-
-
-def _read_fields(act: str, given: Mapping[str, str]) -> dict[str, FieldValue]:
-    """The fields of an act as its table types them. Refuses CASE_FIELD, CASE_ACT."""
-    if act not in ACTS:
-        raise RuleError("CASE_ACT", "expected an act that the provinces agreed on", why="ACT_UNKNOWN")
-    types = {field.name: field for field in (*COMMON, *ACTS[act].fields)}
-    found: dict[str, FieldValue] = {}
-    for name, text in given.items():
-        field = types.get(name)
-        if field is None:
-            raise MalformedError("CASE_FIELD", f"{act}: expected one of {', '.join(types)}, got {name!r}", field=name)
-        if field.type in _NUMBERS and not (text.isascii() and text.isdigit() and len(text) < 16):
-            raise MalformedError("CASE_FIELD", f"{act}: expected {name!r} to be a plain number", field=name)
-        value = tuple(text.split(shown.LIST_SIGN)) if field.is_list else int(text) if field.type in _NUMBERS else text
-        if not field.takes(value):
-            raise MalformedError("CASE_FIELD", f"{act}: expected {name!r} to be {_form_of(field)}", field=name)
-        found[name] = value
-    return found
-
-
-_FORMS: Final = {
-    "agency": "an agency: province/county/kind",
-    "day": "a day: YYYY-MM-DD",
-    "officer": "an officer: province/county/kind#pseudonym",
-}
-
-
-def _form_of(field: Field) -> str:
-    return " or ".join(sorted(field.words)) if field.words else _FORMS.get(field.type, field.type)
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------

@@ -76,10 +76,10 @@ def judge_entry(sharing: Sharing[S], received: Received[bytes]) -> Judgement:
     held.record.verify_room(entry)
     verify_waiting_room(node, held, entry)
     home, occasion = record_node(record), received.occasion
-    seat = sharing.seat(before, head, occasion=occasion)
+    seat = sharing.seat(received.in_force, before, head, occasion=occasion)
     asked = sharing.question(received.sender, seat, head.act, home=home, occasion=occasion)
     if not received.judge(asked).decision.allowed:
-        counted = sharing.asked(held, entry, seat)
+        counted = sharing.asked(held, entry, seat=seat)
         if counted is not None:
             asked = sharing.question(received.sender, counted, head.act, home=home, occasion=occasion)
     kept = StoredEntry(

@@ -11,7 +11,7 @@ import pytest
 
 from federation.domain.joint_state import Case
 from federation.node.exchange.errand import begin_errand
-from federation.node.joint import entries, lists, steps, taking
+from federation.node.joint import acting, entries, lists, taking
 from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.records import CASE, CASES
 from federation.node.joint.steps import list_entries
@@ -339,7 +339,7 @@ async def test_act_that_stands_is_answered_so_when_handing_it_on_fails(
         await register(case)
         await case.invites(PEER, "peer")
         way = case.rig.faults(JIANGXI, ZHEJIANG)
-        for each in (taking, steps):
+        for each in (taking, acting):
             monkeypatch.setattr(each, "settled_with", lambda *_, **__: None)
         with monkeypatch.context() as broken:
             broken.setattr(entries, "_write_due", breaks)

@@ -1,0 +1,133 @@
+"""Those who are told of an alert: the steps of its ladder by the duty sheets that it pins, the provinces that share it.
+
+Rules kept: neighbours see an alert silently from T0; whoever was told once is told on, also when a later message names
+other places; a neighbour's desk is told only where its kind says so. What the agreed tables cannot place (no desk of
+the county has the kind) rings nobody beside the desk that raised it. Source: `duty`, `policies/alerts.toml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from federation.domain.acts import FieldValue
+from federation.domain.alert import Alert, AlertState
+from federation.domain.alert_kinds import When
+from federation.domain.alert_rules import AgreedAlerts
+from federation.domain.duty import Ring, Scene, ladder
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import AgencyId, NodeName
+
+SHARED_PLACE: Final = frozenset({When.BOTH_SIDES, When.ON_THE_LINE, When.WITHIN_3_KM})
+"""What holds of itself in an area of several counties."""
+_HIGH: Final = frozenset({"orange", "red"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The steps of the ladder by seconds from T0; all desks and leaders' posts that ring at any of them, or see it."""
+
+    steps: tuple[Ring, ...]
+    desks: frozenset[str]
+
+    def ringing(self, alert: Alert) -> tuple[str, ...]:
+        """Returns the desks that ring now, in order: none once somebody holds it, or it has ended."""
+        if alert.state is not AlertState.OPEN:
+            return ()
+        reached = [step.rings for step in self.steps if step.after_seconds in (0, *alert.rungs)]
+        released = set(alert.released)
+        found = dict.fromkeys(desk for rings in reached for desk in rings if desk not in alert.skipped)
+        return (*(desk for desk in found if desk not in released), *(desk for desk in found if desk in released))
+
+
+def told(alert: Alert) -> Told:
+    """Returns who is told of an alert that was raised, by the agreed rules that it pins."""
+    rules = alert.rules
+    if alert.raised is None or not isinstance(rules, AgreedAlerts):
+        return Told(steps=(), desks=frozenset())
+    desks = {str(alert.first.fields["desk"]), *alert.held}
+    if alert.offer is not None:
+        desks.add(alert.offer.to)
+    steps: list[Ring] = []
+    for said in _contents(alert):  # the newest comes last: its steps are the ladder's
+        steps = list(_steps(alert, rules, said))
+        desks |= {desk for step in steps for desk in (*step.rings, *step.sees) if rules.agency_of(desk) is not None}
+    return Told(steps=tuple(steps), desks=frozenset(desks))
+
+
+def offices_of(alert: Alert, desks: frozenset[str]) -> Mapping[AgencyId, frozenset[str]]:
+    """Returns the offices of these desks and posts, each with its own."""
+    found: dict[AgencyId, set[str]] = {}
+    for desk in desks:
+        agency = alert.rules.agency_of(desk)
+        if agency is not None:
+            found.setdefault(agency, set()).add(desk)
+    return {agency: frozenset(own) for agency, own in found.items()}
+
+
+def provinces_of(alert: Alert, desks: frozenset[str]) -> frozenset[NodeName]:
+    """Returns the provinces of these desks, and those whose entries have effect: they share the record."""
+    authors = {done.entry.author for done in alert.named.values()}
+    return frozenset(agency.node for agency in offices_of(alert, desks)) | authors
+
+
+def _contents(alert: Alert) -> Iterator[Mapping[str, FieldValue]]:
+    for done in alert.named.values():
+        if done.head.act in ("raise", "update"):
+            yield done.head.fields
+
+
+def _steps(alert: Alert, rules: AgreedAlerts, said: Mapping[str, FieldValue]) -> Iterator[Ring]:
+    """The ladder of one message: of each of its areas, step by step, or of the county where its place lies in none."""
+    kind = rules.table.kinds.get(alert.kind)
+    if kind is None:
+        return
+    priority = rules.table.priorities.get(str(said.get("priority", "")))
+    home, areas, divisions = alert.first.agency.county, _list(said, "area"), _list(said, "division")
+    ladders = []
+    for area in areas or ("",):
+        row = rules.duty.areas.get(area)
+        holds = _holds(alert, said) | (SHARED_PLACE if row is not None and len(row.county) > 1 else frozenset())
+        counties = dict.fromkeys([home, *(place[:6] for place in divisions if place[:6] != home)])
+        for county in counties:
+            if county != home:
+                holds = holds | {When.ON_THE_LINE, When.BOTH_SIDES, When.WITHIN_3_KM}
+            scene = Scene(county=county, area=area, at=alert.dispatched, holds=holds)
+            try:
+                ladders.append(ladder(rules.duty, kind, scene, priority=priority))
+            except NotFoundError:
+                continue
+            if county != home:  # the other side's desks see it, and ring with the neighbours
+                ladders[-1] = tuple(_as_neighbour(step) for step in ladders[-1])
+    for steps in zip(*ladders, strict=True):
+        first = steps[0]
+        rings = dict.fromkeys(desk for step in steps for desk in step.rings)
+        sees = dict.fromkeys(desk for step in steps for desk in step.sees if desk not in rings)
+        yield Ring(rung=first.rung, after_seconds=first.after_seconds, rings=tuple(rings), sees=tuple(sees))
+
+
+def _as_neighbour(step: Ring) -> Ring:
+    """The step of a county where the place lies while another one raised it: silent until the neighbours ring."""
+    silent = step.after_seconds < _NEIGHBOURS_AFTER
+    rings = () if silent else step.rings
+    return Ring(rung=step.rung, after_seconds=step.after_seconds, rings=rings, sees=(*step.rings, *step.sees))
+
+
+_NEIGHBOURS_AFTER: Final = 60
+
+
+def _holds(alert: Alert, said: Mapping[str, FieldValue]) -> frozenset[When]:
+    """The conditions that a message ticks, and those that follow from its level or from what was triggered."""
+    known = {each.value: each for each in When}
+    found = {known[word] for word in _list(said, "ticked") if word in known}
+    if said.get("level") in _HIGH:
+        found.add(When.ORANGE_OR_ABOVE)
+    if alert.triggered:
+        found.add(When.TRIGGER)
+    return frozenset(found)
+
+
+def _list(said: Mapping[str, FieldValue], name: str) -> tuple[str, ...]:
+    found = said.get(name, ())
+    return found if isinstance(found, tuple) else ()

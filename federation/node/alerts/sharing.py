@@ -1,0 +1,247 @@
+"""Alerts as one family of joint records: the kinds of their messages, and the rules by which they are shared.
+
+Rules kept: every province with a desk that is told has the record, from T0 on; what time brings is written by the
+arbiter's node, by the holder's while that one does not answer. An entry of a desk that the pinned sheets know is taken
+in whatever became of the desk since: the fold says what it does, and who refused it would never see what others build
+on it. Source: DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from itertools import chain
+from typing import Final
+
+from federation.domain.alert import Alert
+from federation.domain.alert_due import each_due
+from federation.domain.alert_policy import (
+    DETAIL,
+    PLATE,
+    AlertSeat,
+    AlertStanding,
+    act_request,
+    crosses,
+    reader_seat,
+    seat_of,
+    see_request,
+)
+from federation.domain.alert_rules import AgreedAlerts
+from federation.domain.alert_texts import kept_under
+from federation.domain.alert_told import offices_of, provinces_of, told
+from federation.domain.case_items import AT_HOME, Part
+from federation.domain.duty import read_duty
+from federation.domain.joint import Entry, FieldValue, Head
+from federation.domain.permits_policy import AgencyFacts, Occasion
+from federation.domain.retention import ALERT as KEPT
+from federation.node.alerts.lists import CHANGES, NAMES, AlertName, alert_look, alert_rows
+from federation.node.duty import newest_of, signed_on
+from federation.node.joint.records import ALERT, Held, Moment, StoredEntry, StoredRecord
+from federation.node.joint.sharing import Author, Sharing
+from federation.node.joint.taking import entry_kinds
+from federation.node.node import InForce, Node, agency_facts
+from federation.protocol.form import Item, decode, replace
+from federation.protocol.ids import AgencyId, NodeName, parse_record_id, record_node
+from federation.protocol.policy import PolicyRequest, decide
+from federation.protocol.trust import find_agency
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record
+
+_MAX_BASIS: Final = 200
+AWAY_LOOK: Final = timedelta(seconds=15)
+"""The node of a holder looks again after that time whether the arbiter answers."""
+
+
+class AlertSharing(Sharing[Alert]):
+    family = ALERT
+
+    def is_over(self, state: Alert) -> bool:
+        return state.ended is not None
+
+    def seat(self, in_force: InForce, state: Alert | None, head: Head, *, occasion: Occasion) -> AlertSeat:
+        del occasion
+        if state is None:
+            return seat_of(None, head, notified=())
+        return seat_of(state, head, notified=told(state).desks, off=off_duty(in_force, state))
+
+    def asked(self, held: Held[Alert], entry: Entry, *, seat: Item) -> AlertSeat | None:
+        """Returns the seat of a desk that the pinned sheets know, or of a node that shares the record."""
+        state = held.state
+        if not isinstance(seat, AlertSeat) or state is None or state.raised is None:
+            return None
+        if seat.by_node:
+            shares = entry.author in provinces_of(state, told(state).desks)
+            return replace(seat, standing=AlertStanding.HOLDER) if shares else None
+        fits = state.rules.may_hold(str(entry.head.fields.get("desk", "")), state.kind)
+        return replace(seat, standing=AlertStanding.NOTIFIED, desk_fits=True) if fits and seat.of_desk else None
+
+    def question(
+        self, agency: AgencyFacts, seat: Item | str, act: str, *, home: NodeName, occasion: Occasion
+    ) -> PolicyRequest:
+        read = seat if isinstance(seat, AlertSeat) else decode(AlertSeat, str(seat).encode())
+        return act_request(agency, read, act, home=home, occasion=occasion)
+
+    def may_stand_open(self, state: Alert | None, kind: str, part: Part, *, at_home: bool) -> bool:
+        """Returns True: each reader is asked for, and a head that was refused would hold back what stands on it."""
+        del state, kind, part, at_home
+        return True
+
+    def provinces(self, node: Node, in_force: InForce, state: Alert) -> set[NodeName]:
+        return {name for name in provinces_of(state, told(state).desks) if name != node.name and in_force.has(name)}
+
+    def left(self, in_force: InForce, held: Held[Alert], part: set[NodeName]) -> Mapping[NodeName, set[str]]:
+        del in_force, held, part
+        return {}
+
+    def opened(
+        self, in_force: InForce, state: Alert, kept: StoredEntry, *, parts: Sequence[Part], to: NodeName
+    ) -> tuple[set[int], list[PolicyRequest]]:
+        places, asked = set[int](), list[PolicyRequest]()
+        desks = told(state).desks
+        for agency, own in sorted(offices_of(state, desks).items(), key=lambda each: str(each[0])):
+            if agency.node == to and find_agency(in_force.agreement, agency) is not None:
+                opened, said = visible(in_force, state, agency, kept=kept, parts=parts, desks=own)
+                places |= opened
+                asked += said
+        return places, asked
+
+    def shown_by(self, state: Alert) -> object:
+        """Returns all that `reader_seat`, `crosses` and the choice of provinces read of an alert."""
+        holder = "" if state.hold is None else state.hold.desk
+        authors = frozenset(done.entry.author for done in state.named.values())
+        return (told(state).desks, holder, state.helpers, state.said.get("ticked", ()), authors)
+
+    def due(self, node: Node, state: Alert) -> Iterator[tuple[str, Mapping[str, FieldValue]]]:
+        return chain(
+            _skips(node, state),
+            each_due(state, node=node.name, now=node.now(), arbiter_away=is_arbiter_away(node, state)),
+        )
+
+    def author(self, node: Node, state: Alert) -> Author | None:
+        if state.raised is None:
+            return None
+        hold, why = state.hold, state.rules.why(state.kind)
+        if state.arbiter == node.name:
+            agency, standing = state.first.agency, AlertStanding.RAISER
+        elif hold is not None and hold.agency.node == node.name:
+            agency, standing = hold.agency, AlertStanding.HOLDER
+        else:
+            return None
+        seat = AlertSeat(
+            standing=standing, kind=state.kind, status=state.status, purpose=why[0], function=why[1], of_desk=True,
+            by_node=True,
+        )  # fmt: skip
+        return Author(agency=agency, seat=seat, why=why)
+
+    def basis(self, state: Alert) -> str:
+        kind = state.rules.table.kinds.get(state.kind) if isinstance(state.rules, AgreedAlerts) else None
+        return "" if kind is None else "；".join(law.text for law in kind.law)[:_MAX_BASIS]
+
+    def settled(self, node: Node, row: StoredRecord, now: Moment[Alert]) -> StoredRecord:
+        state = now.state
+        if state is None or state.raised is None:
+            return row
+        look = alert_look(node, state, is_away=is_arbiter_away(node, state))
+        if state.hold is not None and state.hold.agency.node == node.name != state.arbiter:
+            look = min(look or _later(node), _later(node))
+        ended = state.ended
+        return replace(
+            row, look=look, procedure=state.kind, retention=KEPT if ended is None else kept_under(state),
+            closed=None if ended is None else ended.at,
+        )  # fmt: skip
+
+    def lines(
+        self, node: Node, transaction: GroupTransaction, now: Moment[Alert], *, row: StoredRecord, step: int
+    ) -> Iterator[Record]:
+        yield from alert_rows(node, transaction, now, row=row, step=step)
+
+    def wakes(self, node: Node, now: Moment[Alert]) -> Iterable[str]:
+        del node
+        is_known = now.state is not None and now.state.raised is not None
+        return (CHANGES.key(now.state.status), LOOK) if is_known and now.state is not None else (LOOK,)
+
+    def rows_with(self, source: Source, kept: StoredEntry, *, replica: bool = True) -> tuple[Record, ...]:
+        """Returns the name by which its message is found."""
+        del source, replica
+        cap_id = kept.head.fields.get("cap_id")
+        if not isinstance(cap_id, str):
+            return ()
+        found = AlertName(cap_id=cap_id, record=kept.head.record, name=kept.name)
+        return (NAMES.record(found, owner=kept.author),)
+
+
+LOOK: Final = "alerts-look"
+"""Told in `node.waiters` when the moment of the next look at an alert may have moved."""
+
+
+def is_arbiter_away(node: Node, alert: Alert) -> bool:
+    """True while the node that raised an alert does not answer this one."""
+    return alert.raised is not None and alert.arbiter != node.name and not node.contacts.of(alert.arbiter).is_answering
+
+
+def visible(
+    in_force: InForce,
+    alert: Alert,
+    agency: AgencyId,
+    *,
+    kept: StoredEntry,
+    parts: Sequence[Part | None],
+    desks: Collection[str],
+) -> tuple[set[int], list[PolicyRequest]]:
+    """The places of an entry that an office with these desks may see, and the questions that said yes to it."""
+    if alert.raised is None or not isinstance(alert.rules, AgreedAlerts):
+        return set(), []
+    kind = alert.rules.table.kinds.get(alert.kind)
+    if kind is None:
+        return set(), []
+    seat = reader_seat(alert, agency, desks, notified=told(alert).desks, off=off_duty(in_force, alert))
+    ticked = alert.said.get("ticked", ())
+    facts, occasion = agency_facts(in_force, agency), in_force.occasion(kept.purpose, kept.function)
+    home = record_node(parse_record_id(kept.head.record))
+
+    @cache
+    def asks(item_class: str, is_crossing: bool) -> PolicyRequest:  # noqa: FBT001 - a key of the cache
+        return see_request(facts, seat, item_class, crosses=is_crossing, home=home, occasion=occasion)
+
+    @cache
+    def allows(question: PolicyRequest) -> bool:
+        return decide(in_force.policies, question).allowed
+
+    places, said = set[int](), list[PolicyRequest]()
+    for at, (item_class, part) in enumerate(zip(kept.head.items, parts, strict=True), start=1):
+        if part is None or item_class in AT_HOME:
+            continue
+        is_crossing = crosses(kind, item_class, part.field, ticked=ticked if isinstance(ticked, tuple) else ())
+        question = asks(PLATE if (item_class, part.field) == (DETAIL, PLATE) else item_class, is_crossing)
+        if allows(question):
+            places.add(at)
+            said.append(question)
+    return places, said
+
+
+def off_duty(in_force: InForce, alert: Alert) -> frozenset[str]:
+    """The desks that an alert is told to and that the sheets in force have no more."""
+    duty = read_duty(in_force.agreement.files)
+    return frozenset(desk for desk in told(alert).desks if duty.agency_of(desk) is None)
+
+
+def _later(node: Node) -> datetime:
+    return node.now() + AWAY_LOOK
+
+
+def _skips(node: Node, alert: Alert) -> Iterator[tuple[str, Mapping[str, FieldValue]]]:
+    """The desks of this node that keep a book, should ring, and have nobody on."""
+    if alert.raised is None or alert.arbiter != node.name or alert.hold is not None:
+        return
+    for desk in told(alert).ringing(alert):
+        agency = alert.rules.agency_of(desk)
+        if agency is None or agency.node != node.name or newest_of(node.database, desk) is None:
+            continue
+        if not signed_on(node.database, desk, node.now()):
+            yield "skip", {"desk": desk}
+
+
+ALERTS_SHARED: Final = AlertSharing()
+ENTRY, DISCLOSURE = entry_kinds(ALERTS_SHARED, keep=KEPT)
