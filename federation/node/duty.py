@@ -14,8 +14,9 @@ from typing import Final
 from federation.domain import duty_roster as roster
 from federation.domain.alert_kinds import read_alerts
 from federation.domain.duty import Desk, Duty, read_duty
-from federation.domain.duty_roster import DutyLine, OpenAlert, OwnSignature, Turn, duty_request
+from federation.domain.duty_roster import DutyLine, OwnSignature, Turn, duty_request
 from federation.domain.duty_volunteers import county_of
+from federation.node.alerts.lists import open_alerts_of
 from federation.node.exchange.errand import Errand, on
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.officer_keys import find_key
@@ -44,12 +45,6 @@ BOOK: Final = item_collection(
     division=lambda line: line.agency.county,
 )  # fmt: skip
 """By desk, in the order of time."""
-
-
-def open_alerts_of(source: Source, desk: str) -> tuple[OpenAlert, ...]:
-    """The alerts that are open at a desk of this node: none, while no alert is kept here."""
-    del source, desk
-    return ()
 
 
 def signed_on(source: Source, desk: str, now: datetime) -> tuple[str, ...]:
@@ -173,7 +168,7 @@ async def sign_off(errand: Errand, name: str) -> DutyOutcome:
     _, desk, ruling = await _open(errand, name, "act")
 
     def write(transaction: GroupTransaction, turn: Turn) -> DutyLine:
-        return roster.sign_off(turn, nothing_open=not open_alerts_of(transaction, desk.id))
+        return roster.sign_off(turn, nothing_open=not open_alerts_of(transaction, desk.agency, desk.id))
 
     return await _turn(errand, desk, ruling, write, what=f"off {desk.id}")
 
@@ -227,7 +222,10 @@ async def draft(errand: Errand, plan: wire.HandOverPlan) -> HandOverPaper:
     if not plan.incoming and not alone:
         raise RuleError("HAND_OVER_NONE", roster.NONE_WAITS)
     entry = roster.draft_hand_over(
-        turn, incoming=plan.incoming or officer, alerts=open_alerts_of(source, desk.id), promises=plan.promises
+        turn,
+        incoming=plan.incoming or officer,
+        alerts=open_alerts_of(source, desk.agency, desk.id),
+        promises=plan.promises,
     )
     return HandOverPaper(decision=ruling, hand_over=entry)
 
@@ -265,7 +263,7 @@ def _signed(source: Source, errand: Errand, turn: Turn, signing: wire.HandOverSi
     own = OwnSignature(officer=officer, key=key.key, version=key.version, signature=signing.signature)
     alone = turn.offered != entry and lost_key(source, turn.desk.agency, turn.charge)
     if officer == entry.outgoing or alone:
-        roster.verify_draft(turn, entry, alerts=open_alerts_of(source, turn.desk.id))
+        roster.verify_draft(turn, entry, alerts=open_alerts_of(source, turn.desk.agency, turn.desk.id))
     if officer == entry.outgoing:
         return roster.offer(turn, entry, own)
     return roster.take_over(turn, entry, own, alone=alone)

@@ -8,6 +8,7 @@ Source: M10.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -34,6 +35,7 @@ from federation.store.records import (
 )
 
 T = TypeVar("T")
+V = TypeVar("V")
 BEGINNING: Final = "0"
 """The token that goes on behind nothing, of any topic."""
 PAGE: Final = 50
@@ -145,3 +147,22 @@ class Feed(Generic[T]):
 
     def _read(self, record: Record) -> tuple[int, T]:
         return int(record.id.rpartition("/")[2]), self.read(record.content)
+
+
+async def beats(stream: AsyncIterator[V], *, seconds: float) -> AsyncIterator[V | None]:
+    """Yields what a stream does, and None whenever it was silent for so long; ends with it."""
+    coming = asyncio.ensure_future(anext(stream))
+    try:
+        while True:
+            done, _ = await asyncio.wait({coming}, timeout=seconds)
+            if not done:
+                yield None
+                continue
+            try:
+                found = coming.result()
+            except StopAsyncIteration:
+                return
+            yield found
+            coming = asyncio.ensure_future(anext(stream))
+    finally:
+        coming.cancel()

@@ -37,17 +37,20 @@ from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import ALERT as KEPT
 from federation.node.alerts.lists import CHANGES, NAMES, AlertName, alert_look, alert_rows
 from federation.node.duty import newest_of, signed_on
+from federation.node.joint.given import Handing, given_in_alert
 from federation.node.joint.records import ALERT, Held, Moment, StoredEntry, StoredRecord
 from federation.node.joint.sharing import Author, Sharing
+from federation.node.joint.sight import own_parts
 from federation.node.joint.taking import entry_kinds
 from federation.node.node import InForce, Node, agency_facts
+from federation.protocol.body import Body, Handed
 from federation.protocol.form import Item, decode, replace
 from federation.protocol.ids import AgencyId, NodeName, parse_record_id, record_node
 from federation.protocol.policy import PolicyRequest, decide
 from federation.protocol.trust import find_agency
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record
+from federation.store.records import Record, put_records
 
 _MAX_BASIS: Final = 200
 AWAY_LOOK: Final = timedelta(seconds=15)
@@ -170,6 +173,27 @@ class AlertSharing(Sharing[Alert]):
             return ()
         found = AlertName(cap_id=cap_id, record=kept.head.record, name=kept.name)
         return (NAMES.record(found, owner=kept.author),)
+
+    def put_handed(
+        self,
+        node: Node,
+        transaction: GroupTransaction,
+        state: Alert,
+        *,
+        entries: Iterable[tuple[StoredEntry, Handed | None]],
+    ) -> None:
+        """Writes which offices were given what is about a person, of entries of ours that hold anything yet."""
+        in_force = node.trust.in_force
+        for kept, body in entries:
+            if not isinstance(body, Body) or not kept.head.items:
+                continue
+            parts = own_parts(in_force, kept, body)
+            seen = [
+                (office, visible(in_force, state, office, kept=kept, parts=parts, desks=desks)[0])
+                for office, desks in offices_of(state, told(state).desks).items()
+            ]
+            handing = Handing(family=ALERT, kept=kept, parts=parts, basis=self.basis(state))
+            put_records(transaction, list(given_in_alert(node, transaction, state, handing=handing, seen=seen)))
 
 
 LOOK: Final = "alerts-look"

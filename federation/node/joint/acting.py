@@ -86,8 +86,7 @@ async def write_entry(errand: Errand, doing: Doing[S]) -> tuple[Ruling, EntryWri
     ruling = await errand.ask(sharing.question(errand.agency, seat, said.act, home=home, occasion=errand.occasion))
     if not ruling.allowed:
         return ruling, None
-    why = (errand.act.purpose, errand.act.function)
-    entry = written(node, doing.held, head, places=said.places, seat=encode(seat).decode(), why=why)
+    entry = _entry(errand, doing, seat)
     doing.verify(entry.kept.entry)
     if doing.look is not None and (refused := await doing.look(entry.kept.entry)) is not None:
         return refused, None
@@ -96,6 +95,20 @@ async def write_entry(errand: Errand, doing: Doing[S]) -> tuple[Ruling, EntryWri
     if settled is not None:  # also when who asked has gone meanwhile
         writing.add_done_callback(partial(_note_written, sharing, node, entry.kept, settled))
     return ruling, await or_logged(errand, asyncio.shield(writing))
+
+
+async def write_more(errand: Errand, doing: Doing[S]) -> EntryWritten:
+    """Writes another entry of a call whose answer is remembered already, that policy and `verify` let it. As above."""
+    node, sharing = errand.node, doing.sharing
+    seat = sharing.seat(errand.in_force, doing.state, head_of(node, doing.held, doing.said), occasion=errand.occasion)
+    entry = _entry(errand, doing, seat)
+    doing.verify(entry.kept.entry)
+    return (await node.sequencer.commit(partial(_put, errand, doing, entry, None))).value
+
+
+def _entry(errand: Errand, doing: Doing[S], seat: Item) -> Written:
+    head, why = head_of(errand.node, doing.held, doing.said), (errand.act.purpose, errand.act.function)
+    return written(errand.node, doing.held, head, places=doing.said.places, seat=encode(seat).decode(), why=why)
 
 
 async def handed_on(node: Node, sharing: Sharing[S], answer: EntryWritten, *, seconds: float) -> Sequence[SentEntry]:

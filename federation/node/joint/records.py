@@ -296,7 +296,7 @@ def _family(
 
 
 CASE: Final = _family(
-    "case", ACTS, step=case_step, advance=case_advance, read_part=read_part,
+    "case", ACTS, step=case_step, advance=case_advance,
     start=lambda files, opening: Case(rules=read_rules(files, str(opening.fields.get("procedure", "")))),
 )  # fmt: skip
 ALERT: Final = _family(

@@ -1,0 +1,519 @@
+"""The steps of a province's desks in alerts: raise one, act in it, read it, list those that are open, follow them.
+
+An act is one entry, written in the transaction that answers the call; the provinces that share the alert have it at
+once, or as soon as their node answers. A claim at another node than the arbiter's waits a few seconds for its receipt;
+while that node does not answer the desk holds by its own node's word (`local`), and healing says who leads. An alert
+that none of an office's desks is told of is not there for it: the same logged no.
+Source: DESIGN sections 3 and 5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from federation.domain.alert import STAGES, Alert, advance
+from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
+from federation.domain.alert_kinds import AlertKind, is_issued, load_kind
+from federation.domain.alert_line import AlertLine
+from federation.domain.alert_policy import AlertStanding, read_request, standing_of
+from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
+from federation.domain.alert_texts import shown_fields, verify_texts
+from federation.domain.alert_told import told
+from federation.domain.cap import Status, Unit, allocate_identifier
+from federation.domain.case_items import CaseItem, Part, join, split
+from federation.domain.clock import CHINA_TIME
+from federation.domain.duty_roster import is_volunteer
+from federation.domain.joint import Entry, FieldValue, NoEffect
+from federation.domain.joint_offers import REASONS
+from federation.domain.joint_record import Record as JointRecord
+from federation.node.alerts.lists import (
+    ALERTS,
+    CHANGES,
+    NAMES,
+    AlertName,
+    alert_lines,
+    each_open,
+    record_of,
+)
+from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty, visible
+from federation.node.exchange.errand import Errand, on, streaming
+from federation.node.feed import beats
+from federation.node.joint.acting import Doing, EntryWritten, handed_on, read_fields, text_of, write_entry
+from federation.node.joint.entries import record_key
+from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, keep_rules, load_held, parts_of
+from federation.node.joint.shown import deliveries
+from federation.node.joint.writing import Said
+from federation.node.node import Node, agency_facts
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
+from federation.protocol.ids import RecordId, format_message_id, format_time, parse_record_id, record_node
+from federation.protocol.policy import PolicyRequest, decide
+from federation.store.collection import page_behind
+from federation.store.exchange_log import GroupTransaction
+from federation.wire.agency import alerts as wire
+from federation.wire.agency.alerts import (
+    AlertNews,
+    AlertOffer,
+    AlertOutcome,
+    AlertPage,
+    AlertQuery,
+    AlertRaising,
+    AlertStep,
+    AlertView,
+    AlertWatch,
+)
+from federation.wire.agency.cases import EntryLine, EntryPage, EntryQuery
+from federation.wire.rpc import Ruling
+
+WAIT_SECONDS: Final = 1.0
+"""How long an act waits for the other provinces to have its entry; the history says who has it later."""
+RECEIPT_SECONDS: Final = 3.0
+"""How long a claim waits for the arbiter's receipt before the own node's word holds, if that one does not answer."""
+HEARTBEAT_SECONDS: Final = 10.0
+_NAMED: Final = frozenset({"raise", "update", "cancel"})
+"""The acts that are CAP messages, under an identifier of their own."""
+
+
+@on(wire.RAISE_ALERT)
+async def raise_alert(errand: Errand, asked: AlertRaising) -> AlertOutcome:
+    """Raises an alert of a kind of the agreement in force.
+
+    Refuses ALERT_KIND_REFUSED, ALERT_KIND_UNKNOWN, LEVEL_*, DUTY_DESK, CASE_FIELD, TEXT_PERSONAL, as `act_in_alert`.
+    """
+    node, rules = errand.node, read_alert_rules(errand.in_force.agreement.files)
+    given = {name: text for name, text in asked.fields.items() if name not in ("cap_id", "agreement")}
+    kind = load_kind(rules.table, given.get("kind", ""))
+    given = {**_defaults(rules, kind, given, now=node.now()), **given}
+    fields: dict[str, FieldValue] = {
+        **read_fields(ALERT_ACTS, "raise", given),
+        "cap_id": "",
+        "agreement": errand.in_force.agreement.version,
+    }
+    _verify_level(rules, kind, fields)
+    record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
+    held = Held(family=ALERT, record=JointRecord(record), node=node.name)
+    return await _do(errand, held, Alert(rules=rules), "raise", fields, asked.items, about=kind.id)
+
+
+@on(wire.ACT_IN_ALERT)
+async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
+    """Does one act about an alert.
+
+    Refuses ALERT_ACT where the alert as it stands does not allow it; CASE_FIELD, TEXT_PERSONAL, DUTY_VOLUNTEER;
+    CASE_MOVED (send it again); CAP_IDENTIFIERS; and as `split`, `place_for`.
+    """
+    held = _find(errand, asked.alert)
+    alert = None if held is None else held.state
+    if held is None or alert is None or alert.raised is None:
+        return AlertOutcome(decision=await _refused_as_stranger(errand))
+    if asked.name == "raise":
+        raise RuleError("ALERT_ACT", "expected an act about the alert; it was raised", why="ALERT_RAISED_ALREADY")
+    given = {name: text for name, text in asked.fields.items() if name not in ("cap_id", "local")}
+    if asked.name == "update" and isinstance(alert.rules, AgreedAlerts):
+        given = {**_as_before(alert), **given}
+    if "about" not in given and (about := _about(alert, asked.name)):
+        given["about"] = about
+    fields = read_fields(ALERT_ACTS, asked.name, given)
+    if asked.name in _NAMED:
+        fields["cap_id"] = ""
+    if asked.name == "update" and isinstance(alert.rules, AgreedAlerts):
+        _verify_level(alert.rules, alert.rules.table.kinds[alert.kind], fields)
+    if asked.name == "claim" and is_arbiter_away(errand.node, alert):
+        fields["local"] = "yes"
+    return await _do(errand, held, alert, asked.name, fields, asked.items, about=held.id)
+
+
+async def _do(  # noqa: PLR0913 - one act
+    errand: Errand,
+    held: Held[Alert],
+    alert: Alert,
+    act: str,
+    fields: dict[str, FieldValue],
+    items: Collection[CaseItem],
+    *,
+    about: str,
+) -> AlertOutcome:
+    """Writes an entry, waits a little for the others to have it, and shows the alert as it stands then."""
+    node, realm = errand.node, errand.in_force.agreement.realm
+    _verify_desk(errand, fields)
+    verify_texts(items, fields, act=act)
+    if "cap_id" in fields:
+        status = str(fields["status"]) if act == "raise" else alert.status
+        fields["cap_id"] = await _reserved(errand, str(fields["desk"]), status=status)
+    places = split(items, realm=realm)
+    said = Said(agency=errand.caller, officer=errand.act.officer, act=act, fields=fields, places=places)
+    doing = Doing(
+        sharing=ALERTS_SHARED, held=held, state=alert, said=said, about=about, again=_read_question(errand, alert),
+        verify=partial(_verify_allowed, alert),
+        beside=partial(_keep_rules, errand) if act == "raise" else lambda _: None,
+    )  # fmt: skip
+    ruling, answer = await write_entry(errand, doing)
+    if answer is None:
+        return AlertOutcome(decision=ruling)
+    await handed_on(node, ALERTS_SHARED, answer, seconds=WAIT_SECONDS)
+    await _receipted(node, answer, alert, act)
+    now = load_held(ALERT, node, parse_record_id(answer.record))
+    if act == "claim" and _is_left_waiting(node, now, answer):
+        claim = dataclasses.replace(said, fields={**fields, "local": "yes"})
+        verify = partial(_verify_allowed, now.state or alert)
+        answer = await write_more(errand, dataclasses.replace(doing, held=now, said=claim, verify=verify))
+        await handed_on(node, ALERTS_SHARED, answer, seconds=0)
+        now = load_held(ALERT, node, parse_record_id(answer.record))
+    line = next((each for each in alert_lines(node, now.moment, step=1) if each.office == errand.caller), None)
+    return AlertOutcome(decision=ruling, line=line, entry=_entry_line(errand, now, now.kept[answer.name]))
+
+
+async def _receipted(node: Node, answer: EntryWritten, alert: Alert, act: str) -> None:
+    """Waits a little for the arbiter's word on a claim or an acceptance at another node."""
+    if act not in ("claim", "accept_hand_over") or alert.arbiter == node.name:
+        return
+    record = parse_record_id(answer.record)
+
+    def look() -> bool | None:
+        now = load_held(ALERT, node, record).state
+        return True if now is None or answer.name in now.receipts or now.hold is not None else None
+
+    await node.waiters.until(look, record_key(record), seconds=RECEIPT_SECONDS)
+
+
+def _is_left_waiting(node: Node, now: Held[Alert], answer: EntryWritten) -> bool:
+    """True for a claim that waits for an arbiter which does not answer."""
+    alert = now.state
+    if alert is None or alert.hold is not None or not is_arbiter_away(node, alert):
+        return False
+    return any(claim.name == answer.name for claim in alert.asked)
+
+
+def _keep_rules(errand: Errand, transaction: GroupTransaction) -> None:
+    keep_rules(errand.node, errand.in_force.agreement, transaction)
+
+
+def _defaults(rules: AgreedAlerts, kind: AlertKind, given: Mapping[str, str], *, now: datetime) -> dict[str, str]:
+    """The fields of a raise that its kind fills in: until when, how urgent, real unless it says so, where."""
+    ticked = given.get("ticked", "").split(",")
+    found = {"status": Status.ACTUAL.value, "kind": kind.id, "priority": rules.table.priority_of(kind, ticked).id}
+    if kind.expires:
+        found["expires"] = format_time((now + timedelta(minutes=kind.expires)).replace(microsecond=0))
+    if "division" not in given and "desk" in given:
+        found["division"] = given["desk"][:6]
+    return found
+
+
+def _as_before(alert: Alert) -> dict[str, str]:
+    """The content that stands, which an update says anew but for what it changes."""
+    kept = {"expires", "priority", "level", "issued_by", "document", "area", "division", "ticked"}
+    numbers = {"area_m2", "dead", "hurt"}
+    return {name: text_of(value) for name, value in alert.said.items() if name in kept | numbers}
+
+
+def _about(alert: Alert, act: str) -> str:
+    """The entry that an act is about where only one is open."""
+    if act == "update" and alert.content is not None:
+        return alert.content.name
+    is_offer = act in ("accept_hand_over", "reject_hand_over", "withdraw_hand_over")
+    return alert.offer.name if is_offer and alert.offer is not None else ""
+
+
+def _verify_level(rules: AgreedAlerts, kind: AlertKind, fields: Mapping[str, FieldValue]) -> None:
+    """Refuses a colour that the kind has not, or that its issuer may not give (LEVEL_*, ISSUED_BY)."""
+    if level := str(fields.get("level", "")):
+        is_issued(
+            rules.table,
+            kind,
+            level,
+            issued_by=str(fields.get("issued_by", "")),
+            document=str(fields.get("document", "")),
+        )
+
+
+def _verify_desk(errand: Errand, fields: Mapping[str, FieldValue]) -> None:
+    """Refuses an act for no desk of the agreement in force, or by a volunteer (DUTY_DESK, DUTY_VOLUNTEER)."""
+    duty = read_alert_rules(errand.in_force.agreement.files).duty
+    if duty.agency_of(str(fields.get("desk", ""))) is None:
+        said = "值班表没有这一席位。 | The duty sheets have no such desk."
+        raise MalformedError("DUTY_DESK", said, field="desk")
+    if is_volunteer(duty, errand.act.officer):
+        said = "志愿者不值守席位。 | A volunteer is not on duty at a desk."
+        raise RuleError("DUTY_VOLUNTEER", said)
+
+
+async def _reserved(errand: Errand, desk: str, *, status: str) -> str:
+    """The identifier of the next message of a desk, which nobody else is given (CAP_IDENTIFIERS)."""
+    node, rules = errand.node, read_alert_rules(errand.in_force.agreement.files)
+    row = rules.duty.desks.get(desk) or next(each for each in rules.duty.desks.values() if each.leader == desk)
+    body = rules.table.body.codes.get(row.agency.kind, "999")
+    extension = "00" if status == Status.ACTUAL.value else "EX"
+    unit = Unit(division=row.agency.county, body=body, desk=row.number, extension=extension)
+
+    def reserve(transaction: GroupTransaction) -> tuple[str, datetime]:
+        now = node.now().astimezone(CHINA_TIME)
+        minutes = (f"{unit}_{at:%Y%m%d%H%M}" for at in (now, now + timedelta(minutes=1)))
+        used = {found.cap_id for minute in minutes for found in NAMES.each(transaction, under=minute)}
+        name, moment = allocate_identifier(unit, node.now(), used=used)
+        NAMES.put(transaction, AlertName(cap_id=name, record=""), owner=node.name)
+        return name, moment
+
+    name, moment = (await node.sequencer.commit(reserve)).value
+    if (early := (moment - node.now()).total_seconds()) > 0:
+        await asyncio.sleep(early)
+    return name
+
+
+def _verify_allowed(alert: Alert, entry: Entry) -> None:
+    """Refuses an act that would be without effect (ALERT_ACT)."""
+    found = advance(alert, entry)
+    if not isinstance(found, NoEffect):
+        return
+    zh, en = ALERT_REASONS.get(found.reason) or REASONS.get(found.reason, ("", ""))
+    raise RuleError("ALERT_ACT", f"{zh} {en} ({found.reason})", why=found.reason)
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+
+@on(wire.READ_ALERT)
+async def read_alert(errand: Errand, name: str) -> AlertView:
+    """Shows an alert as it stands: its texts, and what the office may do in it now."""
+    held, ruling = await _readable(errand, name)
+    alert = None if held is None else held.state
+    if held is None or alert is None:
+        return AlertView(decision=ruling)
+    line = ALERTS.find(errand.node.database, f"{errand.caller}/{held.id}")
+    texts = tuple(
+        item
+        for entry in held.record.entries_from(0)
+        if entry.name in _standing(alert)
+        for item in _items(errand, held, held.kept[entry.name])
+    )
+    return AlertView(
+        decision=ruling, line=line, texts=texts, offers=tuple(_offers(errand, held, alert)), later=tuple(alert.later),
+        links=tuple(sorted(alert.links)),
+    )  # fmt: skip
+
+
+def _standing(alert: Alert) -> frozenset[str]:
+    """The entries whose texts an alert shows: the content that stands and all notes."""
+    notes = {name for name, done in alert.named.items() if done.head.act in ("note", "stamp")}
+    return frozenset(notes | ({alert.content.name} if alert.content is not None else set()))
+
+
+def _offers(errand: Errand, held: Held[Alert], alert: Alert) -> Iterator[AlertOffer]:
+    """The acts of people for each own desk, the ones that may be done now first told by their own desk."""
+    desks = alert.rules.desks_of(errand.caller) if isinstance(alert.rules, AgreedAlerts) else frozenset()
+    mine = sorted(desks & told(alert).desks)
+    for act in ALERT_ACTS.values():
+        if act.by_node or act.name == "raise":
+            continue
+        refused = [_refusal(errand, held, alert, act.name, desk) for desk in mine]
+        reason = "" if None in refused else next((each for each in refused if each), "DESK_NOT_FOR_KIND")
+        yield AlertOffer(act=act.name, zh=act.zh, en=act.en, possible=not reason, reason=reason)
+
+
+_GIVEN_LATER: Final = frozenset({"ALERT_FORM", "CITES_NOTHING", "DESK_NOT_FOR_KIND"})
+"""Reasons that only say that fields of the act are not filled in yet."""
+
+
+def _refusal(errand: Errand, held: Held[Alert], alert: Alert, act: str, desk: str) -> str | None:
+    """Why a desk cannot do an act now; None when it can, as far as that is not for its fields to say."""
+    samples: dict[str, FieldValue] = {
+        **{name: value for name, value in alert.said.items() if name not in ("desk", "kind", "agreement")},
+        "desk": desk, "reason": "…", "to": "", "other": "", "about": _about(alert, act), "by_phone": "yes",
+        "result": "handled", "why": "other", "status": alert.status,
+        "stage": next((stage.value for stage in STAGES[1:] if stage not in alert.stamps), "arrived"),
+    }  # fmt: skip
+    known = {field.name for field in ALERT_ACTS[act].fields}
+    head = replace(
+        alert.first, act=act, at=errand.node.now(), agency=errand.caller, officer=errand.act.officer, items=(),
+        fields={name: value for name, value in samples.items() if name in known},
+    )  # fmt: skip
+    found = advance(alert, Entry(name="0" * 64, author=errand.node.name, head=head))
+    if not isinstance(found, NoEffect) or (found.reason in _GIVEN_LATER and act in _OPEN_FIELDS):
+        return None
+    del held
+    return found.reason
+
+
+_OPEN_FIELDS: Final = frozenset({"hand_over", "link", "unlink", "keep_as_evidence"})
+
+
+@on(wire.LIST_ALERTS)
+async def list_alerts(errand: Errand, query: AlertQuery) -> AlertPage:
+    """Lists the alerts that the office's desks are told of, in the order in which they were raised."""
+    ruling = await _list_ruling(errand)
+    if not ruling.allowed:
+        return AlertPage(decision=ruling)
+    source = errand.node.database
+
+    def listed(place: str) -> Iterator[tuple[str, AlertLine]]:
+        if query.open_only:
+            found = ALERTS.each_in(source, f"{errand.caller}/{query.status.value}/open", after=place)
+        else:
+            found = ALERTS.each(source, under=f"{errand.caller}/", after=place)
+        for line in found:
+            if line.status is query.status and (not query.desk or query.desk in line.desks):
+                yield ALERTS.id(line), line
+
+    name = f"alerts/{errand.caller}/{query.status.value}/{query.open_only}/{query.desk}"
+    page = page_behind(source.keys, name, listed, limit=query.page_size, token=query.page_token)
+    return AlertPage(decision=ruling, lines=page.values, next_page_token=page.next_token)
+
+
+@on(wire.LIST_ALERT_ENTRIES)
+async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
+    """Lists the entries of an alert in their order (PAGE_TOKEN)."""
+    held, ruling = await _readable(errand, query.case)
+    if held is None:
+        return EntryPage(decision=ruling)
+
+    def listed(place: str) -> Iterator[tuple[str, EntryLine]]:
+        start = int(place or 0)
+        for number, entry in enumerate(held.record.entries_from(start), start=start + 1):
+            yield str(number), _entry_line(errand, held, held.kept[entry.name])
+
+    name, keys = f"alert-entries/{held.id}/{errand.caller}", errand.node.database.keys
+    page = page_behind(keys, name, listed, limit=query.page_size, token=query.page_token)
+    return EntryPage(decision=ruling, lines=page.values, next_page_token=page.next_token)
+
+
+@streaming(wire.WATCH_ALERTS)
+async def watch_alerts(errand: Errand, asked: AlertWatch) -> AsyncIterator[AlertNews]:
+    """Yields the open alerts of a topic, or what came behind `after`, then each act as it comes, until the node stops.
+
+    Each is told as it stands then, when policy lets the office read it then. Refuses WATCH_TOPIC, WATCH_TOKEN,
+    WATCH_SLOW.
+    """
+    source = errand.node.database
+    status, wanted = _topic(asked.topic)
+    ruling = await _list_ruling(errand)
+    if not ruling.allowed:
+        yield AlertNews(decision=ruling)
+        return
+    start = CHANGES.place(source, status.value, asked.after) if asked.after else CHANGES.count(source, status.value)
+    if not asked.after:
+        for line in each_open(source, errand.caller, status=status):
+            if wanted(line.record, line.desks, line.areas) and _may_read(errand, line):
+                yield AlertNews(line=line)
+    token = CHANGES.token(source, status.value, start)
+    yield AlertNews(token=token)  # the rows are whole, and the stream is alive
+    async for each in beats(CHANGES.follow(errand, status.value, after=start), seconds=HEARTBEAT_SECONDS):
+        if each is None:
+            yield AlertNews(token=token)
+            continue
+        change, token = each.entry, each.token
+        if errand.caller not in change.offices:
+            continue
+        now = ALERTS.find(source, f"{errand.caller}/{change.record}")
+        if now is not None and wanted(now.record, now.desks, now.areas) and _may_read(errand, now):
+            yield AlertNews(token=each.token, line=now, act=change.act)
+
+
+def _may_read(errand: Errand, line: AlertLine) -> bool:
+    """True when policy, as it stands now, lets the office read an alert of its list."""
+    in_force = errand.node.trust.in_force
+    duty = read_alert_rules(in_force.agreement.files).duty
+    on_sheet = any(duty.agency_of(desk) == errand.caller for desk in line.desks)
+    standing = AlertStanding.NOTIFIED if on_sheet else AlertStanding.FORMER
+    facts, home = agency_facts(in_force, errand.caller), record_node(line.record)
+    occasion = in_force.occasion(errand.act.purpose, errand.act.function)
+    return decide(in_force.policies, read_request(facts, standing, home=home, occasion=occasion)).allowed
+
+
+_WATCHED: Final = ("desk", "area", "record")
+_Wanted = Callable[[str, Collection[str], Collection[str]], bool]
+
+
+def _topic(text: str) -> tuple[Status, _Wanted]:
+    """The status that a topic is about, and which alerts it is about, by record, desks and areas (WATCH_TOPIC)."""
+    is_exercise = text.startswith(_EXERCISE)
+    what, _, name = text.removeprefix(_EXERCISE).partition(":")
+    if what not in _WATCHED or not name:
+        said = "expected desk:ID, desk:*, area:ID or record:ID, for exercises behind exercise:"
+        raise MalformedError("WATCH_TOPIC", said, field="topic")
+
+    def wanted(record: str, desks: Collection[str], areas: Collection[str]) -> bool:
+        return name == "*" or name in {"desk": desks, "area": areas, "record": (record,)}[what]
+
+    return (Status.EXERCISE if is_exercise else Status.ACTUAL), wanted
+
+
+_EXERCISE: Final = "exercise:"
+
+
+async def _list_ruling(errand: Errand) -> Ruling:
+    question = read_request(errand.agency, AlertStanding.NOTIFIED, home=errand.node.name, occasion=errand.occasion)
+    return await errand.ask(question)
+
+
+def _read_question(errand: Errand, alert: Alert) -> PolicyRequest:
+    """What policy is asked before the office reads an alert; one that it raises is its own."""
+    if alert.raised is None:
+        standing = AlertStanding.RAISER
+    else:
+        standing = standing_of(
+            alert, errand.caller, _own_desks(errand, alert), notified=told(alert).desks,
+            off=off_duty(errand.in_force, alert),
+        )  # fmt: skip
+    home = errand.node.name if alert.raised is None else alert.arbiter
+    return read_request(errand.agency, standing, home=home, occasion=errand.occasion)
+
+
+def _own_desks(errand: Errand, alert: Alert) -> frozenset[str]:
+    return alert.rules.desks_of(errand.caller) if isinstance(alert.rules, AgreedAlerts) else frozenset()
+
+
+async def _readable(errand: Errand, name: str) -> tuple[Held[Alert] | None, Ruling]:
+    """The alert of that name when the office may read it; without one, the logged no of a stranger."""
+    held = _find(errand, name)
+    alert = None if held is None else held.state
+    if held is None or alert is None or alert.raised is None:
+        return None, await _refused_as_stranger(errand)
+    ruling = await errand.ask(_read_question(errand, alert))
+    return (held if ruling.allowed else None), ruling
+
+
+async def _refused_as_stranger(errand: Errand) -> Ruling:
+    """An alert that is not there, and one that none of the office's desks is told of, get the same logged no."""
+    home = errand.node.name
+    return await errand.ask(read_request(errand.agency, AlertStanding.STRANGER, home=home, occasion=errand.occasion))
+
+
+def _find(errand: Errand, name: str) -> Held[Alert] | None:
+    """The alert by its record or the identifier of one of its messages, as far as the office has a line of it."""
+    source = errand.node.database
+    record = parse_record_id(name) if "/" in name else record_of(source, name)
+    if record is None or ALERTS.find(source, f"{errand.caller}/{record}") is None:
+        return None
+    return load_held(ALERT, errand.node, record)
+
+
+def _items(errand: Errand, held: Held[Alert], kept: StoredEntry) -> tuple[CaseItem, ...]:
+    """The items of an entry as far as the office may see them: its own entries' whole."""
+    node, alert, head = errand.node, held.state, kept.head
+    parts: dict[int, Part] = parts_of(ALERT, node, node.database, kept=kept)
+    if head.agency != errand.caller:
+        listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
+        desks = frozenset[str]() if alert is None else _own_desks(errand, alert)
+        seen = set[int]()
+        if alert is not None:
+            seen = visible(errand.in_force, alert, errand.caller, kept=kept, parts=listed, desks=desks)[0]
+        parts = {at: part for at, part in parts.items() if at in seen}
+    return join(head.items, parts)
+
+
+def _entry_line(errand: Errand, held: Held[Alert], kept: StoredEntry) -> EntryLine:
+    """One entry as an office of ours may see it, with the way of its messages if it is ours."""
+    head, act, node = kept.head, ALERT_ACTS.get(kept.head.act), errand.node
+    void = {} if held.state is None else {entry.name: why for entry, why in held.state.without_effect}
+    why = void.get(kept.name)
+    return EntryLine(
+        name=kept.name, author=kept.author, n=head.n, act=head.act, act_zh=act.zh if act else head.act,
+        act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
+        fields={name: text_of(value) for name, value in shown_fields(head).items()}, items=_items(errand, held, kept),
+        without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
+        deliveries=deliveries(node, each_sent(ALERT, node.database, held.id, name=kept.name)),
+    )  # fmt: skip
