@@ -44,6 +44,11 @@ _Word = Annotated[str, matching("[a-z][a-z0-9_]{0,31}", form="a word of lower-ca
 FieldValue: TypeAlias = str | int | tuple[str, ...]  # bare types: msgspec 0.22 frees a pattern beside a list twice
 _TEXT: Final = re.compile(r"[^\x00-\x1f\x7f]{1,300}")
 _DIGEST: Final = re.compile("[0-9a-f]{64}", re.ASCII)
+_MESSAGE: Final = re.compile(
+    "[0-9]{12}[0-9A-Z]{2}_[12][0-9]{3}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]_[0-9]",
+    re.ASCII,
+)
+"""The name of a message (GB/T 35965.1): a moment between digits that are too few to name a person."""
 _CUT: Final = re.compile("([a-z][a-z0-9]{1,30}):(0|[1-9][0-9]{0,4})", re.ASCII)
 
 
@@ -120,7 +125,7 @@ def decode_head(encoded: bytes) -> Head:
     head = decode(Head, encoded)
     if (head.height == 0) != (not head.parents):
         raise MalformedError("HEAD_HEIGHT", "expected height 0 and no parents for a first entry, and only there")
-    if any(names_by_number(text) for text in _texts(head.fields) if not _DIGEST.fullmatch(text)):
+    if any(names_by_number(text) for text in _texts(head.fields) if not _plain(text)):
         raise MalformedError("HEAD_NAMES_PERSON", "expected no person's number in a head", field="fields")
     cuts(head)
     return head
@@ -149,6 +154,11 @@ def read_entry(encoded: bytes, *, name: str, author: NodeName) -> Entry:
     if head.height == 0 and (head.n, author) != (1, record_node(head.record)):
         raise UntrustedError("ENTRY_OPENING", "expected the first entry from the node where the record was opened")
     return Entry(name=name, author=author, head=head)
+
+
+def _plain(text: str) -> bool:
+    """True for a digest or the name of a message, whose digits are nobody's."""
+    return _DIGEST.fullmatch(text) is not None or _MESSAGE.fullmatch(text) is not None
 
 
 def _texts(fields: Mapping[str, FieldValue]) -> list[str]:

@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -312,10 +312,11 @@ class KnownHeads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One other province; `is_answering`: our newest call to it was answered."""
+    """One other province; `is_answering`: our newest call to it was answered; `is_silent`: it was not."""
 
     time: datetime | None = None
     is_answering: bool = False
+    is_silent: bool = False
     offset: timedelta | None = None
 
 
@@ -332,7 +333,7 @@ class Contacts:
     def heard(self, peer: NodeName) -> None:
         """Notes a call of that province."""
         known = self.of(peer)
-        self._known[peer] = Contact(time=self.now(), is_answering=known.is_answering, offset=known.offset)
+        self._known[peer] = replace(known, time=self.now())
 
     def answered(self, peer: NodeName, *, offset: timedelta | None = None) -> None:
         """Notes that a call to it was answered, and the offset where it was measured."""
@@ -345,7 +346,7 @@ class Contacts:
             self.answered(peer)
             return
         known = self.of(peer)
-        self._known[peer] = Contact(time=known.time, is_answering=False, offset=known.offset)
+        self._known[peer] = replace(known, is_answering=False, is_silent=True)
 
 
 OFFICER_PART: Final = 4

@@ -63,12 +63,6 @@ CASE_ID, GLASS = "A3611-0042", "BREAK-GLASS-2026-001"
 LOOKUP_ID = "01a2076b-4400-7291-b85e-b162f6ac09ad"
 AWAITED: frozenset[Rpc[Any, Any]] = frozenset(
     {
-        alerts.RAISE_ALERT,
-        alerts.ACT_IN_ALERT,
-        alerts.READ_ALERT,
-        alerts.LIST_ALERTS,
-        alerts.LIST_ALERT_ENTRIES,
-        alerts.WATCH_ALERTS,
         alerts.EXPORT_ALERT,
     }
 )

@@ -202,7 +202,7 @@ LOOK: Final = "alerts-look"
 
 def is_arbiter_away(node: Node, alert: Alert) -> bool:
     """True while the node that raised an alert does not answer this one."""
-    return alert.raised is not None and alert.arbiter != node.name and not node.contacts.of(alert.arbiter).is_answering
+    return alert.raised is not None and alert.arbiter != node.name and node.contacts.of(alert.arbiter).is_silent
 
 
 def visible(

@@ -10,6 +10,7 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -43,7 +44,7 @@ from federation.node.alerts.lists import (
 from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty, visible
 from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.feed import beats
-from federation.node.joint.acting import Doing, EntryWritten, handed_on, read_fields, text_of, write_entry
+from federation.node.joint.acting import Doing, EntryWritten, handed_on, read_fields, text_of, write_entry, write_more
 from federation.node.joint.entries import record_key
 from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, keep_rules, load_held, parts_of
 from federation.node.joint.shown import deliveries

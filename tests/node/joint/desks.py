@@ -134,10 +134,10 @@ class Desks:
         assert not any(count_pending(self.rig[name].database) for name in self.rig.hosts)
         for name in self.rig.hosts:
             node = self.rig[name]
-            known = node.folds.pop(self.record, None)
+            known = node.folds.pop((CASE.name, self.record), None)
             assert not list(entries.owed(CASES_SHARED, node, self.held(name)))
             if known is not None:
-                node.folds[self.record] = known
+                node.folds[CASE.name, self.record] = known
 
     async def invites(self, office: AgencyId, role: str) -> None:
         await self.does(TOWN, "invite", agency=str(office), role=role)
