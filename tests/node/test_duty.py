@@ -102,7 +102,9 @@ class Shift:
 async def shift(folder: Path, monkeypatch) -> AsyncIterator[Shift]:
     async with running_rig(folder, names=(ZHEJIANG,)) as rig:
         found = Shift(rig)
-        monkeypatch.setattr(duty, "open_alerts_of", lambda source, desk: tuple(found.alerts) if desk == TOWN else ())
+        monkeypatch.setattr(
+            duty, "open_alerts_of", lambda source, office, desk: tuple(found.alerts) if desk == TOWN else ()
+        )
         for officer, key in KEYS.items():
             await register_key(rig[ZHEJIANG], OFFICE, officer, key=format_public_key(key.public_key))
         yield found

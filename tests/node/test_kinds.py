@@ -22,6 +22,7 @@ TYPES = {
     "police.lead": "police-lead",
     "police.lead.answer": "police-lead-answer",
     "case.entry": "case-entry",
+    "alert.entry": "alert-entry", "alert.disclosure": "alert-entry",
     "case.disclosure": "case-entry",
     "case.trace": "case-trace",
     "case.progress": "case-progress",

@@ -29,6 +29,7 @@ from federation.domain.oversight import (
 from federation.domain.permits import RevokeReason
 from federation.domain.recognition import RecognitionMode
 from federation.node import duty_volunteers, features, leads, permits
+from federation.node.alerts import steps as alert_steps
 from federation.node.corrections.steps import file_correction
 from federation.node.documents import begin
 from federation.node.exchange.errand import STEPS, begin_errand
@@ -77,12 +78,13 @@ KAIHUA_POLICE, KAIHUA_MARKET = parse_agency_id("zhejiang/330824/police"), parse_
 MARKET = parse_agency_id("zhejiang/330822/market")
 CASE_ID, GLASS = case_of(YUSHAN_POLICE), "BREAK-GLASS-2026-001"
 FORESTRY, CHANGSHAN = parse_agency_id("zhejiang/330824/forestry"), parse_agency_id("zhejiang/330822/emergency")
-DUTY = ("alert.duty", "F19")
+DUTY, ALERT = ("alert.duty", "F19"), ("alert.incident", "F12")
+GOVERNANCE = parse_agency_id("zhejiang/330822/governance")
 F07, F16 = ("vehicle.administration", "F07"), ("enterprise.administration", "F16")
 NO_ID, WORDS = "00000000-0000-7000-8000-000000000000", "核对无误"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-NAMES_NOTHING = dict.fromkeys((audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST_DUE_CASES, cases.COUNT_CASES, cases.OPEN_CASE, cases.WATCH_CASES, corrections.LIST_CORRECTIONS, documents.BEGIN_DOCUMENT, erasure.LIST_ERASURES, erasure.LIST_SENT, erasure.RUN_RETENTION, intake.LIST_INTAKE, keys.LIST_KEYS, keys.REGISTER_KEY, lead_rpcs.HAND_OVER_LEAD, lead_rpcs.LIST_LEADS, node.GET_STATUS, oversight.LIST_NOTICES, oversight.LIST_SAMPLE, oversight.WATCH_NOTICES, peer.DIGEST_RANGE, peer.FETCH_AGREEMENT, peer.SUBMIT, peer.TELL_TIME, permit_rpcs.LIST_PERMITS, permit_rpcs.REGISTER_PERMIT, permit_rpcs.IMPORT_PERMITS, reports.GET_REPORT), "it names no row of an office, lists what the caller has, or pages behind a sealed token") | {
+NAMES_NOTHING = dict.fromkeys((alerts.LIST_ALERTS, alerts.RAISE_ALERT, alerts.WATCH_ALERTS, audit.LIST_MESSAGES, cases.LIST_CASES, cases.LIST_DUE_CASES, cases.COUNT_CASES, cases.OPEN_CASE, cases.WATCH_CASES, corrections.LIST_CORRECTIONS, documents.BEGIN_DOCUMENT, erasure.LIST_ERASURES, erasure.LIST_SENT, erasure.RUN_RETENTION, intake.LIST_INTAKE, keys.LIST_KEYS, keys.REGISTER_KEY, lead_rpcs.HAND_OVER_LEAD, lead_rpcs.LIST_LEADS, node.GET_STATUS, oversight.LIST_NOTICES, oversight.LIST_SAMPLE, oversight.WATCH_NOTICES, peer.DIGEST_RANGE, peer.FETCH_AGREEMENT, peer.SUBMIT, peer.TELL_TIME, permit_rpcs.LIST_PERMITS, permit_rpcs.REGISTER_PERMIT, permit_rpcs.IMPORT_PERMITS, reports.GET_REPORT), "it names no row of an office, lists what the caller has, or pages behind a sealed token") | {
     lookups.TRACE_READING: "an audit office reads the whole province",
     registers.REGISTER_VEHICLES: "a thing is kept once in a province: that it is elsewhere is said, and logged",
     registers.REGISTER_ENTERPRISES: "as vehicles",
@@ -192,8 +194,12 @@ async def world(found: Border) -> World:
     enrolment = duty.Enrolment(group="330824.guards", consent="ab" * 32)
     enrolled = await duty_volunteers.enrol(begin_errand(rig[ZHEJIANG], FORESTRY, act(*DUTY)), enrolment)
     assert enrolled.volunteer is not None
+    raising = alerts.AlertRaising(fields={"desk": "330822.governance", "kind": "dispute"})
+    raised = await alert_steps.raise_alert(begin_errand(rig[ZHEJIANG], GOVERNANCE, act(*ALERT)), raising)
+    assert raised.line is not None
     await rig.drain()
     return World(found, key, {
+        "alert": raised.line.record,
         "volunteer": enrolled.volunteer.name,
         "document": begun.document,
         "case": joint.case, "permit": permit.urn, "lookup": line.lookup_id, "handle": hit.handle or "", "lead": lead.line.handed.lead_id,
@@ -329,6 +335,19 @@ def about_look_ups(made: World) -> dict[Rpc[Any, Any], Named]:
     }  # fmt: skip
 
 
+def about_alerts(made: World) -> dict[Rpc[Any, Any], Named]:
+    here = Named(
+        ask=lambda name, _: name, real=made.names["alert"], unknown=f"zhejiang/{NO_ID}", owner=GOVERNANCE,
+        other=parse_agency_id("zhejiang/330824/governance"), why=ALERT,
+    )  # fmt: skip
+    note = {"desk": "330822.governance"}
+    return {
+        alerts.READ_ALERT: here,
+        alerts.LIST_ALERT_ENTRIES: replace(here, ask=lambda name, _: cases.EntryQuery(case=name)),
+        alerts.ACT_IN_ALERT: replace(here, ask=lambda name, _: alerts.AlertStep(alert=name, name="note", fields=note)),
+    }
+
+
 def about_joint_cases(made: World) -> dict[Rpc[Any, Any], Named]:
     here = Named(
         ask=lambda name, _: name, real=made.names["case"], unknown="33082220260007776", owner=TOWN,
@@ -364,7 +383,7 @@ async def test_what_is_not_there_and_what_is_another_offices_are_told_alike(tmp_
     assert features.KINDS
     async with border(tmp_path) as found:
         made = await world(found)
-        table = about_permits(made) | about_look_ups(made) | about_joint_cases(made)
+        table = about_permits(made) | about_look_ups(made) | about_joint_cases(made) | about_alerts(made)
         assert {rpc.name for rpc in table} | {rpc.name for rpc in NAMES_NOTHING} == {
             rpc.name for rpc in RPCS if rpc not in AWAITED
         }
