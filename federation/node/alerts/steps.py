@@ -150,7 +150,7 @@ async def _do(  # noqa: PLR0913 - one act
     said = Said(agency=errand.caller, officer=errand.act.officer, act=act, fields=fields, places=places)
     doing = Doing(
         sharing=ALERTS_SHARED, held=held, state=alert, said=said, about=about, again=_read_question(errand, alert),
-        verify=partial(_verify_allowed, alert),
+        verify=_verify_allowed,
         beside=partial(_keep_rules, errand) if act == "raise" else lambda _: None,
     )  # fmt: skip
     ruling, answer = await write_entry(errand, doing)
@@ -161,8 +161,7 @@ async def _do(  # noqa: PLR0913 - one act
     now = load_held(ALERT, node, parse_record_id(answer.record))
     if act == "claim" and _is_left_waiting(node, now, answer):
         claim = dataclasses.replace(said, fields={**fields, "local": "yes"})
-        verify = partial(_verify_allowed, now.state or alert)
-        answer = await write_more(errand, dataclasses.replace(doing, held=now, said=claim, verify=verify))
+        answer = await write_more(errand, dataclasses.replace(doing, held=now, state=now.state or alert, said=claim))
         await handed_on(node, ALERTS_SHARED, answer, seconds=0)
         now = load_held(ALERT, node, parse_record_id(answer.record))
     line = next((each for each in alert_lines(node, now.moment, step=1) if each.office == errand.caller), None)

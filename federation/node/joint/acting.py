@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Final, Generic
 
@@ -21,7 +21,7 @@ from federation.node.exchange.judge import Rows, follow
 from federation.node.exchange.replies import delivered
 from federation.node.exchange.send import Sent
 from federation.node.joint.entries import Settled, note_settled, put_settled, settle_moved, settled_with
-from federation.node.joint.records import Held, SentEntry, StoredEntry, each_sent
+from federation.node.joint.records import Held, SentEntry, StoredEntry, each_sent, load_held
 from federation.node.joint.sharing import S, Sharing
 from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.node import Node
@@ -37,6 +37,8 @@ from federation.wire.rpc import Ruling
 
 LIST_SIGN: Final = ","
 """Between the values of a list in a field that is given as text."""
+_TRIES: Final = 16
+"""So often an act is made anew of a record that moved while it was written."""
 _NUMBERS: Final = frozenset({"number", "fen"})
 
 
@@ -63,17 +65,29 @@ class Doing(Generic[S]):
     said: Said
     about: str
     again: PolicyRequest
-    verify: Callable[[Entry], None]
+    verify: Callable[[S, Entry], None]
     look: Callable[[Entry], Awaitable[Ruling | None]] | None = None
     finish: Callable[[GroupTransaction, Written], Written] = lambda _, entry: entry
     beside: Callable[[GroupTransaction], None] = lambda _: None
 
 
 async def write_entry(errand: Errand, doing: Doing[S]) -> tuple[Ruling, EntryWritten | None]:
-    """Writes one entry, once; policy's no has none.
+    """Writes one entry, once; policy's no has none. One that others came before is made anew of the record with them.
 
     Refuses as `verify`, CASE_MOVED (send it again), AGREEMENT_EXPIRED, and as `Record.place_for`.
     """
+    for _ in range(_TRIES):
+        try:
+            return await _write_entry(errand, doing)
+        except UnavailableError as error:
+            if error.reason != "CASE_MOVED" or not doing.held.kept:
+                raise
+        held = load_held(doing.sharing.family, errand.node, doing.held.id)
+        doing = replace(doing, held=held, state=doing.state if held.state is None else held.state)
+    raise UnavailableError("CASE_MOVED", "other entries came at this moment; send it again")
+
+
+async def _write_entry(errand: Errand, doing: Doing[S]) -> tuple[Ruling, EntryWritten | None]:
     node, said, sharing = errand.node, doing.said, doing.sharing
     verify_in_force(errand.in_force.agreement, node.now())
     bound = errand.asked(f"{sharing.family.name}.{said.act}", encode(_asked(doing)).decode())
@@ -87,7 +101,7 @@ async def write_entry(errand: Errand, doing: Doing[S]) -> tuple[Ruling, EntryWri
     if not ruling.allowed:
         return ruling, None
     entry = _entry(errand, doing, seat)
-    doing.verify(entry.kept.entry)
+    doing.verify(doing.state, entry.kept.entry)
     if doing.look is not None and (refused := await doing.look(entry.kept.entry)) is not None:
         return refused, None
     settled = settled_with(sharing, node, doing.held, kept=entry.kept, body=entry.body)
@@ -102,7 +116,7 @@ async def write_more(errand: Errand, doing: Doing[S]) -> EntryWritten:
     node, sharing = errand.node, doing.sharing
     seat = sharing.seat(errand.in_force, doing.state, head_of(node, doing.held, doing.said), occasion=errand.occasion)
     entry = _entry(errand, doing, seat)
-    doing.verify(entry.kept.entry)
+    doing.verify(doing.state, entry.kept.entry)
     return (await node.sequencer.commit(partial(_put, errand, doing, entry, None))).value
 
 

@@ -136,7 +136,7 @@ def _doing(errand: Errand, held: Held[Case], case: Case, said: Said, *, about: s
     return Doing(
         sharing=CASES_SHARED, held=held, state=case, said=said, about=about,
         again=read_request(errand.agency, standing, home=home, procedure=name, occasion=errand.occasion),
-        verify=partial(_verify_allowed, case),
+        verify=_verify_allowed,
         look=partial(refused_to, errand, held) if said.act == DISCLOSE else None, beside=count,
     )  # fmt: skip
 
