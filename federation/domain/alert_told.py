@@ -41,7 +41,7 @@ class Told:
         return (*(desk for desk in found if desk not in released), *(desk for desk in found if desk in released))
 
 
-def told(alert: Alert) -> Told:
+def told_of(alert: Alert) -> Told:
     """Returns who is told of an alert that was raised, by the agreed rules that it pins."""
     rules = alert.rules
     if alert.raised is None or not isinstance(rules, AgreedAlerts):

@@ -14,7 +14,7 @@ from federation.domain.alert import STAGES, Alert, AlertState
 from federation.domain.alert_due import next_due
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.alert_rules import AgreedAlerts
-from federation.domain.alert_told import offices_of, told
+from federation.domain.alert_told import offices_of, told_of
 from federation.domain.cap import Status
 from federation.domain.duty import Area, DutyClass
 from federation.domain.duty_roster import OpenAlert
@@ -93,11 +93,11 @@ def alert_lines(node: Node, now: Moment[Alert], *, step: int) -> Iterator[AlertL
     alert = now.state
     if alert is None or alert.raised is None or not isinstance(alert.rules, AgreedAlerts):
         return
-    who = told(alert)
+    who = told_of(alert)
     rings = tuple(desk for desk in who.ringing(alert) if _is_here(node, alert, desk))
     for office, desks in sorted(offices_of(alert, who.desks).items(), key=lambda each: str(each[0])):
         if office.node == node.name:
-            yield _line(now, alert, alert.rules, office=office, desks=desks, rings=rings, step=step)
+            yield _line(now, alert, mine=(office, desks), rings=rings, step=step)
 
 
 def _is_here(node: Node, alert: Alert, desk: str) -> bool:
@@ -105,10 +105,13 @@ def _is_here(node: Node, alert: Alert, desk: str) -> bool:
     return agency is not None and agency.node == node.name
 
 
-def _line(  # noqa: PLR0913 - the parts of one line
-    now: Moment[Alert], alert: Alert, rules: AgreedAlerts, *, office: AgencyId, desks: frozenset[str],
-    rings: tuple[str, ...], step: int,
-) -> AlertLine:  # fmt: skip
+def _line(
+    now: Moment[Alert], alert: Alert, *, mine: tuple[AgencyId, frozenset[str]], rings: tuple[str, ...], step: int
+) -> AlertLine:
+    """The line of an office with its desks (`mine`), of an alert by agreed rules."""
+    rules, (office, desks) = alert.rules, mine
+    if not isinstance(rules, AgreedAlerts):
+        raise TypeError(rules)
     said, hold, offer, kind = alert.said, alert.hold, alert.offer, rules.table.kinds.get(alert.kind)
     purpose, function = rules.why(alert.kind)
     areas = [rules.duty.areas.get(area) for area in alert.areas]

@@ -29,7 +29,7 @@ from federation.domain.alert_policy import (
 )
 from federation.domain.alert_rules import AgreedAlerts
 from federation.domain.alert_texts import kept_under
-from federation.domain.alert_told import offices_of, provinces_of, told
+from federation.domain.alert_told import offices_of, provinces_of, told_of
 from federation.domain.case_items import AT_HOME, Part
 from federation.domain.duty import read_duty
 from federation.domain.joint import Entry, FieldValue, Head
@@ -67,7 +67,7 @@ class AlertSharing(Sharing[Alert]):
         del occasion
         if state is None:
             return seat_of(None, head, notified=())
-        return seat_of(state, head, notified=told(state).desks, off=off_duty(in_force, state))
+        return seat_of(state, head, notified=told_of(state).desks, off=off_duty(in_force, state))
 
     def asked(self, held: Held[Alert], entry: Entry, *, seat: Item) -> AlertSeat | None:
         """Returns the seat of a desk that the pinned sheets know, or of a node that shares the record."""
@@ -75,7 +75,7 @@ class AlertSharing(Sharing[Alert]):
         if not isinstance(seat, AlertSeat) or state is None or state.raised is None:
             return None
         if seat.by_node:
-            shares = entry.author in provinces_of(state, told(state).desks)
+            shares = entry.author in provinces_of(state, told_of(state).desks)
             return replace(seat, standing=AlertStanding.HOLDER) if shares else None
         fits = state.rules.may_hold(str(entry.head.fields.get("desk", "")), state.kind)
         return replace(seat, standing=AlertStanding.NOTIFIED, desk_fits=True) if fits and seat.of_desk else None
@@ -92,7 +92,7 @@ class AlertSharing(Sharing[Alert]):
         return True
 
     def provinces(self, node: Node, in_force: InForce, state: Alert) -> set[NodeName]:
-        return {name for name in provinces_of(state, told(state).desks) if name != node.name and in_force.has(name)}
+        return {name for name in provinces_of(state, told_of(state).desks) if name != node.name and in_force.has(name)}
 
     def left(self, in_force: InForce, held: Held[Alert], part: set[NodeName]) -> Mapping[NodeName, set[str]]:
         del in_force, held, part
@@ -102,7 +102,7 @@ class AlertSharing(Sharing[Alert]):
         self, in_force: InForce, state: Alert, kept: StoredEntry, *, parts: Sequence[Part], to: NodeName
     ) -> tuple[set[int], list[PolicyRequest]]:
         places, asked = set[int](), list[PolicyRequest]()
-        desks = told(state).desks
+        desks = told_of(state).desks
         for agency, own in sorted(offices_of(state, desks).items(), key=lambda each: str(each[0])):
             if agency.node == to and find_agency(in_force.agreement, agency) is not None:
                 opened, said = visible(in_force, state, agency, kept=kept, parts=parts, desks=own)
@@ -114,7 +114,7 @@ class AlertSharing(Sharing[Alert]):
         """Returns all that `reader_seat`, `crosses` and the choice of provinces read of an alert."""
         holder = "" if state.hold is None else state.hold.desk
         authors = frozenset(done.entry.author for done in state.named.values())
-        return (told(state).desks, holder, state.helpers, state.said.get("ticked", ()), authors)
+        return (told_of(state).desks, holder, state.helpers, state.said.get("ticked", ()), authors)
 
     def due(self, node: Node, state: Alert) -> Iterator[tuple[str, Mapping[str, FieldValue]]]:
         return chain(
@@ -190,7 +190,7 @@ class AlertSharing(Sharing[Alert]):
             parts = own_parts(in_force, kept, body)
             seen = [
                 (office, visible(in_force, state, office, kept=kept, parts=parts, desks=desks)[0])
-                for office, desks in offices_of(state, told(state).desks).items()
+                for office, desks in offices_of(state, told_of(state).desks).items()
             ]
             handing = Handing(family=ALERT, kept=kept, parts=parts, basis=self.basis(state))
             put_records(transaction, list(given_in_alert(node, transaction, state, handing=handing, seen=seen)))
@@ -220,7 +220,7 @@ def visible(
     kind = alert.rules.table.kinds.get(alert.kind)
     if kind is None:
         return set(), []
-    seat = reader_seat(alert, agency, desks, notified=told(alert).desks, off=off_duty(in_force, alert))
+    seat = reader_seat(alert, agency, desks, notified=told_of(alert).desks, off=off_duty(in_force, alert))
     ticked = alert.said.get("ticked", ())
     facts, occasion = agency_facts(in_force, agency), in_force.occasion(kept.purpose, kept.function)
     home = record_node(parse_record_id(kept.head.record))
@@ -248,7 +248,7 @@ def visible(
 def off_duty(in_force: InForce, alert: Alert) -> frozenset[str]:
     """The desks that an alert is told to and that the sheets in force have no more."""
     duty = read_duty(in_force.agreement.files)
-    return frozenset(desk for desk in told(alert).desks if duty.agency_of(desk) is None)
+    return frozenset(desk for desk in told_of(alert).desks if duty.agency_of(desk) is None)
 
 
 def _later(node: Node) -> datetime:
@@ -259,7 +259,7 @@ def _skips(node: Node, alert: Alert) -> Iterator[tuple[str, Mapping[str, FieldVa
     """The desks of this node that keep a book, should ring, and have nobody on."""
     if alert.raised is None or alert.arbiter != node.name or alert.hold is not None:
         return
-    for desk in told(alert).ringing(alert):
+    for desk in told_of(alert).ringing(alert):
         agency = alert.rules.agency_of(desk)
         if agency is None or agency.node != node.name or newest_of(node.database, desk) is None:
             continue

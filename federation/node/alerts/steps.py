@@ -24,7 +24,7 @@ from federation.domain.alert_line import AlertLine
 from federation.domain.alert_policy import AlertStanding, read_request, standing_of
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
 from federation.domain.alert_texts import shown_fields, verify_texts
-from federation.domain.alert_told import told
+from federation.domain.alert_told import told_of
 from federation.domain.cap import Status, Unit, allocate_identifier
 from federation.domain.case_items import CaseItem, Part, join, split
 from federation.domain.clock import CHINA_TIME
@@ -98,7 +98,7 @@ async def raise_alert(errand: Errand, asked: AlertRaising) -> AlertOutcome:
     _verify_level(rules, kind, fields)
     record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
     held = Held(family=ALERT, record=JointRecord(record), node=node.name)
-    return await _do(errand, held, Alert(rules=rules), "raise", fields, asked.items, about=kind.id)
+    return await _do(errand, held, Alert(rules=rules), act="raise", fields=fields, items=asked.items)
 
 
 @on(wire.ACT_IN_ALERT)
@@ -126,18 +126,17 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
         _verify_level(alert.rules, alert.rules.table.kinds[alert.kind], fields)
     if asked.name == "claim" and is_arbiter_away(errand.node, alert):
         fields["local"] = "yes"
-    return await _do(errand, held, alert, asked.name, fields, asked.items, about=held.id)
+    return await _do(errand, held, alert, act=asked.name, fields=fields, items=asked.items)
 
 
-async def _do(  # noqa: PLR0913 - one act
+async def _do(
     errand: Errand,
     held: Held[Alert],
     alert: Alert,
+    *,
     act: str,
     fields: dict[str, FieldValue],
     items: Collection[CaseItem],
-    *,
-    about: str,
 ) -> AlertOutcome:
     """Writes an entry, waits a little for the others to have it, and shows the alert as it stands then."""
     node, realm = errand.node, errand.in_force.agreement.realm
@@ -149,7 +148,8 @@ async def _do(  # noqa: PLR0913 - one act
     places = split(items, realm=realm)
     said = Said(agency=errand.caller, officer=errand.act.officer, act=act, fields=fields, places=places)
     doing = Doing(
-        sharing=ALERTS_SHARED, held=held, state=alert, said=said, about=about, again=_read_question(errand, alert),
+        sharing=ALERTS_SHARED, held=held, state=alert, said=said,
+        about=str(fields["kind"]) if act == "raise" else held.id, again=_read_question(errand, alert),
         verify=_verify_allowed,
         beside=partial(_keep_rules, errand) if act == "raise" else lambda _: None,
     )  # fmt: skip
@@ -305,7 +305,7 @@ def _standing(alert: Alert) -> frozenset[str]:
 def _offers(errand: Errand, held: Held[Alert], alert: Alert) -> Iterator[AlertOffer]:
     """The acts of people for each own desk, the ones that may be done now first told by their own desk."""
     desks = alert.rules.desks_of(errand.caller) if isinstance(alert.rules, AgreedAlerts) else frozenset()
-    mine = sorted(desks & told(alert).desks)
+    mine = sorted(desks & told_of(alert).desks)
     for act in ALERT_ACTS.values():
         if act.by_node or act.name == "raise":
             continue
@@ -319,7 +319,7 @@ _GIVEN_LATER: Final = frozenset({"ALERT_FORM", "CITES_NOTHING", "DESK_NOT_FOR_KI
 
 
 def _refusal(errand: Errand, held: Held[Alert], alert: Alert, act: str, desk: str) -> str | None:
-    """Why a desk cannot do an act now; None when it can, as far as that is not for its fields to say."""
+    """The reason why a desk cannot do an act now; None when it can, as far as that is not for its fields to say."""
     samples: dict[str, FieldValue] = {
         **{name: value for name, value in alert.said.items() if name not in ("desk", "kind", "agreement")},
         "desk": desk, "reason": "…", "to": "", "other": "", "about": _about(alert, act), "by_phone": "yes",
@@ -450,12 +450,12 @@ async def _list_ruling(errand: Errand) -> Ruling:
 
 
 def _read_question(errand: Errand, alert: Alert) -> PolicyRequest:
-    """What policy is asked before the office reads an alert; one that it raises is its own."""
+    """The question to policy before the office reads an alert; one that it raises is its own."""
     if alert.raised is None:
         standing = AlertStanding.RAISER
     else:
         standing = standing_of(
-            alert, errand.caller, _own_desks(errand, alert), notified=told(alert).desks,
+            alert, errand.caller, _own_desks(errand, alert), notified=told_of(alert).desks,
             off=off_duty(errand.in_force, alert),
         )  # fmt: skip
     home = errand.node.name if alert.raised is None else alert.arbiter
