@@ -32,7 +32,7 @@ from federation.domain.alert_texts import verify_texts
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
 from federation.domain.personal import verify_impersonal
-from federation.protocol.errors import RuleError
+from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 from federation.wire.agency import alerts as wire
@@ -41,6 +41,8 @@ from federation.wire.agency.cases import DeliveryState, EntryLine, EntryQuery
 USUAL: Final = ("alert.duty", "F12")
 """Looking at what a desk has; an act is done for the purpose and function of its kind."""
 app = typer.Typer(name="alert", no_args_is_help=True, help="Alerts between duty desks (警情).")
+LEADER: Final = ".leader"
+"""The end of the name of a leader's post, which holds nothing."""
 EVERY_PAGE: Final = Paging(1000, "", everything=True)
 _said: Final = partial(typer.Option, rich_help_panel="What is said")
 
@@ -65,6 +67,7 @@ NEXT_STEPS.update({
     "HAND_OVER_LAPSED": "请对方重新移交 | have it handed over once more: bridgehead alert hand-over",
     "HELD_BY_OTHER": "请配合处置，情况写入记事：alert note | please help; tell what you know: bridgehead alert note",
     "ISSUED_BY": "写作“330822 常山县人民政府” | write it as '330822 常山县人民政府': --issued-by",
+    "LATE_REASON": f"--late：{'、'.join(f'{zh} {each}' for each, zh in LATE.items())} | --late, one of these",
     "LEVEL_ISSUER": "请原发布单位调整或者解除 | have the body that issued it lower or lift it",
     "LEVEL_NONE": "去掉 --level，改用 --priority 特急、紧急、一般 | leave --level out, give a --priority",
     "LEVEL_UNKNOWN": "写红、橙、黄或蓝：--level | write red, orange, yellow or blue: --level",
@@ -223,8 +226,7 @@ def stamp(
     }  # fmt: skip
     running = next((each for each in line.stages if each.stage == reached and each.at is None), None)
     if running is not None and at > running.due and not late:
-        listed = "、".join(f"{zh} {word}" for word, zh in LATE.items())
-        raise typer.BadParameter(f"请填写超时原因：--late | say why it is late: --late ({listed})")
+        raise MalformedError("LATE_REASON", "请填写超时原因 | say why it is late", field="late")
     where = _there({"village": place, "point": point})
     _act(desk, line, "stamp", own, said, (CaseItem(kind="place", fields=where),) if where else ())
 
@@ -463,7 +465,7 @@ def own_desk(line: AlertLine) -> str:
     for desk in (line.offer_to, line.holder):
         if desk in line.desks:
             return desk
-    desks = line.desks or (line.raised_by,)
+    desks = [desk for desk in line.desks if not desk.endswith(LEADER)] or line.desks or (line.raised_by,)
     if len(desks) > 1:
         raise typer.BadParameter(f"写明席位：--desk | name your desk: --desk ({', '.join(desks)})")
     return desks[0]

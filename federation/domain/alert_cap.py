@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -45,6 +45,7 @@ MESSAGES: Final[Mapping[str, MsgType]] = {
     "cancel": MsgType.CANCEL,
 }
 """The acts that are messages."""
+NO_MESSAGE: Final = "该记录不是报文。 | This entry is no message: name a raise, an update or a cancel."
 _ENDS: Final = {"lifted": "解除预警", "false_alarm": "误报", "duplicate": "重复报送", "other": "其他原因"}
 _HEADLINE: Final = 40
 _DESCRIBED: Final = 2000
@@ -59,7 +60,7 @@ class CapWords:
     table: AlertTable
     federation: FederationName
     office: str
-    area_names: Mapping[str, str]
+    area_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def messages_of(alert: Alert) -> tuple[Entry, ...]:
@@ -72,8 +73,7 @@ def message_of(alert: Alert, entry: Entry, items: Iterable[CaseItem], *, words: 
     """One message of an alert, with its texts as far as they are given. Refuses CAP_NO_MESSAGE, as `load_kind` does."""
     messages = messages_of(alert)
     if entry not in messages:
-        said = "该记录不是报文。 | This entry is no message: name a raise, an update or a cancel."
-        raise NotFoundError("CAP_NO_MESSAGE", said)
+        raise NotFoundError("CAP_NO_MESSAGE", NO_MESSAGE)
     head, filed = entry.head, tuple(items)
     kind = load_kind(words.table, alert.kind)
     ends = head.act == "cancel"

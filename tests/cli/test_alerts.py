@@ -127,6 +127,7 @@ def test_desk_that_acts_is_the_one_concerned_or_must_be_named():
     assert own_desk(replace(both, holder=EMERGENCY)) == EMERGENCY
     assert own_desk(replace(both, holder="361123.governance", offer_to=GOVERNANCE)) == GOVERNANCE
     assert own_desk(replace(both, desks=(GOVERNANCE,))) == GOVERNANCE
+    assert own_desk(replace(both, desks=(GOVERNANCE, "330822.leader"))) == GOVERNANCE
     assert own_desk(replace(both, desks=(), raised_by="330822.police")) == "330822.police"
     with pytest.raises(typer.BadParameter, match=f"--desk .{GOVERNANCE}, {EMERGENCY}"):
         own_desk(both)
