@@ -29,7 +29,7 @@ _ENDINGS = frozenset({LeafKind.EXPIRED, LeafKind.ERASURE})
 _NO_END = 2**63
 _NO_MESSAGE = (None, None, None, None)
 _EVENTS_WITHOUT_PAIR = frozenset(
-    {LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING, LeafKind.OFFICER_KEY, LeafKind.DUTY}
+    {LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING, LeafKind.OFFICER_KEY, LeafKind.DUTY, LeafKind.FIGURE}
 )
 
 

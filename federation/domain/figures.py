@@ -20,6 +20,7 @@ from typing import ClassVar, Final
 
 from federation.domain.alert import AlertState
 from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
+from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.procedure import procedure_names
 from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
 from federation.domain.response import LEAST_FOR_SHARE, LEAST_SHOWN, NoComparison, year_on_year
@@ -116,7 +117,10 @@ class Meaning(Item, frozen=True, kw_only=True):
 
 
 class Definition(Row, frozen=True, kw_only=True):
-    """One figure. `since`: the first day that this version counts; `count` and what narrows it: of own ones only."""
+    """One figure. `since`: the first day that this version counts; `count` and what narrows it: of own ones only.
+
+    `owners` are the kinds of agency that deliver it.
+    """
 
     id: str
     version: Positive = 1
@@ -137,6 +141,7 @@ class Definition(Row, frozen=True, kw_only=True):
     cross: tuple[str, ...] = ()
     rule_zh: str
     rule_en: str
+    owners: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
 
     @property
@@ -207,6 +212,10 @@ def _find_faults(table: FigureTable, files: Mapping[str, bytes]) -> Iterator[Fin
         )
         if (each.source is Source.OWN and not each.planned) != (each.count is not None):
             yield Finding(what="COUNTED", where=where, name=each.count or "")
+        register = parse_functions(files.get(FUNCTIONS_FILE, b"").decode(errors="replace"))
+        yield from not_in(each.owners, register.agency_kinds, what="AGENCY_KIND", where=where)
+        if (each.source is Source.DELIVERED) != bool(each.owners):
+            yield Finding(what="OWNED", where=where)
 
 
 # ---- leaves, and what they make ---

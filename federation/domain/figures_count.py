@@ -62,7 +62,8 @@ class Counting:
 
     `alerts` and `cases` may hold more than the period; `base` is the period of last year, None where it is not
     compared. `measured` says which kinds have the three clocks, `doubtful` names records whose clock the node knows to
-    be off. `status` is of the alerts that count: an exercise has a report of its own. `tallies` are by what is counted.
+    be off, `waiting` those whose opening is not here yet. `status` is of the alerts that count: an exercise has a
+    report of its own. `tallies` are by what is counted.
     """
 
     table: FigureTable
@@ -76,6 +77,7 @@ class Counting:
     alerts: tuple[Alert, ...] = ()
     cases: tuple[Case, ...] = ()
     doubtful: Collection[str] = ()
+    waiting: tuple[str, ...] = ()
     tallies: Mapping[Counts, tuple[Tally, ...]] = field(default_factory=dict)
 
     @cached_property

@@ -35,10 +35,15 @@ from federation.domain.figures import (
 )
 from federation.domain.figures_count import Counting, figures_of, record_of_alert
 from federation.domain.figures_hidden import hide_figures
+from federation.domain.lookups_case import DossierFacts, dossier_entity
+from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.domain.response import Hidden, LeftOut, Period, flags
-from federation.protocol.errors import MalformedError
-from federation.protocol.form import Count, County, Item, Positive, Text, Time, replace
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.envelope import pre_authentication_encoding
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.form import Count, County, Digest, Item, Positive, Text, Time, decode, encode, replace
+from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_base64
+from federation.protocol.keys import PublicKey, Signer, verify_signature
+from federation.protocol.policy import PolicyRequest, PolicyValue
 
 MAX_LISTED: Final = 1_000
 """The most rows of each list; `more` says how many there are beyond them."""
@@ -88,6 +93,22 @@ class Delivered(Item, frozen=True, kw_only=True):
     by: AgencyId
     numerator: Count | None = None
     denominator: Positive | None = None
+
+
+def verify_delivered(table: FigureTable, each: Delivered) -> None:
+    """Refuses a figure that is none of those delivered, or not this office's to deliver (FIGURE_*, FIGURES_PERIOD)."""
+    definition = table.load(each.id)
+    if definition.source is not Source.DELIVERED:
+        raise RuleError("FIGURE_COUNTED", "该指标由系统统计或为文字，不由单位报送。 | This figure is not delivered.")
+    if each.by.kind not in definition.owners:
+        owners = ", ".join(definition.owners)
+        raise RuleError(
+            "FIGURE_OWNER", f"该指标由下列单位报送：{owners}。 | These offices deliver this figure: {owners}."
+        )
+    if not _PERIOD.fullmatch(each.period):
+        raise MalformedError("FIGURES_PERIOD", f"expected a period such as 2026Q2, got {each.period!r:.30}")
+    if each.numerator is not None and (each.denominator is None or each.numerator > each.denominator):
+        raise MalformedError("FIGURE_PARTS", "expected a part with its whole, and not more than it")
 
 
 class Breach(Item, frozen=True, kw_only=True):
@@ -322,6 +343,7 @@ def _listed(counting: Counting) -> tuple[Listed, ...]:
             if reason in (LeftOut.CANCELLED, LeftOut.DUPLICATE, LeftOut.CLOCK_DOUBTFUL):
                 left.setdefault(reason.value, set()).update(records)
     out = [Listed(why=reason, records=tuple(sorted(records))) for reason, records in sorted(left.items()) if records]
+    out += [Listed(why="waiting", records=tuple(sorted(counting.waiting)))] if counting.waiting else []
     return (*out, *sorted(offers, key=lambda each: each.records), *flagged)
 
 
@@ -347,6 +369,53 @@ def _weeks(counting: Counting, period: Period) -> tuple[int, ...]:
     week = timedelta(weeks=1)
     found = [(alert.dispatched - period.begin) // week for alert in counting.raised_in(period)]
     return tuple(found.count(each) for each in range(-((period.begin - period.end) // week)))
+
+
+# ---- policy and signature ---
+
+REPORT_PURPOSE: Final = "figures.report"
+REPORT_FUNCTION: Final = "F23"
+_TYPE: Final = "application/vnd.bridgehead.report.v1+json;suite="
+
+
+def figures_request(
+    action: str, agency: AgencyFacts, province: NodeName, *, county: str | None = None, occasion: Occasion,
+    **facts: PolicyValue,
+) -> PolicyRequest:  # fmt: skip
+    """Asks whether an agency may `read` a report at its node, or `deliver` figures of a county."""
+    dossier = dossier_entity(DossierFacts(province=province, kind="figures", issuing_division=county))
+    return ask(f"figures.{action}", agency, dossier, occasion=occasion, **facts)
+
+
+class SignedReport(Item, frozen=True, kw_only=True):
+    """A report's exact bytes, and the node's signature over them under a payload type of their own."""
+
+    WHAT: ClassVar[str] = "signed report"
+
+    content: str
+    key: Digest
+    signature: str
+
+
+def sign_report(report: Report, signer: Signer) -> bytes:
+    content, key = encode(report), signer.public_key
+    signature = signer.sign(pre_authentication_encoding(_TYPE + key.suite.value, content))
+    return encode(
+        SignedReport(content=format_base64(content), key=key.key_id, signature=format_base64(signature))
+    )  # fmt: skip
+
+
+def open_report(signed: bytes, keys: Mapping[NodeName, Sequence[PublicKey]]) -> Report:
+    """Returns the report when a key of the node that it names signed it; refuses SIGNER_UNKNOWN, SIGNATURE, JSON_*."""
+    item = decode(SignedReport, signed)
+    content = parse_base64(item.content, "a report")
+    report = decode(Report, content)
+    known = [key for node in report.nodes[:1] for key in keys.get(node, ()) if key.key_id == item.key]
+    if len(report.nodes) != 1 or not known:
+        raise UntrustedError("SIGNER_UNKNOWN", f"expected a key of {', '.join(report.nodes)}, got {item.key:.16}")
+    message = pre_authentication_encoding(_TYPE + known[0].suite.value, content)
+    verify_signature(known[0], message, parse_base64(item.signature, "a signature"))
+    return report
 
 
 # ---- two nodes' reports ---

@@ -98,6 +98,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "自行统计的须写明统计什么，其余不得写",
             "what it counts is said of own figures that are not planned, and of those alone",
         ),
+        "OWNED": ("报送的指标须写明报送单位种类", "a delivered figure, and no other, says which offices own it"),
         "LOOKUP_PURPOSES": (
             "随案核查的用途未列明，或者不可用",
             "look-ups, and no purpose of theirs is named",

@@ -18,6 +18,7 @@ from federation.node import (
     erasure,
     erasure_lists,
     erasure_receipts,
+    figures,
     leads,
     officer_keys,
     permits,
@@ -50,6 +51,7 @@ FEATURES: Final = (
     leads, duty, duty_volunteers,
     case_sharing, case_steps, case_trace, documents, documents_open,
     alert_files, alert_kinds, alert_sharing, alert_steps,
+    figures,
     officer_keys,
     erasure, erasure_lists, erasure_receipts,
 )  # fmt: skip

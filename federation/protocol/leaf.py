@@ -33,6 +33,7 @@ class LeafKind(StrEnum):
     READING = "reading"
     OFFICER_KEY = "officer-key"
     DUTY = "duty"
+    FIGURE = "figure"
 
 
 class Verdict(StrEnum):

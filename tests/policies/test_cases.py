@@ -10,6 +10,7 @@ import pytest
 from federation.domain.cases import AnswerBy, find_failure, parse_cases
 from federation.domain.corrections import CORRECTION_FUNCTION
 from federation.domain.duty_roster import DUTY_FUNCTIONS
+from federation.domain.figures_report import REPORT_FUNCTION
 from federation.domain.functions import parse_functions
 from federation.domain.leads import LEAD_FUNCTION
 from federation.domain.lookups_case import LOOKUP_FUNCTION
@@ -30,6 +31,7 @@ NAMES = (
     "erasure.toml",
     "leads.toml",
     "duty.toml",
+    "figures.toml",
     "cases.toml",
 )
 TABLES = {name: load_cases(name, BOOK) for name in NAMES}
@@ -44,7 +46,7 @@ def test_case_as_written_comes_out_as_written(case):
     assert find_failure(BOOK, case) is None
 
 
-@pytest.mark.parametrize(("name", "least"), tuple(zip(NAMES, (40, 40, 25, 20, 20, 20, 20, 20, 20), strict=True)))
+@pytest.mark.parametrize(("name", "least"), tuple(zip(NAMES, (40, 40, 25, 20, 20, 20, 20, 20, 20, 20), strict=True)))
 def test_case_table_is_long_enough(name, least):
     """At least forty cases about permits and about alerts, twenty-five about look-ups, twenty of each other; allowed and refused ones."""
     assert len(TABLES[name]) >= least
@@ -168,6 +170,7 @@ def test_functions_of_purposes_are_registered():
         LEAD_FUNCTION,
         *REGISTER_FUNCTION.values(),
         *DUTY_FUNCTIONS.values(),
+        REPORT_FUNCTION,
     ):
         assert register.functions[code].name
         assert register.functions[code].legal_basis

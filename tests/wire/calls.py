@@ -22,6 +22,7 @@ from federation.wire.agency import (
     documents,
     duty,
     erasure,
+    figures,
     intake,
     keys,
     leads,
@@ -258,6 +259,33 @@ CALLS = (
     Call(duty.ENROL_VOLUNTEER, POLICE, duty_answers.ENROLMENT, duty_answers.VOLUNTEER),
     Call(duty.WITHDRAW_VOLUNTEER, POLICE, "v-7kq2mx", duty_answers.VOLUNTEER),
     Call(duty.REPORT_PATROL, POLICE, duty_answers.REPORT, duty_answers.PATROLLED),
+    Call(
+        figures.READ_REPORT,
+        POLICE,
+        figures.ReportQuery(kind="pair", period="2026Q2", counties=("361123", "330822"), leaves=True),
+        figures.SignedAnswer(decision=ALLOWED, signed=b"{}"),
+    ),
+    Call(
+        figures.DELIVER_FIGURES,
+        POLICE,
+        figures.Delivery(
+            figures=(
+                figures.FigureRow(
+                    id="crime.incidents_yoy", place="361123", period="2026Q2", value="-31.43", words="口径"
+                ),
+                figures.FigureRow(
+                    id="wagon.rate",
+                    place="361123",
+                    period="2026Q2",
+                    value="89.85",
+                    words="办结",
+                    numerator=389,
+                    denominator=449,
+                ),
+            )
+        ),
+        figures.DeliveryOutcome(decision=ALLOWED, digests=("ab" * 32,)),
+    ),
     Call(duty.LIST_PATROLS, POLICE, duty_answers.PATROL_QUERY, duty_answers.PATROLS),
     Call(cases.OPEN_CASE, POLICE, case_answers.OPENING, case_answers.OUTCOME),
     Call(cases.ACT_IN_CASE, POLICE, case_answers.STEP, cases.CaseOutcome(decision=REFUSED)),

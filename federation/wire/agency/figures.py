@@ -1,0 +1,61 @@
+"""Figures: reports that a node counts and signs, and figures that their owners hand in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from federation.wire.rpc import WRITES, Rpc, Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportQuery:
+    """`kind` is a word of `ReportKind`, `period` one of `period_of`; no counties: those of the province with a desk.
+
+    `handed_over`: it is for the other side.
+    """
+
+    kind: str
+    period: str = ""
+    counties: tuple[str, ...] = ()
+    procedure: str = ""
+    leaves: bool = False
+    handed_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedAnswer:
+    """The signed report as `open_report` reads it; empty when it was refused."""
+
+    decision: Ruling
+    signed: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureRow:
+    """A figure as its owner hands it in, with its parts where the owner says them."""
+
+    id: str
+    place: str
+    period: str
+    value: str
+    words: str
+    numerator: int | None = None
+    denominator: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    figures: tuple[FigureRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryOutcome:
+    """`digests` are the subjects of the leaves, in order; none when it was refused."""
+
+    decision: Ruling
+    digests: tuple[str, ...] = ()
+
+
+READ_REPORT: Final = Rpc("FigureService/ReadReport", ReportQuery, SignedAnswer, floor_seconds=WRITES)
+DELIVER_FIGURES: Final = Rpc("FigureService/DeliverFigures", Delivery, DeliveryOutcome, floor_seconds=WRITES)
