@@ -103,7 +103,7 @@ def hide_cells(
 def _one_more(
     column: Sequence[int | None], places: tuple[int, ...], unknown: Collection[int], found: Collection[int]
 ) -> int | None:
-    """A further cell of a sum that must be hidden: the smallest part, or the total when no part is left."""
+    """A further cell of a sum that must be hidden: the smallest part, or the total where no more than one is left."""
     total, *parts = places
     gone = [at for at in places if at in found]
     if not gone or any(column[at] is None for at in places):
@@ -112,6 +112,7 @@ def _one_more(
     if len(gone) > 1 and not tells:
         return None
     rest = sorted((column[at] or 0, at) for at in parts if at in unknown and at not in found)
-    if rest:
+    can_hide_total = total in unknown and total not in found
+    if rest and not (can_hide_total and len(rest) == 1):
         return rest[0][1]
-    return total if total in unknown and total not in found else None
+    return total if can_hide_total else None

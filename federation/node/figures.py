@@ -59,7 +59,7 @@ _SPARE_BYTES: Final = 64 * 1024
 _S = TypeVar("_S")
 
 
-class KeptFigure(Item, frozen=True, kw_only=True):
+class StoredFigure(Item, frozen=True, kw_only=True):
     """A figure as it was handed in, by which officer and when; a later one of the same place stands beside it."""
 
     WHAT: ClassVar[str] = "delivered figure"
@@ -69,7 +69,7 @@ class KeptFigure(Item, frozen=True, kw_only=True):
     time: Time
 
 
-class FiguresKept(Item, frozen=True, kw_only=True):
+class StoredFigures(Item, frozen=True, kw_only=True):
     """The answer to figures that were handed in: the subjects of their leaves."""
 
     WHAT: ClassVar[str] = "figures kept"
@@ -78,7 +78,7 @@ class FiguresKept(Item, frozen=True, kw_only=True):
 
 
 DELIVERED: Final = item_collection(
-    KeptFigure, kind="delivered-figure", replica=True, division=lambda kept: kept.figure.place,
+    StoredFigure, kind="delivered-figure", replica=True, division=lambda kept: kept.figure.place,
     id=lambda kept: f"{kept.figure.period}/{kept.figure.id}/{kept.figure.place}/{format_time(kept.time)}",
 )  # fmt: skip
 """By period, figure and place, in the order of time: the newest stands."""
@@ -229,19 +229,19 @@ async def deliver(errand: Errand, delivery: Delivery) -> DeliveryOutcome:
     for each in figures:
         verify_delivered(table, each)
     asked = errand.asked("figures.deliver", b"\n".join(map(encode, figures)).decode())
-    known = errand.remembered(asked, FiguresKept)
+    known = errand.remembered(asked, StoredFigures)
     now, agreement = truncate_to_millisecond(node.now()), errand.in_force.agreement
 
-    def write(transaction: GroupTransaction) -> FiguresKept:
+    def write(transaction: GroupTransaction) -> StoredFigures:
         digests = []
         for each in figures:
-            kept = KeptFigure(figure=each, officer=errand.act.officer, time=now)
+            kept = StoredFigure(figure=each, officer=errand.act.officer, time=now)
             digests.append(sha256(encode(kept)).hexdigest())
             DELIVERED.put(transaction, kept, owner=node.name)
             transaction.append_leaf(*leaf_entry(plain_leaf(agreement, LeafKind.FIGURE, digests[-1], now=now)))
-        return FiguresKept(digests=tuple(digests))
+        return StoredFigures(digests=tuple(digests))
 
-    answer = known.answer if known is not None else await errand.once(asked, FiguresKept, write)
+    answer = known.answer if known is not None else await errand.once(asked, StoredFigures, write)
     return DeliveryOutcome(decision=ruling, digests=answer.digests)
 
 

@@ -323,7 +323,9 @@ def test_no_difference_tells(counts: dict[tuple[str, str], int]) -> None:
 def test_cells_of_one_table() -> None:
     """A cell that another sum hid is taken into account in the sums that it is part of."""
     found = hide_cells([[9, 4, 5]], ((0, 1, 2),), unknown={0, 1, 2})
-    assert found == {1: Hidden.SMALL, 2: Hidden.BESIDE}
+    assert found == {1: Hidden.SMALL, 0: Hidden.BESIDE}  # of two parts the total goes, and the other one stays
+    three = hide_cells([[15, 4, 5, 6]], ((0, 1, 2, 3),), unknown={0, 1, 2, 3})
+    assert three == {1: Hidden.SMALL, 2: Hidden.BESIDE}
     assert hide_cells([[9, 4, 5]], ((0, 1, 2),), unknown=set()) == {}
     assert hide_cells([[4, 4, 0]], ((0, 1, 2),), unknown={0, 1, 2}).keys() == {0, 1, 2}
 
