@@ -20,7 +20,7 @@ from federation.domain.uscc import verify_uscc
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import Realm, between, matching
-from federation.protocol.unseen import verify_written
+from federation.protocol.unseen import verify_seen, verify_written
 
 MAX_PLACES: Final = 64
 """The most fields of the items of one entry."""
@@ -141,7 +141,8 @@ def split(items: Iterable[CaseItem], *, realm: Realm) -> Places:
 
 
 def read_part(encoded: bytes, kind: str, *, realm: Realm) -> Part:
-    """Returns one place of another node's entry. Refuses what `Part` does, CASE_ITEM_CLASS and CASE_ITEM_FIELD."""
+    """Returns one place of another node's entry. Refuses what `Part` does, CASE_ITEM_CLASS, _FIELD and TEXT_UNSEEN."""
+    verify_seen(encoded, what=Part.WHAT)
     part = decode(Part, encoded)
     _verify(part, kind, realm=realm)
     return part

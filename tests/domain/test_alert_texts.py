@@ -65,6 +65,9 @@ def test_of_a_strangers_entry_that_field_alone_stays_closed(name, text):
         wrong = Part(item=1, field=field, value="perhaps")
         assert read_alert_part(encode(wrong), kind, realm=Realm.DEMO) is None
     assert read_alert_part(b"{", "fact", realm=Realm.DEMO) is None
+    for unseen in ("\x9b2J", "\u202e", "\u200b"):
+        encoded = encode(Part(item=1, field="text", value="见X")).decode().replace("X", unseen).encode()
+        assert read_alert_part(encoded, "fact", realm=Realm.DEMO) is None
 
 
 def test_items_end_with_the_work_where_somebody_is_named_and_later_elsewhere():

@@ -164,7 +164,8 @@ def _check_body(node: Node, statement: Statement, submission: Submission) -> Han
         expected = "some places of a body" if kind is not None and kind.partial else "a whole body"
         raise MalformedError("BODY_PARTIAL", f"expected {expected} with a message of kind {statement.kind!r:.80}")
     handed = verify_body(given, statement.body) if isinstance(given, Body) else verify_partial(given, statement.body)
-    for item in handed.items:
+    whole_items = handed.items if isinstance(given, Body) else handed.items[:1]  # places of it are read by their kind
+    for item in whole_items:
         verify_seen(item, what="an item of the body")
     return handed
 
