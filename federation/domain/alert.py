@@ -559,8 +559,8 @@ def _open_offer(alert: Alert, entry: Entry) -> Offer | None:
 
 
 def _is_due(head: Head, due: datetime) -> bool:
-    """True when an entry says exactly what was due, and was written no earlier."""
-    return parse_time(str(head.fields["due"])) == due and head.at >= due
+    """True when an entry says exactly what was due, no earlier; a lease lapses at once with a desk that is `off`."""
+    return "off" in head.fields or (parse_time(str(head.fields["due"])) == due and head.at >= due)
 
 
 def _end(alert: Alert, entry: Entry, state: AlertState) -> Alert:

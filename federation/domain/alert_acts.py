@@ -1,7 +1,8 @@
 """The vocabulary of acts about an alert, in the form of `acts`, and the reasons for which one has no effect.
 
 Rules kept: what every desk must fold alike stands in heads, as words, numbers and times; texts about a place or a
-person are items, which die when the work ends. Of acts `by_node` the node writes each once, for the time that was due.
+person are items, which die when the work ends. Of acts `by_node` the node writes each once, for the time that was due;
+a lapse says `off` when the desk is gone, by the version of the agreement whose sheets have it no more.
 Source: DESIGN section 5; CAP 1.2 for status and identifiers; GB/T 35965.1-2018 for `cap_id`.
 """
 
@@ -40,7 +41,7 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
             act("accept_hand_over", "接收移交|accept a hand-over", "desk:desk! about:entry!"),
             act("reject_hand_over", "不予接收|reject a hand-over", "desk:desk! about:entry! reason:text!"),
             act("receipt", "牵头节点收到|the arbiter's node receipted it", "about:entry!", by_node=True, once="about"),
-            act("lapse", "签收失效|a claim lapses", "about:entry! due:time!", by_node=True),
+            act("lapse", "签收失效|a claim lapses", "about:entry! due:time! off:number", by_node=True),
             act("overdue", "超时|a stage is late", "stage:accepted|contacted|arrived! due:time!", by_node=True,
                 once="stage"),
             act("escalate", "升级提醒|go up the ladder", "rung:number! due:time!", by_node=True, once="rung"),

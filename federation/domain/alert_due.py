@@ -8,8 +8,9 @@ Source: DESIGN section 5, `alert` for what each act does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.acts import FieldValue
@@ -17,6 +18,9 @@ from federation.domain.alert import LADDER, STAGES, Alert, AlertState, advance, 
 from federation.domain.joint import Entry
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
+
+Off: TypeAlias = Mapping[str, int]
+NOBODY: Final[Off] = {}
 
 
 class _Due(NamedTuple):
@@ -28,12 +32,15 @@ class _Due(NamedTuple):
 
 
 def each_due(
-    alert: Alert, *, node: NodeName, now: datetime, arbiter_away: bool = False
+    alert: Alert, *, node: NodeName, now: datetime, arbiter_away: bool = False, off: Off = NOBODY
 ) -> Iterator[tuple[str, dict[str, FieldValue]]]:
-    """The acts with their fields that a node writes now, in the order in which all of them have effect."""
+    """The acts with their fields that a node writes now, in the order in which all of them have effect.
+
+    `off`: the desks that the sheets in force have no more, each with the version of that agreement.
+    """
     if not _may_write(alert, node, arbiter_away=arbiter_away):
         return
-    for ahead in _ahead(alert):
+    for ahead in _ahead(alert, off):
         for due in ahead(alert):
             found = _advanced(alert, due, node, now) if due.since <= now else None
             if found is not None:
@@ -41,16 +48,16 @@ def each_due(
                 alert = found
 
 
-def next_due(alert: Alert, *, node: NodeName, arbiter_away: bool = False) -> datetime | None:
+def next_due(alert: Alert, *, node: NodeName, arbiter_away: bool = False, off: Off = NOBODY) -> datetime | None:
     """The first moment at which `each_due` has something for a node, a past one when it has already; None for never."""
     if not _may_write(alert, node, arbiter_away=arbiter_away):
         return None
-    coming = sorted((due for ahead in _ahead(alert) for due in ahead(alert)), key=lambda due: due.since)
+    coming = sorted((due for ahead in _ahead(alert, off) for due in ahead(alert)), key=lambda due: due.since)
     return next((due.since for due in coming if _advanced(alert, due, node, due.since) is not None), None)
 
 
-def _ahead(alert: Alert) -> tuple[_Ahead, ...]:
-    return _AHEAD if alert.ended is None else (_receipts,)
+def _ahead(alert: Alert, off: Off) -> tuple[_Ahead, ...]:
+    return (_receipts, partial(_gone, off), *_AHEAD) if alert.ended is None else (_receipts,)
 
 
 def _may_write(alert: Alert, node: NodeName, *, arbiter_away: bool) -> bool:
@@ -67,6 +74,14 @@ def _advanced(alert: Alert, due: _Due, node: NodeName, at: datetime) -> Alert | 
 def _receipts(alert: Alert) -> Iterator[_Due]:
     for entry in _unreceipted(alert):
         yield _Due(alert.dispatched, "receipt", {"about": entry.name})
+
+
+def _gone(off: Off, alert: Alert) -> Iterator[_Due]:
+    """A desk that is on no sheet any more answers for nothing: its lease ends, its stamps stay."""
+    hold = alert.hold
+    if hold is not None and hold.desk in off:
+        fields: dict[str, FieldValue] = {"about": hold.by, "due": format_time(hold.due), "off": off[hold.desk]}
+        yield _Due(alert.dispatched, "lapse", fields)
 
 
 def _escalations(alert: Alert) -> Iterator[_Due]:
@@ -111,5 +126,5 @@ def _expiry(alert: Alert) -> Iterator[_Due]:
 
 
 _Ahead: TypeAlias = Callable[[Alert], Iterator[_Due]]
-_AHEAD: Final[tuple[_Ahead, ...]] = (_receipts, _escalations, _overdue, _triggers, _lapse, _expiry)
+_AHEAD: Final[tuple[_Ahead, ...]] = (_escalations, _overdue, _triggers, _lapse, _expiry)
 """In the order in which none takes from a later one the node's right to write it: a lapse ends the holder's."""
