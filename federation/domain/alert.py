@@ -301,10 +301,11 @@ def _claim(alert: Alert, entry: Entry) -> Alert | NoEffect:
     desk, local = _desk(entry.head), entry.head.fields.get("local") == "yes"
     if not alert.rules.may_hold(desk, alert.kind):
         return NoEffect(reason="DESK_NOT_FOR_KIND")
-    if alert.hold is not None and (not local or alert.hold.desk == desk):
-        return NoEffect(reason="HELD_BY_OTHER")
-    if alert.hold is not None:
-        return _helping(alert, entry)
+    if (hold := alert.hold) is not None:
+        # what the arbiter's node had not seen yet when one of its desks claimed: both did so at the same time
+        unseen = hold.local and entry.author == alert.arbiter and hold.by not in alert.receipts
+        at_once = (local or unseen) and hold.desk != desk
+        return _helping(alert, entry) if at_once else NoEffect(reason="HELD_BY_OTHER")
     if local or entry.author == alert.arbiter:
         return _held(alert, entry, at=entry.head.at, local=local)
     return replace(alert, asked=(*alert.asked, entry))

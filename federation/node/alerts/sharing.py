@@ -57,8 +57,13 @@ AWAY_LOOK: Final = timedelta(seconds=15)
 """The node of a holder looks again after that time whether the arbiter answers."""
 
 
+LOOK: Final = "alerts-look"
+"""Told in `node.waiters` when the moment of the next look at an alert may have moved."""
+
+
 class AlertSharing(Sharing[Alert]):
     family = ALERT
+    look_keys = (LOOK,)
 
     def is_over(self, state: Alert) -> bool:
         return state.ended is not None
@@ -194,10 +199,6 @@ class AlertSharing(Sharing[Alert]):
             ]
             handing = Handing(family=ALERT, kept=kept, parts=parts, basis=self.basis(state))
             put_records(transaction, list(given_in_alert(node, transaction, state, handing=handing, seen=seen)))
-
-
-LOOK: Final = "alerts-look"
-"""Told in `node.waiters` when the moment of the next look at an alert may have moved."""
 
 
 def is_arbiter_away(node: Node, alert: Alert) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Final, Generic
 
@@ -51,6 +52,8 @@ from federation.store.records import Record, put_records
 
 _TRIES: Final = 64
 """So often a record that moved while it was looked at is looked at again; the duty does the rest."""
+_LEAST_PAUSE: Final = 0.1
+"""A record that cannot be settled is not looked at more often."""
 _log = structlog.get_logger()
 
 
@@ -359,16 +362,29 @@ def resent(family: Family[S], missed: Missed) -> Draft | None:
 
 
 async def keep_settled(sharing: Sharing[S], node: Node) -> None:
-    """Settles, every now and then, each record whose moment has come, for as long as the node runs."""
+    """Settles each record whose moment has come, for as long as the node runs: every now and then, or to the second."""
     duty = sharing.family.duty
-    while True:
-        await asyncio.sleep(node.settings.intake_seconds)
+    while not node.waiters.ended:
+        await node.waiters.wait(*sharing.look_keys, seconds=_until_next(sharing, node))
         try:
             await settle_due(sharing, node)
         except BridgeheadError as error:
             _log.warning(f"{duty}.unsettled", reason=error.reason)
         except Exception:  # noqa: BLE001 - a duty that ends would leave clocks unwritten and members unserved
             _log.exception(f"{duty}.failed")
+
+
+def _until_next(sharing: Sharing[S], node: Node) -> float:
+    """The seconds until a duty looks again: at most until the next moment, where a family keeps time to the second."""
+    pause = node.settings.intake_seconds
+    if not sharing.look_keys:
+        return pause
+    family, now = sharing.family, node.now()
+    soon = family.records.each_due_by(node.database, now + timedelta(seconds=pause), node.bad_rows.of(family.duty))
+    row = next(soon, None)
+    if row is None or row.look is None:
+        return pause
+    return min(pause, max((row.look - now).total_seconds(), _LEAST_PAUSE))
 
 
 async def settle_due(sharing: Sharing[S], node: Node) -> None:

@@ -40,6 +40,8 @@ class Sharing(ABC, Generic[S]):
     """The questions of `taking` and `entries`; a state is the fold of a record, None while it cannot be folded."""
 
     family: Family[S]
+    look_keys: tuple[str, ...] = ()
+    """The keys of `waiters` that are told when a record may be due at another second; none where days are enough."""
 
     @abstractmethod
     def is_over(self, state: S) -> bool:

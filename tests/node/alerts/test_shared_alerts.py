@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from federation.domain.alert import AlertState
-from federation.protocol.errors import RuleError
+from federation.domain.cap import Status
+from federation.domain.case_items import CaseItem
+from federation.node.alerts import steps
+from federation.node.alerts.sharing import ALERTS_SHARED
+from federation.node.joint import entries
+from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, UnavailableError
+from federation.wire.agency.alerts import AlertQuery, AlertWatch
 from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, BorderDesks, border_desks
 from tests.node.rig import JIANGXI, ZHEJIANG
 
@@ -36,3 +43,94 @@ async def test_alert_is_on_the_neighbours_board_and_one_desk_has_it(tmp_path: Pa
         await border.settled()
         same(border)
         assert border.alert(ZHEJIANG).state is AlertState.CLOSED
+
+
+async def test_ladder_climbs_to_the_second_while_nobody_claims(tmp_path: Path) -> None:
+    """At 40, 60 and 120 s the arbiter's node writes each step once, and both nodes ring who is due."""
+    async with border_desks(tmp_path) as border:
+        await border.raises()
+        for seconds, rung in ((39, set()), (1, {40}), (20, {40, 60}), (60, {40, 60, 120})):
+            border.rig.clock.advance(seconds=seconds)
+            for name in (ZHEJIANG, JIANGXI):
+                await entries.settle_due(ALERTS_SHARED, border.rig[name])
+            await border.settled()
+            assert border.alert(ZHEJIANG).rungs == border.alert(JIANGXI).rungs == rung
+        line = (await border.view(YUSHAN)).line
+        assert line is not None
+        assert YUSHAN in line.rings
+        assert {"accepted"} == {stage.stage.value for stage in line.stages if stage.late}
+        same(border)
+
+
+async def test_claim_lapses_and_the_desk_that_asked_second_is_told_who_has_it(tmp_path: Path) -> None:
+    """Three minutes without contact open the alert again; its stamp stays."""
+    async with border_desks(tmp_path) as border:
+        await border.raises()
+        await border.does(CHANGSHAN, "claim")
+        border.rig.clock.advance(seconds=181)
+        await entries.settle_due(ALERTS_SHARED, border.rig[ZHEJIANG])
+        await border.settled()
+        alert = border.alert(JIANGXI)
+        assert (alert.state, alert.hold) == (AlertState.OPEN, None)
+        assert AlertState.ACCEPTED in alert.stamps
+        claimed = await border.does(YUSHAN, "claim")
+        assert claimed.line is not None
+        assert claimed.line.holder == YUSHAN
+
+
+async def test_claim_holds_by_the_own_node_while_the_arbiter_is_silent(tmp_path: Path) -> None:
+    """Both claim with the link cut: healing says who leads, the other helps, and neither acceptance is lost."""
+    async with border_desks(tmp_path) as border:
+        await border.raises()
+        await border.settled()
+        for way in ((ZHEJIANG, JIANGXI), (JIANGXI, ZHEJIANG)):
+            border.rig.faults(*way).cut = True
+        border.rig[JIANGXI].contacts.failed(ZHEJIANG, UnavailableError("PEER_DOWN", "the link is cut"))
+        there = await border.does(YUSHAN, "claim")
+        assert there.line is not None
+        assert (there.line.holder, there.line.local) == (YUSHAN, True)
+        here = await border.does(CHANGSHAN, "claim")
+        assert here.line is not None
+        assert here.line.holder == CHANGSHAN
+        for way in ((ZHEJIANG, JIANGXI), (JIANGXI, ZHEJIANG)):
+            border.rig.faults(*way).cut = False
+        border.rig[JIANGXI].contacts.answered(ZHEJIANG)
+        await border.settled()
+        alert = border.alert(ZHEJIANG)
+        assert alert.hold is not None
+        assert {alert.hold.desk, *alert.helpers} == {YUSHAN, CHANGSHAN}
+        same(border)
+
+
+async def test_exercise_is_on_no_list_and_no_stream_of_real_alerts(tmp_path: Path) -> None:
+    """It has its own identifier, list and feed; a link between the two is refused."""
+    async with border_desks(tmp_path) as border:
+        real = await border.raises()
+        drill = await border.raises(status="Exercise")
+        assert real.line is not None
+        assert drill.line is not None
+        assert drill.line.cap_id[12:14] == "EX"
+        listed = await steps.list_alerts(border.errand(CHANGSHAN), AlertQuery())
+        assert [line.record for line in listed.lines] == [real.line.record]
+        drills = await steps.list_alerts(border.errand(CHANGSHAN), AlertQuery(status=Status.EXERCISE))
+        assert [line.record for line in drills.lines] == [drill.line.record]
+        with pytest.raises(RuleError):
+            await border.does(CHANGSHAN, "link", other=real.line.record, status="Actual")
+        async with aclosing(steps.watch_alerts(border.errand(CHANGSHAN), AlertWatch(topic="desk:*"))) as stream:
+            assert (await anext(stream)).line.record == real.line.record
+            assert (await anext(stream)).line is None
+
+
+async def test_colour_needs_its_issuer_and_a_kind_that_has_one(tmp_path: Path) -> None:
+    """A dispute has none by law; a volunteer, a desk without the kind and a text with a number are refused."""
+    async with border_desks(tmp_path) as border:
+        for fields, reason in (
+            ({"level": "red"}, "LEVEL_NONE"),
+            ({"kind": "letters"}, "ALERT_KIND_UNKNOWN"),
+        ):
+            with pytest.raises(BridgeheadError) as caught:
+                await border.raises(**fields)
+            assert caught.value.reason == reason
+        with pytest.raises(MalformedError) as personal:
+            await border.raises(CHANGSHAN, CaseItem(kind="fact", fields={"text": "报警人13805700000"}))
+        assert personal.value.reason == "TEXT_PERSONAL"
