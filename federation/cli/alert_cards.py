@@ -8,7 +8,7 @@ from typing import Final
 
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
-from federation.cli.show import local_time
+from federation.cli.show import CHINA, local_time
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.cap import Status
@@ -86,3 +86,24 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         if not offer.possible and offer.reason:
             zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))
             yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"
+
+
+def outcome_words(outcome: wire.AlertOutcome) -> str:
+    """The end of an act in a line: done, refused by policy, or without effect and why."""
+    if not outcome.decision.allowed:
+        return f"拒绝 refused: {outcome.decision.title_zh} | {outcome.decision.title_en}"
+    entry = outcome.entry
+    if entry is None:
+        return ""
+    if entry.without_effect == "HELD_BY_OTHER" and outcome.line is not None:
+        holder, at = alert_rows.desk_name(outcome.line.holder), _accepted(outcome.line)
+        return f"该警情已由{holder}{at}签收，请配合处置 | held by {outcome.line.holder}: please help"
+    if entry.without_effect:
+        zh, en = REASONS_OF_ALERTS.get(entry.without_effect, ("", entry.without_effect))
+        return f"无效果 without effect: {zh} | {en}"
+    return f"{entry.act_zh}：已记录 | {entry.act_en}: recorded"
+
+
+def _accepted(line: AlertLine) -> str:
+    at = next((stage.at for stage in line.stages if stage.at is not None), None)
+    return f"于 {at.astimezone(CHINA):%H:%M:%S} " if at is not None else ""

@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol, TextIO, TypeVar
 
 import typer
 
-from federation.cli import (
-    alert_rows,
-)
-from federation.cli.alert_cards import REASONS_OF_ALERTS
+from federation.cli import alert_rows
+from federation.cli.alert_cards import outcome_words
 from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Sign
 from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
 from federation.cli.options import Desk, Form, ask_node, command, now
@@ -241,27 +239,6 @@ async def _entries(node: Node, act: Act, line: AlertLine) -> list[EntryLine]:
             break
         query = replace(query, page_token=page.next_page_token)
     return found
-
-
-def outcome_words(outcome: AlertOutcome) -> str:
-    """The end of an act in a line: done, refused by policy, or without effect and why."""
-    if not outcome.decision.allowed:
-        return f"拒绝 refused: {outcome.decision.title_zh} | {outcome.decision.title_en}"
-    entry = outcome.entry
-    if entry is None:
-        return ""
-    if entry.without_effect == "HELD_BY_OTHER" and outcome.line is not None:
-        holder, at = alert_rows.desk_name(outcome.line.holder), _accepted(outcome.line)
-        return f"该警情已由{holder}{at}签收，请配合处置 | held by {outcome.line.holder}: please help"
-    if entry.without_effect:
-        zh, en = REASONS_OF_ALERTS.get(entry.without_effect, ("", entry.without_effect))
-        return f"无效果 without effect: {zh} | {en}"
-    return f"{entry.act_zh}：已记录 | {entry.act_en}: recorded"
-
-
-def _accepted(line: AlertLine) -> str:
-    at = next((stage.at for stage in line.stages if stage.at is not None), None)
-    return f"于 {at.astimezone(CHINA):%H:%M:%S} " if at is not None else ""
 
 
 def _links(status: NodeStatus) -> Iterator[Link]:

@@ -12,19 +12,21 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from federation.cli import alert_rows
+from federation.cli import alert_island, alert_rows
 from federation.cli.alert_cards import REASONS_OF_ALERTS, alert_lines, view_lines
 from federation.cli.alert_files import kind_lines, proposal_lines, read_cap
+from federation.cli.alert_island import OfflineOption, kept_offline
 from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, choose, find_instant
 from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
-from federation.cli.options import Desk, Paging, command, now
+from federation.cli.options import Desk, Paging, command, end, now, show_in
 from federation.cli.show import to_json
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_line import AlertLine
@@ -192,9 +194,10 @@ def cancel(
 
 
 @command(app, "claim", usual=USUAL)
-def claim(desk: Desk, alert: AlertArgument, own: DeskOption = "") -> None:
+def claim(desk: Desk, alert: AlertArgument, own: DeskOption = "", offline: OfflineOption = None) -> None:
     """Claim (签收) an alert: your desk answers for it from now on."""
-    _act(desk, _line(desk, alert), "claim", own)
+    with kept_offline(desk, offline, "claim", alert, fields=_there({"desk": own}), at=now()) as reached:
+        _act(reached, _line(reached, alert), "claim", own)
 
 
 @command(app, "release", usual=USUAL)
@@ -216,19 +219,37 @@ def stamp(
     place: Annotated[str, typer.Option("--place", help="Where it is (地点).")] = "",
     point: Annotated[str, typer.Option("--point", metavar="LAT,LON", help="Where it is, WGS 84.")] = "",
     own: DeskOption = "",
+    offline: OfflineOption = None,
 ) -> None:
-    """Stamp (登记时点) a stage: somebody was contacted, or help has arrived."""
-    line, reached = _line(desk, alert), choose(stage, STAGES, "STAGE")
+    """Stamp (登记时点) a stage: somebody was contacted, or help has arrived. A local file keeps no place."""
     at = find_instant(made, "--made") if made else now()
-    said = {
-        "stage": reached, "late": choose(late, LATE, "--late"), "reason": reason, "device": device, "unit": unit,
-        "made": format_time(at) if made else "",
-    }  # fmt: skip
-    running = next((each for each in line.stages if each.stage == reached and each.at is None), None)
-    if running is not None and at > running.due and not late:
-        raise MalformedError("LATE_REASON", "请填写超时原因 | say why it is late", field="late")
+    said = _there({
+        "stage": choose(stage, STAGES, "STAGE"), "late": choose(late, LATE, "--late"), "reason": reason,
+        "device": device, "unit": unit,
+    })  # fmt: skip
+    _verify("stamp", said, ())
     where = _there({"village": place, "point": point})
-    _act(desk, line, "stamp", own, said, (CaseItem(kind="place", fields=where),) if where else ())
+    with kept_offline(desk, offline, "stamp", alert, fields=_there({"desk": own, **said}), at=at) as reached:
+        line = _line(reached, alert)
+        _verify_in_time(line, said, at)
+        items = (CaseItem(kind="place", fields=where),) if where else ()
+        _act(reached, line, "stamp", own, {**said, "made": format_time(at) if made else ""}, items)
+
+
+def _verify_in_time(line: AlertLine, said: Mapping[str, str], at: datetime) -> None:
+    running = next((each for each in line.stages if each.stage == said["stage"] and each.at is None), None)
+    if running is not None and at > running.due and "late" not in said:
+        raise MalformedError("LATE_REASON", "请填写超时原因 | say why it is late", field="late")
+
+
+@command(app, "hand-in", usual=USUAL)
+def hand_in(
+    desk: Desk, file: Annotated[Path, typer.Argument(metavar="FILE", help="The local file (本地登记).")]
+) -> None:
+    """Hand in (补录) what was claimed and stamped while the node was away: each once, however often it is handed in."""
+    done = tuple(alert_island.hand_in(desk, file))
+    show_in(desk.form, {"lines": to_json(done)}, map(alert_island.handed_in_line, done))
+    end(int(not all(each.took for each in done)))
 
 
 @command(app, "hand-over", usual=USUAL)

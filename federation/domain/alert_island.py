@@ -102,6 +102,8 @@ def read_island(content: bytes, key: PublicKey) -> Island:
     """
     if len(content) > MAX_BYTES:
         raise MalformedError("ISLAND_SIZE", f"expected a local file of at most {MAX_BYTES} bytes, got {len(content)}")
+    if content and b"\n" not in content:
+        raise MalformedError("ISLAND_FORM", "expected a local file with at least one line that was written whole")
     lines = list[Written]()
     for encoded in content.split(b"\n")[:-1]:
         before = lines[-1] if lines else None

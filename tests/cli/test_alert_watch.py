@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.cli import alert_watch
+from federation.cli.alert_cards import outcome_words
 from federation.cli.alert_screen import Bells, Board
-from federation.cli.alert_watch import LiveDesk, Screen, Voice, event_of, outcome_words
+from federation.cli.alert_watch import LiveDesk, Screen, Voice, event_of
 from federation.cli.options import now
 from federation.cli.terminal import Keys
 from federation.domain.alert import AlertState

@@ -1,0 +1,168 @@
+"""Claims and stamps while the own node is away: kept in a local file (本地登记), and handed in later (补录).
+
+A file is only ever added to, under a lock and durably. It is verified whole before anything of it is handed in. What
+another request id could do twice is done once: a file that was handed in half is handed in again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from federation.cli.alert_cards import outcome_words
+from federation.cli.next_step import NEXT_STEPS
+from federation.cli.options import Desk, now, show_in
+from federation.cli.show import local_time
+from federation.domain.alert_acts import ALERT_ACTS
+from federation.domain.alert_island import (
+    FIRST,
+    HAND_IN,
+    MAX_BYTES,
+    Island,
+    IslandStamp,
+    Written,
+    read_island,
+    write_line,
+)
+from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, UnavailableError
+from federation.protocol.form import replace
+from federation.wire.agency.alerts import ACT_IN_ALERT, READ_ALERT, AlertOutcome, AlertStep
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.rpc import Nothing
+
+OFFLINE_SECONDS: Final = 3.0
+"""Who names a local file waits no longer for the node."""
+OfflineOption = Annotated[
+    Path | None,
+    typer.Option("--offline", metavar="FILE", help="When the node is away: sign it into this local file (本地登记)."),
+]
+_ANOTHER: Final = "换一个本地文件：--offline | name another local file: --offline"
+_WHOLE: Final = "本地文件整份不收：人工核对后另行补录 | nothing of the file is taken: enter it by hand, with --made"
+NEXT_STEPS.update({
+    "ISLAND_CHAIN": _WHOLE,
+    "ISLAND_CLOSED": _ANOTHER,
+    "ISLAND_EMPTY": "核对文件：没有可补交的登记 | check which file it is: it holds nothing to hand in",
+    "ISLAND_FORM": _WHOLE,
+    "ISLAND_FULL": _ANOTHER,
+    "ISLAND_OTHER": _ANOTHER,
+    "ISLAND_SIGNATURE": "由登记的本人补交：--officer | the officer who wrote it hands it in: --officer",
+    "ISLAND_SIZE": _WHOLE,
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedIn:
+    """A line of a file and its end: an outcome, or the reason of an error and its sentence."""
+
+    n: int
+    act: str
+    alert: str
+    made: datetime
+    request_id: str
+    outcome: AlertOutcome | None = None
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def took(self) -> bool:
+        """True when it is recorded and has effect."""
+        outcome = self.outcome
+        return outcome is not None and outcome.entry is not None and not outcome.entry.without_effect
+
+
+@contextmanager
+def kept_offline(
+    desk: Desk, file: Path | None, act: str, alert: str, *, fields: Mapping[str, str], at: datetime
+) -> Iterator[Desk]:
+    """Lets an act be done at the node; where a file is named and the node is away, signs it into the file instead."""
+    if file is None:
+        yield desk
+        return
+    try:
+        yield replace(desk, timeout_seconds=min(desk.timeout_seconds, OFFLINE_SECONDS))
+    except UnavailableError:
+        if not fields.get("desk"):
+            raise typer.BadParameter("写明席位：--desk | name your desk: --desk") from None
+        stamp = IslandStamp(
+            n=1, before=FIRST, at=at, agency=desk.profile.agency, officer=desk.named_officer(), act=act, alert=alert,
+            fields=dict(fields),
+        )  # fmt: skip
+        kept = read_island(_append(desk, file, stamp), desk.own_key().public_key)
+        lines = (
+            f"节点无法到达，已签名存入 {file}（第 {len(kept.lines)} 条），恢复后补交：bridgehead alert hand-in {file}",
+            f"the node is away: signed into {file}; hand it in later: bridgehead alert hand-in {file}",
+        )
+        show_in(desk.form, {"kept_in": str(file), "n": len(kept.lines)}, lines)
+
+
+def hand_in(desk: Desk, path: Path) -> Iterator[HandedIn]:
+    """Hands a file in, line by line, each once however often. Refuses ISLAND_*; UnavailableError as `Desk.ask`."""
+    key, island = desk.own_key().public_key, _read(desk, path)
+    if not island.lines:
+        raise NotFoundError("ISLAND_EMPTY", f"expected a claim or a stamp in {path}")
+    desk.ask(lambda client: client.call(GET_STATUS, None, Nothing()), changes=False)  # before it is closed
+    if island.closed is None:
+        end = replace(island.lines[-1].stamp, act=HAND_IN, alert="", fields={}, at=now())
+        island = read_island(_append(desk, path, end), key)
+    if island.closed is None:
+        raise NotFoundError("ISLAND_EMPTY", f"expected {path} to be closed")
+    for line in island.lines:
+        yield _handed_in(desk, line, island.closed.stamp.at)
+
+
+def _handed_in(desk: Desk, line: Written, at: datetime) -> HandedIn:
+    stamp = line.stamp
+    done = HandedIn(n=stamp.n, act=stamp.act, alert=stamp.alert, made=stamp.at, request_id=line.request_id)
+    try:
+        view = desk.call(READ_ALERT, stamp.alert, changes=False)
+        if view.line is None:
+            return replace(done, outcome=AlertOutcome(decision=view.decision))
+        step = AlertStep(alert=view.line.record, name=stamp.act, fields=line.handed_in(at))
+        act = replace(desk.act(view.line.purpose, view.line.function), request_id=line.request_id)
+        return replace(done, outcome=desk.call(ACT_IN_ALERT, step, act=act))
+    except UnavailableError:
+        raise
+    except BridgeheadError as error:
+        return replace(done, reason=error.reason, message=error.message)
+
+
+def handed_in_line(done: HandedIn) -> str:
+    act = ALERT_ACTS[done.act]
+    end = outcome_words(done.outcome) if done.outcome is not None else f"{done.message} [{done.reason}]"
+    return f"{done.n}  {local_time(done.made)}  补录 {act.zh} {act.en}  {done.alert}：{end}"
+
+
+def _read(desk: Desk, path: Path) -> Island:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise NotFoundError("FILE_MISSING", f"expected a local file {path}") from error
+    island = read_island(content, desk.own_key().public_key)
+    if island.last is not None and island.last.stamp.agency != desk.profile.agency:
+        raise ConflictError("ISLAND_OTHER", f"another office keeps {path}")
+    return island
+
+
+def _append(desk: Desk, path: Path, stamp: IslandStamp) -> bytes:
+    """Writes one line more, durably, and returns the whole file. A line that was cut off by a failure makes room."""
+    key = desk.own_key()
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        content = file.read(MAX_BYTES + 1)
+        line = write_line(read_island(content, key.public_key), stamp, key)
+        whole = content[: content.rfind(b"\n") + 1]
+        file.seek(len(whole))
+        file.truncate()
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    return whole + line
