@@ -10,6 +10,7 @@ import pytest
 from federation.domain import case_items
 from federation.domain.alert_texts import HIDDEN
 from federation.domain.case_items import CaseItem
+from federation.domain.duty import DUTY
 from federation.domain.reports import SubjectReport
 from federation.node.alerts import steps
 from federation.node.alerts.sharing import ALERTS_SHARED
@@ -232,3 +233,31 @@ async def test_of_another_nodes_text_that_field_stays_closed_and_its_entry_count
         assert by_act[ZHEJIANG, "note"].items[0].fields == {"text": "=HYPERLINK(1)"}
         kept = border.held(ZHEJIANG).kept[note.name]
         assert opened_of(ALERT, border.rig[ZHEJIANG].database, kept) == {0, 1}
+
+
+@pytest.mark.parametrize("status", ["Actual", "Exercise"])
+async def test_desk_that_is_off_the_sheet_is_shown_nothing_new_and_does_nothing(tmp_path: Path, status: str) -> None:
+    """The running alert goes on with the others; exercises are judged the same."""
+    async with border_desks(tmp_path) as border:
+        await border.raises(POLICE, PLATE, kind="crime.pursuit", status=status)
+        await border.settled()
+        assert await seen_by(border, YUSHAN_POLICE, "crime.pursuit") == {"detail.plate", "detail.direction"}
+        files = {
+            path: content.replace(b'"361123.police"', b'"361123.other"') if path.startswith(DUTY) else content
+            for path, content in with_desks(border.rig.agreement).files.items()
+        }
+        border.rig.put_in_force(replace(with_desks(border.rig.agreement), files=files))
+        fact = CaseItem(kind="fact", fields={"text": "已上高速"})
+        await border.does(POLICE, "update", PLATE, fact, kind="crime.pursuit")
+        await border.settled()
+
+        refused = (await border.view(YUSHAN_POLICE, kind="crime.pursuit")).decision
+        assert (refused.allowed, refused.policies) == (False, ("default-deny",))
+        with pytest.raises(BridgeheadError) as caught:
+            await border.does(YUSHAN_POLICE, "claim", kind="crime.pursuit")
+        assert caught.value.reason == "DUTY_DESK"
+        newest = list(border.held(JIANGXI).kept.values())[-1]
+        here = border.rig[JIANGXI]
+        opened = parts_of(ALERT, here, here.database, kept=newest).values()
+        assert {part.field for part in opened} == {"direction", "text"}
+        assert await seen_by(border, CHANGSHAN, "crime.pursuit") == {"detail.direction", "fact.text"}
