@@ -126,8 +126,8 @@ class Life:
             found["cap_id"] = f"33082211100000_{deed.at:%Y%m%d%H%M%S}_0"
         if deed.act in ("raise", "update"):
             kind = RULES.table.kinds[str(deed.fields.get("kind") or self.alert.kind)]
-            until = deed.at + timedelta(minutes=kind.expires or 1440)
-            found |= {"priority": kind.priority, "expires": format_time(until)}
+            until = deed.at + timedelta(minutes=kind.expires)
+            found |= {"priority": kind.priority, "expires": deed.fields.get("expires", format_time(until))}
         return found | ({"agreement": 1} if deed.act == "raise" else {})
 
     def _entry(self, agency, officer, act, fields, at, items=()) -> Entry:

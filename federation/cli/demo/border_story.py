@@ -25,6 +25,8 @@ ORIGINS: Final = ("110", "12345", "caller", "patrol")
 OFFICERS: Final = tuple(f"o-{number:02}" for number in range(1, 13))
 NOTHING: Final[Mapping[str, FieldValue]] = MappingProxyType({})
 _OFFER_SECONDS: Final = 90
+_AS_ISSUED: Final = timedelta(hours=24)
+"""The validity of what says itself until when it is valid."""
 _BEFORE_LAPSE: Final = 25
 
 
@@ -114,7 +116,7 @@ class Story:
         if cancelled is not None and seconds > cancelled - 1 and act not in ("raise", "cancel"):
             return False
         usual = Deed(
-            number=self.number, at=self.at + timedelta(seconds=round(seconds, 3)), key=f"{act}.{seconds}",
+            number=self.number, at=self.at + timedelta(seconds=round(seconds, 3)), key=f"{act}.{seconds:g}",
             desk=self.desk, officer=self.random.choice(OFFICERS), act=act, fields=fields,
         )  # fmt: skip
         deed = replace(usual, **also)
@@ -130,6 +132,8 @@ class Story:
         when = [each.when for each in self.kind.receives if each.to is Notified.NEIGHBOUR]
         ticked = tuple(each.value for each in when if named and each is not When.ALWAYS and each in self.kind.crosses)
         found: dict[str, FieldValue] = {"division": (self.division, *(desk[:6] for desk in over))}
+        if not self.kind.expires:
+            found["expires"] = format_time(self.at.replace(microsecond=0) + _AS_ISSUED)
         if not again:
             found |= {"status": self.status, "kind": self.kind.id, "origin": self.random.choice(ORIGINS)}
         return found | ({"area": (self.area,)} if self.area else {}) | ({"ticked": ticked} if ticked else {})
