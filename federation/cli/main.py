@@ -43,6 +43,7 @@ PARTS = {
         "Alerts between duty desks (警情): raise, claim, stamp, hand over, close, show, list, watch, CAP files.",
     ),
     "duty": ("duty.app", "Duty at the desks of the border counties (值守): show, roster, sign-on, hand-over, patrol."),
+    "report": ("figures.app", "Figures (统计报告): quarter, pair, county, response, exercise; deliver, unite."),
     "oversight": (
         "oversight.app",
         "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",

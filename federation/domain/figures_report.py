@@ -405,10 +405,15 @@ def sign_report(report: Report, signer: Signer) -> bytes:
     )  # fmt: skip
 
 
+def read_report(signed: bytes) -> tuple[SignedReport, bytes]:
+    """Returns a signed report and its exact bytes, nothing verified; refuses JSON_*, BASE64."""
+    item = decode(SignedReport, signed)
+    return item, parse_base64(item.content, "a report")
+
+
 def open_report(signed: bytes, keys: Mapping[NodeName, Sequence[PublicKey]]) -> Report:
     """Returns the report when a key of the node that it names signed it; refuses SIGNER_UNKNOWN, SIGNATURE, JSON_*."""
-    item = decode(SignedReport, signed)
-    content = parse_base64(item.content, "a report")
+    item, content = read_report(signed)
     report = decode(Report, content)
     known = [key for node in report.nodes[:1] for key in keys.get(node, ()) if key.key_id == item.key]
     if len(report.nodes) != 1 or not known:

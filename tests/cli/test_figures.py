@@ -13,6 +13,7 @@ from federation.cli.figures_text import cell_text, report_csv, report_lines, spa
 from federation.domain.figures_report import Delivered, Report, ReportKind, unite_reports
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
+from tests.cli.command_line import run
 from tests.domain.test_figures_count import THERE
 from tests.domain.test_figures_report import both, report
 from tests.domain.test_response import lived, seen
@@ -129,3 +130,56 @@ def test_leaves_and_differences() -> None:
     assert "两节点所记不同 | entries by which the nodes differ" in lines
     assert f"仅见于浙江 zhejiang only there: {raised.name}" in lines
     assert "两节点所记一致" in "\n".join(report_lines(unite_reports(one, one)))
+
+
+# ---- at running nodes ---
+
+CENTRE, POLICE, TOWN = "zhejiang/330822/governance", "zhejiang/330822/police", "zhejiang/330822/town"
+YUSHAN = "jiangxi/361123/governance"
+ROWS = """
+[[figure]]
+id = "crime.incidents_yoy"
+place = "330822"
+period = "2026Q1"
+value = "-31.43"
+words = "自开通以来 有效刑事警情"
+"""
+
+
+def test_report_in_every_form(nodes, tmp_path):
+    """Text for people, JSON and CSV for programs, SVG; what the police delivered stands in its period as they wrote it."""
+    path = tmp_path / "figures.toml"
+    path.write_text(ROWS, encoding="utf-8")
+    handed = nodes.ask(POLICE, "report", "deliver", path)
+    assert "已报送 1 项" in handed.err
+    asked = ("report", "county", "330822", "--period", "2026Q1")
+    text = nodes.ask(CENTRE, *asked).out
+    assert "常山县 · 2026Q1 · 有效刑事警情同比  -31.43 %" in text
+    assert "[报送 delivered zhejiang/330822/police crime.incidents_yoy v1]" in text
+    found = nodes.ask(CENTRE, *asked, "-o", "json").json
+    assert (found["kind"], found["period"], found["nodes"]) == ("county", "2026Q1", ["zhejiang"])
+    assert nodes.ask(CENTRE, *asked, "-o", "csv").out.startswith("\ufeffjoint,figure,version")
+    assert nodes.ask(CENTRE, *asked, "-o", "svg").out.startswith("<svg")
+    for more in (("quarter",), ("response",), ("exercise",), ("procedure", "vehicle-business")):
+        assert nodes.ask(CENTRE, "report", *more, "--period", "2026").out.count("2026")
+
+
+def test_report_that_may_not_be_read(nodes):
+    """A town reads none; the refusal is an answer in the form that was asked for."""
+    assert "拒绝" in nodes.ask(TOWN, "report", "quarter", code=1).out
+    refused = nodes.ask(TOWN, "report", "quarter", "-o", "json", code=1).json
+    assert refused["decision"]["policies"]
+    assert nodes.ask(CENTRE, "report", "county", "361123", code=1).err
+
+
+def test_two_nodes_reports_are_united(nodes, tmp_path):
+    """Each side hands its signed file over; a stranger to both verifies them and finds that they do not differ."""
+    ours, theirs = tmp_path / "zhejiang.json", tmp_path / "jiangxi.json"
+    asked = ("report", "pair", "330822", "361123", "--period", "2026Q1", "--hand-over")
+    nodes.ask(CENTRE, *asked, ours)
+    nodes.ask(YUSHAN, *asked, theirs)
+    united = run("report", "unite", ours, theirs, "--home", nodes.folder)
+    assert "两节点所记一致 | both nodes counted the same entries" in united.out
+    broken = tmp_path / "broken.json"
+    broken.write_bytes(ours.read_bytes().replace(b'"signature":"', b'"signature":"AAAA', 1))
+    assert run("report", "unite", broken, theirs, "--home", nodes.folder, code=1).err

@@ -1,0 +1,260 @@
+"""`bridgehead report`: figures counted from alerts and joint cases (统计报告), and those that an office hands in.
+
+A report is counted by the own node and signed by it; of another province no number below five is in it. With
+`--hand-over FILE` it is written for the other side, with the entries that each figure counts; `report unite` verifies
+two such files under the agreement, makes one report of them and names the entries by which they differ (exit code 1).
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federation.cli.audited import Sought, find_federation, open_sought
+from federation.cli.figures_svg import report_svg
+from federation.cli.figures_text import difference_names, report_csv, report_lines
+from federation.cli.next_step import NEXT_STEPS
+from federation.cli.options import Desk, Form, commands_for, end
+from federation.cli.options import command as plain_command
+from federation.cli.show import object_of, say, show_json, show_lines
+from federation.domain.figures_report import (
+    REPORT_FUNCTION,
+    REPORT_PURPOSE,
+    Report,
+    ReportKind,
+    open_report,
+    read_report,
+    unite_reports,
+)
+from federation.protocol.errors import NotFoundError
+from federation.protocol.form import Count, Positive, Row, decode, load_toml, parse_toml, replace
+from federation.wire.agency import figures as wire
+from federation.wire.agency.figures import Delivery, FigureRow, ReportQuery
+
+app = typer.Typer(name="report", no_args_is_help=True, help="Figures and reports (统计报告).")
+command = commands_for(REPORT_PURPOSE, REPORT_FUNCTION)
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+    SVG = "svg"
+
+
+PeriodOption = Annotated[
+    str, typer.Option("--period", help="A period (统计期): 2026Q2, 2026-06 or 2026; the running quarter if none.")
+]
+LeavesOption = Annotated[bool, typer.Option("--leaves", help="Name the entries that each figure counts.")]
+OutputOption = Annotated[
+    Output, typer.Option("-o", "--output", help="text for people, json and csv for programs, svg for its charts.")
+]
+HandOverOption = Annotated[
+    Path | None, typer.Option("--hand-over", help="Write the signed report for the other side into this file.")
+]
+CountyOption = Annotated[
+    list[str] | None,
+    typer.Option("--county", metavar="CODE", help="A county (six digits); else all of the province."),
+]
+NEXT_STEPS.update({
+    "FIGURES_COUNTY": "写本省的县，毗邻两县写两个区划代码 | name counties of your province; of a pair, both codes",
+    "FIGURES_DIFFER": "两份报告须同类、同期、同县：重新出具 | make both reports of one kind, period and counties",
+    "FIGURES_LARGE": "缩短统计期：--period，或不加 --leaves | a shorter --period, or without --leaves",
+    "FIGURES_LEAVES": "请对方重新出具：--hand-over | have it made anew with --hand-over",
+    "FIGURES_MANY": "缩短统计期：--period | a shorter period: --period",
+    "FIGURES_MISSING": "协议尚无指标表：待新版本协议生效 | the agreement has no figures yet: wait for its next version",
+    "FIGURES_PERIOD": "改写统计期，如 2026Q2：--period | write the period such as 2026Q2: --period",
+    "FIGURE_COUNTED": "该指标不必报送 | leave that figure out: nobody delivers it",
+    "FIGURE_OWNER": "请负责单位报送 | have the office that owns it deliver it",
+    "FIGURE_PARTS": "核对分子分母 | check numerator and denominator",
+    "FIGURE_UNKNOWN": "核对指标编号 | check the figure's id",
+})  # fmt: skip
+
+
+def _read(desk: Desk, query: ReportQuery, *, output: Output, hand_over: Path | None) -> None:
+    """Asks for a report and shows it, or writes it for the other side."""
+    answer = desk.call(wire.READ_REPORT, query, changes=False)
+    if not answer.decision.allowed:
+        replace(desk, form=Form.JSON if output is Output.JSON else Form.TEXT).refuse(answer.decision)
+    _, content = read_report(answer.signed)
+    if hand_over is not None:
+        hand_over.write_bytes(answer.signed)
+        say(f"已写入 {hand_over}，可交对方节点核对 | written to {hand_over}, for the other side to compare")
+    _show(decode(Report, content), output, leaves=query.leaves)
+
+
+def _show(report: Report, output: Output, *, leaves: bool) -> None:
+    match output:
+        case Output.JSON:
+            show_json(object_of(report))
+        case Output.CSV:
+            sys.stdout.write(report_csv(report))
+        case Output.SVG:
+            sys.stdout.write(report_svg(report))
+        case Output.TEXT:
+            show_lines(report_lines(report, leaves=leaves))
+
+
+@command(app, "quarter", without="form")
+def quarter(
+    desk: Desk,
+    counties: CountyOption = None,
+    period: PeriodOption = "",
+    leaves: LeavesOption = False,
+    hand_over: HandOverOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report (季度报告) every figure, under the six joint mechanisms (六联)."""
+    query = _query(ReportKind.QUARTER, tuple(counties or ()), period, leaves=leaves, hand_over=hand_over)
+    _read(desk, query, output=output, hand_over=hand_over)
+
+
+@command(app, "pair", without="form")
+def pair(
+    desk: Desk,
+    one: Annotated[str, typer.Argument(metavar="COUNTY", help="Six digits (GB/T 2260).")],
+    other: Annotated[str, typer.Argument(metavar="COUNTY", help="The county over the border.")],
+    period: PeriodOption = "",
+    leaves: LeavesOption = False,
+    hand_over: HandOverOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report (毗邻两县) on two counties that touch, as far as this node knows both."""
+    query = _query(ReportKind.PAIR, (one, other), period, leaves=leaves, hand_over=hand_over)
+    _read(desk, query, output=output, hand_over=hand_over)
+
+
+@command(app, "county", without="form")
+def county(
+    desk: Desk,
+    code: Annotated[str, typer.Argument(metavar="COUNTY", help="Six digits (GB/T 2260).")],
+    period: PeriodOption = "",
+    leaves: LeavesOption = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report (县域) on one county of the province."""
+    query = _query(ReportKind.COUNTY, (code,), period, leaves=leaves, hand_over=None)
+    _read(desk, query, output=output, hand_over=None)
+
+
+@command(app, "procedure", without="form")
+def procedure(
+    desk: Desk,
+    name: Annotated[str, typer.Argument(metavar="PROCEDURE", help="Such as vehicle-business.")],
+    counties: CountyOption = None,
+    period: PeriodOption = "",
+    leaves: LeavesOption = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report (程序) on the joint cases of one procedure: how many were closed, in how many days."""
+    query = ReportQuery(
+        kind=ReportKind.PROCEDURE, period=period, counties=tuple(counties or ()), procedure=name, leaves=leaves
+    )
+    _read(desk, query, output=output, hand_over=None)
+
+
+@command(app, "response", without="form")
+def response(
+    desk: Desk,
+    counties: CountyOption = None,
+    period: PeriodOption = "",
+    leaves: LeavesOption = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report (1-3-10) how fast desks accepted, made contact and arrived, with every late stage."""
+    query = _query(ReportKind.RESPONSE, tuple(counties or ()), period, leaves=leaves, hand_over=None)
+    _read(desk, query, output=output, hand_over=None)
+
+
+@command(app, "exercise", without="form")
+def exercise(
+    desk: Desk,
+    counties: CountyOption = None,
+    period: PeriodOption = "",
+    leaves: LeavesOption = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report (演练) the same times of exercises, which no other report counts."""
+    query = _query(ReportKind.EXERCISE, tuple(counties or ()), period, leaves=leaves, hand_over=None)
+    _read(desk, query, output=output, hand_over=None)
+
+
+def _query(
+    kind: ReportKind, counties: tuple[str, ...], period: str, *, leaves: bool, hand_over: Path | None
+) -> ReportQuery:
+    return ReportQuery(
+        kind=kind, period=period, counties=counties, leaves=leaves, handed_over=hand_over is not None
+    )  # fmt: skip
+
+
+@plain_command(app, "unite", sought=open_sought)
+def unite(
+    sought: Sought,
+    one: Annotated[Path, typer.Argument(metavar="FILE", help="A report that one node handed over.")],
+    other: Annotated[Path, typer.Argument(metavar="FILE", help="The other node's, of the same counties and period.")],
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Unite (合并核对) two nodes' reports, and name the entries by which they differ."""
+    from federation.protocol.trust import message_keys_at
+
+    agreement = find_federation(sought).agreement
+    found = []
+    for path in (one, other):
+        signed = _file(path)
+        cut = decode(Report, read_report(signed)[1]).cut
+        keys = {node: message_keys_at(agreement, node, cut) for node in agreement.members}
+        found.append(open_report(signed, keys))
+    report = unite_reports(*found)
+    _show(report, output, leaves=False)
+    names = difference_names(report.differences)
+    if names:
+        say(f"两节点所记相差 {len(names)} 条记录 | the nodes differ by {len(names)} entries")
+    end(1 if names else 0)
+
+
+def _file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFoundError("FILE_MISSING", f"expected a file at {path}") from error
+
+
+class DeliveredRow(Row, frozen=True, kw_only=True):
+    """A row of the file that an office hands in."""
+
+    id: str
+    place: str
+    period: str
+    value: str
+    words: str
+    numerator: Count | None = None
+    denominator: Positive | None = None
+
+
+class DeliveryFile(Row, frozen=True, kw_only=True):
+    figure: tuple[DeliveredRow, ...]
+
+
+@command(app, "deliver")
+def deliver(
+    desk: Desk,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A TOML file: [[figure]] id, place, period, value, words.")
+    ],
+) -> None:
+    """Hand in (报送) the figures that your office counts by itself; they are shown as you wrote them."""
+    file = load_toml(DeliveryFile, parse_toml(_file(path).decode(errors="replace"), what="figures"), what="figures")
+    rows = tuple(
+        FigureRow(
+            id=row.id, place=row.place, period=row.period, value=row.value, words=row.words, numerator=row.numerator,
+            denominator=row.denominator,
+        )
+        for row in file.figure
+    )  # fmt: skip
+    outcome = desk.call(wire.DELIVER_FIGURES, Delivery(figures=rows))
+    lines = [f"{row.id} {row.place} {row.period}  {digest}" for row, digest in zip(rows, outcome.digests, strict=False)]
+    desk.show(outcome, lines, notes=(f"已报送 {len(lines)} 项 | {len(lines)} figures were handed in",))
