@@ -64,6 +64,10 @@ def _stage(stage: StageLine) -> str:
     return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
 
 
+_NOTHING_THERE: Final = frozenset({"", "CITES_NOTHING"})
+"""Reasons of what is about nothing now, such as a hand-over that nobody offered."""
+
+
 def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
     """An alert on one screen, with its texts and what its reader may do now."""
     if view.line is None:
@@ -83,7 +87,7 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         named = "、".join(f"{offer.zh} {VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
         yield f"  现在可办 may be done now: {named}"
     for offer in view.offers:
-        if not offer.possible and offer.reason:
+        if not offer.possible and offer.reason not in _NOTHING_THERE:
             zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))
             yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"
 

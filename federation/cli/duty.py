@@ -44,12 +44,10 @@ WORDS["DutyClass"] = {"town": "城镇", "remote": "偏远"}
 NEXT_STEPS.update({
     "DUTY_COUNTY": "写六位区划代码，如 330822 | name a county of the border by its six digits, such as 330822",
     "DUTY_CREW": "照值守表写明车辆和角色：--unit --crew | name a unit and roles of the sheet: --unit --crew",
-    "DUTY_DESK": "查看本县席位：bridgehead duty show | see the desks: bridgehead duty show",
     "DUTY_FULL": "请下班人员先签退 | have those who went home sign off: bridgehead duty sign-off",
     "DUTY_NOT_ON": "先签到：bridgehead duty sign-on | sign on first: bridgehead duty sign-on",
     "DUTY_ON_ALREADY": "查看在班人员：bridgehead duty roster | see who is on: bridgehead duty roster",
     "DUTY_UNIT": "查看车辆及其席位：bridgehead duty show | see the units and their desks: bridgehead duty show",
-    "DUTY_VOLUNTEER": "用本人值守密钥签到：--officer | sign on by your own name as an officer: --officer",
     "HAND_OVER_CHANGED": "再办一次，按最新情况签名 | run it once more: it is drafted anew",
     "HAND_OVER_CHARGE": "查看由谁当班：bridgehead duty roster | see who answers for it: bridgehead duty roster",
     "HAND_OVER_NAMES_PERSON": "删去号码，改写编号或事由 | take the number out; name the alert instead",

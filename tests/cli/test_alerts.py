@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from federation.cli import alert_words
+from federation.cli import alert_words, alerts, options
 from federation.cli.alert_cards import alert_lines, view_lines
 from federation.cli.alert_files import MAX_FILE, kind_lines, proposal_lines, read_cap
 from federation.cli.alert_rows import LEVELS, PRIORITIES
@@ -18,7 +18,8 @@ from federation.domain.acts import read_fields
 from federation.domain.alert import AlertState
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_kinds import parse_alerts
-from federation.domain.cap import Status
+from federation.domain.cap import IDENTIFIER, Status
+from federation.domain.cap_import import import_cap
 from federation.domain.cap_xml import export_cap
 from federation.domain.personal import verify_impersonal
 from federation.protocol.errors import MalformedError, NotFoundError
@@ -28,6 +29,8 @@ from tests.domain.cap_message import FIRE
 from tests.wire.alert_answers import KINDS, LINE, PROPOSAL, VIEW
 
 ROOT = Path(__file__).parents[2]
+PEER, ACROSS = "jiangxi/361123/governance", "361123.governance"
+STRANGER = "anhui/341022/governance"
 CENTRE, FIRE_DESK = "zhejiang/330822/governance", "zhejiang/330822/emergency"
 TABLE = parse_alerts((ROOT / "policies/alerts.toml").read_text("utf-8"))
 CAP = '<?xml version="1.0" encoding="{}"?>\n<alert><note>球川镇界路</note></alert>\n'
@@ -299,3 +302,144 @@ def test_file_is_read_as_a_proposal_and_nothing_is_raised(nodes, tmp_path):
     assert "priority" in faulty.out
     assert "拒绝 refused" in nodes.ask(CENTRE, "alert", "import", path, *desk, code=1).out
     assert "拒绝 refused" in nodes.ask(CENTRE, "alert", "raise", "--from", path, *desk, code=1).out
+
+
+ACCIDENT = (
+    "alert", "raise", "伤亡交通事故", "--desk", GOVERNANCE, "--area", "pair.qiuchuan-shuangming", "--place", "球川镇界路",
+    "--fact", "两车追尾，二人受伤", "--detail", "injured=2", "--detail", "lanes=两条", "--priority", "特急",
+    "--contact", "0570-5012345",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def accident(nodes) -> str:
+    """The number of an alert that Changshan raised and Yushan was told of."""
+    raised = nodes.ask(CENTRE, *ACCIDENT, "-o", "json").json
+    nodes.delivered(CENTRE)
+    number: str = raised["line"]["cap_id"]
+    assert IDENTIFIER.fullmatch(number)
+    return number
+
+
+def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(nodes, accident, monkeypatch):
+    """The day of two desks: who does not hold it is told who does, and what is late is stamped with its reason only."""
+    listed = nodes.ask(PEER, "alert", "list")
+    assert accident in listed.out
+    assert "特急" in listed.out
+    assert "1 alerts" in listed.err
+    shown = nodes.ask(PEER, "alert", "show", accident).out
+    for part in ("伤亡交通事故", "两车追尾", "球川镇界路", "injured=2", "待签收", "签收 claim", "accept: 应于"):
+        assert part in shown
+
+    claimed = nodes.ask(PEER, "alert", "claim", accident, "-o", "json").json
+    assert (claimed["line"]["holder"], claimed["line"]["state"]) == (ACROSS, "accepted")
+    nodes.delivered(PEER)
+    held = nodes.ask(CENTRE, "alert", "claim", accident, "-o", "json", code=1).error
+    assert held["reason"] == "ALERT_ACT"
+    assert "请配合处置" in held["next"][0]
+    assert "CASE_ACT" not in nodes.ask(PEER, "alert", "stamp", accident, "arrived", code=1).err
+
+    nodes.ask(PEER, "alert", "stamp", accident, "已联系")
+    nodes.ask(PEER, "alert", "hand-over", accident, GOVERNANCE)
+    nodes.delivered(PEER)
+    nodes.ask(CENTRE, "alert", "reject", accident, "--reason", "路段属贵县")
+    nodes.delivered(CENTRE)
+    nodes.ask(PEER, "alert", "accept", accident, code=1)
+    nodes.ask(PEER, "alert", "hand-over", accident, GOVERNANCE)
+    nodes.delivered(PEER)
+    assert nodes.ask(CENTRE, "alert", "accept", accident, "-o", "json").json["line"]["holder"] == GOVERNANCE
+    nodes.ask(CENTRE, "alert", "note", accident, "救护车已在途中")
+    nodes.ask(CENTRE, "alert", "update", accident, "--hurt", "3")
+    nodes.delivered(CENTRE)
+    anew = nodes.ask(PEER, "alert", "show", accident).out
+    assert "两车追尾" in anew
+    assert "救护车已在途中" in anew
+    assert "hurt=3" in nodes.ask(PEER, "alert", "history", accident).out
+
+    with monkeypatch.context() as late:
+        late.setattr(alerts, "now", lambda: options.now() + timedelta(minutes=11))
+        refused = nodes.ask(CENTRE, "alert", "stamp", accident, "arrived", code=1).err
+        assert "请填写超时原因" in refused
+        assert "道路阻断 road" in refused
+        nodes.ask(CENTRE, "alert", "stamp", accident, "arrived", "--late", "道路阻断", "--unit", "交警二中队")
+    closed = nodes.ask(CENTRE, "alert", "close", accident, "已处置", "-o", "json").json
+    assert closed["line"]["state"] == "closed"
+    assert closed["line"]["record"] not in nodes.ask(CENTRE, "alert", "list").out
+    assert closed["line"]["record"] in nodes.ask(CENTRE, "alert", "list", "--ended").out
+
+
+def test_alert_is_written_as_a_file_that_a_desk_reads_again(nodes, accident, tmp_path):
+    """The newest message, or the one that is named; who was told of it may take it along, and nobody else."""
+    path = tmp_path / "alert.xml"
+    path.write_text(nodes.ask(CENTRE, "alert", "export", accident).out, "utf-8")
+    found = import_cap(path.read_bytes(), table=TABLE)
+    assert found.message.identifier
+    assert "两车追尾" in path.read_text("utf-8")
+    lines = nodes.ask(CENTRE, "alert", "history", accident, "-o", "json").json["lines"]
+    first = nodes.ask(CENTRE, "alert", "export", accident, "--entry", lines[0]["name"], "-o", "json").json["content"]
+    assert import_cap(first.encode()).message.identifier == accident
+    assert "CAP_NO_MESSAGE" in nodes.ask(CENTRE, "alert", "export", accident, "--entry", "ab" * 32, code=1).err
+    assert "拒绝 refused" in nodes.ask(STRANGER, "alert", "export", accident, code=1).out
+    again = nodes.ask(PEER, "alert", "import", path, "--desk", ACROSS, code=1).out
+    assert "已有该警情" in again
+
+
+def test_exercise_stays_apart_and_false_alarm_is_taken_back(nodes):
+    """An exercise is in no list of real alerts; a cancel ends it, and it can be linked to no real one."""
+    drill = nodes.ask(CENTRE, *ACCIDENT, "--exercise", "-o", "json").json["line"]["cap_id"]
+    real = nodes.ask(CENTRE, *ACCIDENT, "-o", "json").json["line"]["cap_id"]
+    assert drill not in nodes.ask(CENTRE, "alert", "list", "--ended").out
+    assert drill in nodes.ask(CENTRE, "alert", "list", "--exercise").out
+    assert "不计入统计" in nodes.ask(CENTRE, "alert", "show", drill).out
+    again = nodes.ask(CENTRE, *ACCIDENT, "-o", "json").json["line"]["cap_id"]
+    linked = nodes.ask(CENTRE, "alert", "link", real, again, "-o", "json").json
+    assert linked["line"]["links"] == 1
+    assert nodes.ask(CENTRE, "alert", "unlink", real, again, "-o", "json").json["line"]["links"] == 0
+    for number in (drill, real, again):
+        ended = nodes.ask(CENTRE, "alert", "cancel", number, "--why", "误报", "-o", "json").json
+        assert ended["line"]["state"] == "cancelled"
+    told = nodes.ask(CENTRE, "alert", "claim", real, "-o", "json", code=1).error
+    assert "alert link" in told["next"][0]
+
+
+def test_colour_where_law_has_none_and_desk_of_another_are_refused_in_words(nodes):
+    """The words of the agreed table, and what to do instead."""
+    raising = ("alert", "raise", "dispute", "--area", "330822.circle.qiuchuan", "--fact", "界路堆石争执")
+    told = nodes.ask(CENTRE, *raising, "--desk", GOVERNANCE, "--level", "红", code=1).err
+    assert "该类事件依法不设预警颜色级别，请选择紧急程度" in told
+    assert "--priority" in told
+    assert nodes.ask(CENTRE, *raising, "--desk", "330822.police", code=1).out.startswith("拒绝 refused")
+    proposed = nodes.ask(
+        FIRE_DESK, "alert", "raise", "forest.risk", "--desk", "330822.emergency", "--level", "黄", "--fact", "火险升高",
+        "--division", "330822", "--expires", "600",
+    )  # fmt: skip
+    assert "▲黄色建议" in proposed.out
+    assert "预警级别须注明发布单位和文号" in proposed.err
+
+
+def test_release_and_withdrawal_leave_the_alert_to_who_takes_it(nodes):
+    """A claim is given back with a reason; a hand-over is taken back before anybody accepted it."""
+    number = nodes.ask(CENTRE, *ACCIDENT, "-o", "json").json["line"]["cap_id"]
+    nodes.ask(CENTRE, "alert", "claim", number)
+    nodes.ask(CENTRE, "alert", "hand-over", number, ACROSS)
+    assert nodes.ask(CENTRE, "alert", "withdraw", number, "-o", "json").json["line"]["offer_to"] == ""
+    assert "HAND_OVER_LAPSED" in nodes.ask(CENTRE, "alert", "withdraw", number, code=1).err
+    nodes.ask(CENTRE, "alert", "release", number, "--reason", "13800000000", code=1)
+    released = nodes.ask(CENTRE, "alert", "release", number, "--reason", "力量占用", "-o", "json").json["line"]
+    assert (released["holder"], released["state"]) == ("", "open")
+    nodes.ask(CENTRE, "alert", "keep", number, "--document", "常评〔2026〕3号")
+    nodes.ask(CENTRE, "alert", "claim", number)
+    by_phone = nodes.ask(
+        CENTRE, "alert", "close", number, "handled", "--by-phone", "--reason", "双方自行离开", "-o", "json"
+    )
+    assert by_phone.json["line"]["state"] == "closed"
+
+
+def test_area_or_desk_of_no_sheet_is_refused_by_its_name(nodes):
+    """A slip of the pen would change who is told, and how long help may take."""
+    raising = ("alert", "raise", "dispute", "--fact", "界路堆石争执")
+    area = nodes.ask(CENTRE, *raising, "--desk", GOVERNANCE, "--area", "330822.circle.qiuchan", code=1).err
+    assert "值班表没有区域 330822.circle.qiuchan" in area
+    assert "bridgehead duty show" in area
+    desk = nodes.ask(CENTRE, *raising, "--desk", "330822.nobody", "--division", "330822", code=1).err
+    assert "bridgehead duty show" in desk

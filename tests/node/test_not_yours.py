@@ -346,6 +346,7 @@ def about_alerts(made: World) -> dict[Rpc[Any, Any], Named]:
     note = {"desk": "330822.governance"}
     return {
         alerts.READ_ALERT: here,
+        alerts.EXPORT_ALERT: replace(here, ask=lambda name, _: alerts.AlertExport(alert=name)),
         alerts.LIST_ALERT_ENTRIES: replace(here, ask=lambda name, _: cases.EntryQuery(case=name)),
         alerts.ACT_IN_ALERT: replace(here, ask=lambda name, _: alerts.AlertStep(alert=name, name="note", fields=note)),
     }

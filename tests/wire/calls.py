@@ -62,11 +62,7 @@ POLICE, HALL = parse_agency_id("jiangxi/361123/police"), parse_agency_id("jiangx
 MARKET, AUDITOR = parse_agency_id("jiangxi/361123/market"), parse_agency_id("jiangxi/360000/audit")
 CASE_ID, GLASS = "A3611-0042", "BREAK-GLASS-2026-001"
 LOOKUP_ID = "01a2076b-4400-7291-b85e-b162f6ac09ad"
-AWAITED: frozenset[Rpc[Any, Any]] = frozenset(
-    {
-        alerts.EXPORT_ALERT,
-    }
-)
+AWAITED: frozenset[Rpc[Any, Any]] = frozenset()
 """Lines that no node answers yet: METHOD_NOT_OFFERED. A line whose step is there does not stand here."""
 SIGNATURE = base64.b64encode(b"s" * 64).decode()
 

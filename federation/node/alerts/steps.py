@@ -140,7 +140,7 @@ async def _do(
 ) -> AlertOutcome:
     """Writes an entry, waits a little for the others to have it, and shows the alert as it stands then."""
     node, realm = errand.node, errand.in_force.agreement.realm
-    _verify_desk(errand, fields)
+    _verify_desk(errand, fields, areas=alert.areas)
     verify_texts(items, fields, act=act)
     if "cap_id" in fields:
         status = str(fields["status"]) if act == "raise" else alert.status
@@ -231,12 +231,16 @@ def _verify_level(rules: AgreedAlerts, kind: AlertKind, fields: Mapping[str, Fie
         )
 
 
-def _verify_desk(errand: Errand, fields: Mapping[str, FieldValue]) -> None:
-    """Refuses an act for no desk of the agreement in force, or by a volunteer (DUTY_DESK, DUTY_VOLUNTEER)."""
+def _verify_desk(errand: Errand, fields: Mapping[str, FieldValue], *, areas: Collection[str]) -> None:
+    """Refuses a desk or area that no sheet in force has, and a volunteer (DUTY_DESK, DUTY_AREA, DUTY_VOLUNTEER)."""
     duty = read_alert_rules(errand.in_force.agreement.files).duty
     if duty.agency_of(str(fields.get("desk", ""))) is None:
         said = "值班表没有这一席位。 | The duty sheets have no such desk."
         raise MalformedError("DUTY_DESK", said, field="desk")
+    named = fields.get("area", ())
+    if unknown := sorted({*(named if isinstance(named, tuple) else ())} - {*duty.areas, *areas}):
+        said = f"值班表没有区域 {unknown[0]}。 | The duty sheets have no area {unknown[0]}."
+        raise MalformedError("DUTY_AREA", said, field="area")
     if is_volunteer(duty, errand.act.officer):
         said = "志愿者不值守席位。 | A volunteer is not on duty at a desk."
         raise RuleError("DUTY_VOLUNTEER", said)
@@ -279,7 +283,7 @@ def _verify_allowed(alert: Alert, entry: Entry) -> None:
 @on(wire.READ_ALERT)
 async def read_alert(errand: Errand, name: str) -> AlertView:
     """Shows an alert as it stands: its texts, and what the office may do in it now."""
-    held, ruling = await _readable(errand, name)
+    held, ruling = await readable(errand, name)
     alert = None if held is None else held.state
     if held is None or alert is None:
         return AlertView(decision=ruling)
@@ -288,10 +292,10 @@ async def read_alert(errand: Errand, name: str) -> AlertView:
         item
         for entry in held.record.entries_from(0)
         if entry.name in _standing(alert)
-        for item in _items(errand, held, held.kept[entry.name])
+        for item in items_shown(errand, held, held.kept[entry.name])
     )
     return AlertView(
-        decision=ruling, line=line, texts=texts, offers=tuple(_offers(errand, held, alert)), later=tuple(alert.later),
+        decision=ruling, line=line, texts=texts, offers=tuple(_offers(errand, alert)), later=tuple(alert.later),
         links=tuple(sorted(alert.links)),
     )  # fmt: skip
 
@@ -302,28 +306,31 @@ def _standing(alert: Alert) -> frozenset[str]:
     return frozenset(notes | ({alert.content.name} if alert.content is not None else set()))
 
 
-def _offers(errand: Errand, held: Held[Alert], alert: Alert) -> Iterator[AlertOffer]:
+def _offers(errand: Errand, alert: Alert) -> Iterator[AlertOffer]:
     """The acts of people for each own desk, the ones that may be done now first told by their own desk."""
     desks = alert.rules.desks_of(errand.caller) if isinstance(alert.rules, AgreedAlerts) else frozenset()
     mine = sorted(desks & told_of(alert).desks)
     for act in ALERT_ACTS.values():
         if act.by_node or act.name == "raise":
             continue
-        refused = [_refusal(errand, held, alert, act.name, desk) for desk in mine]
+        refused = [_refusal(errand, alert, act.name, desk) for desk in mine]
         reason = "" if None in refused else next((each for each in refused if each), "DESK_NOT_FOR_KIND")
         yield AlertOffer(act=act.name, zh=act.zh, en=act.en, possible=not reason, reason=reason)
 
 
-_GIVEN_LATER: Final = frozenset({"ALERT_FORM", "CITES_NOTHING", "DESK_NOT_FOR_KIND"})
-"""Reasons that only say that fields of the act are not filled in yet."""
+_SAMPLE: Final = "0" * 64
+"""The name of an entry that there is not."""
 
 
-def _refusal(errand: Errand, held: Held[Alert], alert: Alert, act: str, desk: str) -> str | None:
+def _refusal(errand: Errand, alert: Alert, act: str, desk: str) -> str | None:
     """The reason why a desk cannot do an act now; None when it can, as far as that is not for its fields to say."""
+    desks = alert.rules.duty.desks if isinstance(alert.rules, AgreedAlerts) else ()
+    others = (each for each in desks if each != desk and alert.rules.may_hold(each, alert.kind))
     samples: dict[str, FieldValue] = {
         **{name: value for name, value in alert.said.items() if name not in ("desk", "kind", "agreement")},
-        "desk": desk, "reason": "…", "to": "", "other": "", "about": _about(alert, act), "by_phone": "yes",
-        "result": "handled", "why": "other", "status": alert.status,
+        "desk": desk, "reason": "…", "document": "…", "by_phone": "yes", "result": "handled", "why": "other",
+        "to": next(others, desk), "about": _about(alert, act) or _SAMPLE, "status": alert.status,
+        "other": next(iter(alert.links), f"{alert.arbiter}/00000000-0000-7000-8000-000000000000"),
         "stage": next((stage.value for stage in STAGES[1:] if stage not in alert.stamps), "arrived"),
     }  # fmt: skip
     known = {field.name for field in ALERT_ACTS[act].fields}
@@ -331,14 +338,8 @@ def _refusal(errand: Errand, held: Held[Alert], alert: Alert, act: str, desk: st
         alert.first, act=act, at=errand.node.now(), agency=errand.caller, officer=errand.act.officer, items=(),
         fields={name: value for name, value in samples.items() if name in known},
     )  # fmt: skip
-    found = advance(alert, Entry(name="0" * 64, author=errand.node.name, head=head))
-    if not isinstance(found, NoEffect) or (found.reason in _GIVEN_LATER and act in _OPEN_FIELDS):
-        return None
-    del held
-    return found.reason
-
-
-_OPEN_FIELDS: Final = frozenset({"hand_over", "link", "unlink", "keep_as_evidence"})
+    found = advance(alert, Entry(name=_SAMPLE, author=errand.node.name, head=head))
+    return found.reason if isinstance(found, NoEffect) else None
 
 
 @on(wire.LIST_ALERTS)
@@ -366,7 +367,7 @@ async def list_alerts(errand: Errand, query: AlertQuery) -> AlertPage:
 @on(wire.LIST_ALERT_ENTRIES)
 async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
     """Lists the entries of an alert in their order (PAGE_TOKEN)."""
-    held, ruling = await _readable(errand, query.case)
+    held, ruling = await readable(errand, query.case)
     if held is None:
         return EntryPage(decision=ruling)
 
@@ -466,7 +467,7 @@ def _own_desks(errand: Errand, alert: Alert) -> frozenset[str]:
     return alert.rules.desks_of(errand.caller) if isinstance(alert.rules, AgreedAlerts) else frozenset()
 
 
-async def _readable(errand: Errand, name: str) -> tuple[Held[Alert] | None, Ruling]:
+async def readable(errand: Errand, name: str) -> tuple[Held[Alert] | None, Ruling]:
     """The alert of that name when the office may read it; without one, the logged no of a stranger."""
     held = _find(errand, name)
     alert = None if held is None else held.state
@@ -491,7 +492,7 @@ def _find(errand: Errand, name: str) -> Held[Alert] | None:
     return load_held(ALERT, errand.node, record)
 
 
-def _items(errand: Errand, held: Held[Alert], kept: StoredEntry) -> tuple[CaseItem, ...]:
+def items_shown(errand: Errand, held: Held[Alert], kept: StoredEntry) -> tuple[CaseItem, ...]:
     """The items of an entry as far as the office may see them: its own entries' whole."""
     node, alert, head = errand.node, held.state, kept.head
     parts: dict[int, Part] = parts_of(ALERT, node, node.database, kept=kept)
@@ -513,7 +514,8 @@ def _entry_line(errand: Errand, held: Held[Alert], kept: StoredEntry) -> EntryLi
     return EntryLine(
         name=kept.name, author=kept.author, n=head.n, act=head.act, act_zh=act.zh if act else head.act,
         act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
-        fields={name: text_of(value) for name, value in shown_fields(head).items()}, items=_items(errand, held, kept),
+        fields={name: text_of(value) for name, value in shown_fields(head).items()},
+        items=items_shown(errand, held, kept),
         without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
         deliveries=deliveries(node, each_sent(ALERT, node.database, held.id, name=kept.name)),
     )  # fmt: skip
