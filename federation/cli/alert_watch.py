@@ -219,14 +219,11 @@ async def done(node: Node, act: Act, line: AlertLine, do: Do) -> AlertOutcome:
 
 
 async def _step(node: Node, act: Act, line: AlertLine, do: Do) -> AlertStep:
-    """The act with what it stands on: an update says again what stands, an acceptance names what it accepts."""
+    """The act; an update says again the texts that stand, which the node does not."""
     verify_impersonal(do.text, field="text")
     content = Content(fields=do.fields, items=(CaseItem(kind="fact", fields={"text": do.text}),) if do.text else ())
     if do.name == "update":
         content = said_anew(newest(await _entries(node, act, line), "raise", "update"), content)
-    elif do.name == "accept_hand_over":
-        offered = newest(await _entries(node, act, line), "hand_over")
-        content = Content(fields={**do.fields, "about": offered.name}, items=content.items)
     return AlertStep(alert=line.record, name=do.name, fields=content.fields, items=content.items)
 
 

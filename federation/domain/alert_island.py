@@ -75,12 +75,8 @@ class Written:
         return str(uuid.UUID(bytes=bytes.fromhex(self.digest)[:16], version=4))
 
     def handed_in(self, at: datetime) -> dict[str, str]:
-        """The fields of the act as it is handed in: when it was made, and when the file was handed in (补录).
-
-        A claim is one that was made out of reach of the others: it helps where another desk holds the alert by now.
-        """
-        late = {"made": format_time(self.stamp.at), "synced": format_time(at)}
-        return {**self.stamp.fields, **late, **({"local": "yes"} if self.stamp.act == "claim" else {})}
+        """The fields of the act as it is handed in: when it was made, and when the file was handed in (补录)."""
+        return {**self.stamp.fields, "made": format_time(self.stamp.at), "synced": format_time(at)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

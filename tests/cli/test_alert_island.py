@@ -13,7 +13,7 @@ from federation.protocol.ids import parse_agency_id
 from tests.cli.command_line import ServedNodes, run
 from tests.ports import free_ports
 
-CENTRE, DESK = "zhejiang/330822/governance", "330822.governance"
+CENTRE, DESK, ACROSS = "zhejiang/330822/governance", "330822.governance", "jiangxi/361123/governance"
 NUMBER = "330822101001EX_20260404101503_0"
 
 
@@ -134,3 +134,59 @@ def test_line_that_was_cut_off_makes_room(away, kept):
     whole = kept.read_bytes()
     kept.write_bytes(whole[:-20])
     assert away.ask("claim", NUMBER, "--desk", DESK, "--offline", kept, "-o", "json").json["n"] == 3
+
+
+def test_file_is_handed_in_once_however_often(nodes, away, tmp_path):
+    """What was claimed and stamped meanwhile counts by when it was made, and says so; a repeat does nothing twice."""
+    where = ("--area", "330822.circle.qiuchuan", "--division", "330822111", "--fact", "界桩争议", "-o", "json")
+    number = nodes.ask(CENTRE, "alert", "raise", "dispute", "--desk", DESK, *where).json["line"]["cap_id"]
+    path = tmp_path / "local.jsonl"
+    away.ask("claim", number, "--desk", DESK, "--offline", path)
+    for stage in ("contacted", "arrived"):
+        away.ask("stamp", number, stage, "--desk", DESK, "--offline", path)
+    done = nodes.ask(CENTRE, "alert", "hand-in", path, "-o", "json").json["lines"]
+    assert [each["outcome"]["entry"]["without_effect"] for each in done] == ["", "", ""]
+    line = nodes.ask(CENTRE, "alert", "show", number, "-o", "json").json["line"]
+    assert (line["state"], line["holder"]) == ("arrived", DESK)
+    assert [(stage["at"], stage["made"], stage["late"]) for stage in line["stages"]] == [
+        (each["made"], True, False) for each in done
+    ]
+    entries = nodes.ask(CENTRE, "alert", "history", number, "-o", "json").json["lines"]
+    again = nodes.ask(CENTRE, "alert", "hand-in", path, "-o", "json").json["lines"]
+    assert [each["outcome"]["entry"]["name"] for each in again] == [each["outcome"]["entry"]["name"] for each in done]
+    assert nodes.ask(CENTRE, "alert", "history", number, "-o", "json").json["lines"] == entries
+    assert "补录" in nodes.ask(CENTRE, "alert", "hand-in", path).out
+    closed = away.ask("claim", number, "--desk", DESK, "--offline", path, "-o", "json", code=1).error
+    assert closed["reason"] == "ISLAND_CLOSED"
+
+
+def test_line_that_the_node_refuses_keeps_none_of_the_others_back(nodes, away, tmp_path):
+    """Each has its own end; the exit code says that not all were taken."""
+    where = ("--area", "330822.circle.qiuchuan", "--division", "330822111", "--fact", "界桩争议", "-o", "json")
+    number = nodes.ask(CENTRE, "alert", "raise", "dispute", "--desk", DESK, *where).json["line"]["cap_id"]
+    path = tmp_path / "local.jsonl"
+    away.ask("stamp", NUMBER, "contacted", "--desk", DESK, "--offline", path)
+    away.ask("claim", number, "--desk", DESK, "--offline", path)
+    done = nodes.ask(CENTRE, "alert", "hand-in", path, code=1).out.splitlines()
+    assert "拒绝 refused" in done[0]
+    assert done[1].endswith("签收：已记录 | claim: recorded")
+
+
+def test_late_claim_of_what_the_desk_across_holds_helps(nodes, away, tmp_path):
+    """The desk across answers for the alert; whoever claimed it out of its reach helps, and is told who leads."""
+    where = (
+        "--area",
+        "330822.circle.qiuchuan",
+        "--division",
+        "330822111",
+        "--division",
+        "361123108",
+        "--fact",
+        "界桩争议",
+    )
+    number = nodes.ask(CENTRE, "alert", "raise", "dispute", "--desk", DESK, *where, "-o", "json").json["line"]["cap_id"]
+    path = tmp_path / "local.jsonl"
+    away.ask("claim", number, "--desk", DESK, "--offline", path)
+    nodes.ask(ACROSS, "alert", "claim", number, "--desk", "361123.governance")
+    outcome = nodes.ask(CENTRE, "alert", "hand-in", path, "-o", "json").json["lines"][0]["outcome"]
+    assert (outcome["line"]["holder"], outcome["line"]["helpers"]) == ("361123.governance", [DESK])

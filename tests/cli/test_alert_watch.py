@@ -22,12 +22,13 @@ from federation.cli import alert_watch
 from federation.cli.alert_cards import outcome_words
 from federation.cli.alert_screen import Bells, Board
 from federation.cli.alert_watch import LiveDesk, Screen, Voice, event_of
-from federation.cli.options import now
+from federation.cli.options import ask_node, find_profile, now
 from federation.cli.terminal import Keys
 from federation.domain.alert import AlertState
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
+from federation.node.home.files import load_ed25519
 from federation.protocol.errors import UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
@@ -36,6 +37,7 @@ from federation.protocol.policy import Grounds
 from federation.wire.agency.alerts import ACT_IN_ALERT, AlertNews, AlertOutcome, AlertStep, AlertWatch
 from federation.wire.agency.cases import EntryLine, EntryPage
 from federation.wire.agency.node import GET_STATUS, NodeStatus, PeerState
+from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act, Ruling
 from tests.cli.alert_desk import FIRE, GOVERNANCE, HOUSE, NOW, QUARREL
 
@@ -251,8 +253,8 @@ async def test_rows_stay_while_the_link_is_down_and_it_comes_back_by_itself():
     assert "\a" not in seen.written
 
 
-async def test_update_and_acceptance_stand_on_what_is_there():
-    """An update says again what it does not say anew; an acceptance cites the hand-over."""
+async def test_update_says_again_what_it_does_not_say_anew():
+    """The texts that stand beside the new one; an acceptance is what it is."""
     line = replace(QUARREL, holder=GOVERNANCE)
     for typed, offered in (("u新\r", ""), ("a", GOVERNANCE)):
         node = DeskNode(replace(line, offer_to=offered))
@@ -262,9 +264,9 @@ async def test_update_and_acceptance_stand_on_what_is_there():
             await seen.until(lambda: len(node.asked) == 1)  # noqa: B023
             type_keys(seen, "q")
         [(_, step)] = node.asked
-        assert step.fields["about"] == "a" * 64
         assert (step.name, step.fields.get("expires")) == (("accept_hand_over", None) if offered else ("update", "x"))
         if not offered:
+            assert step.fields["about"] == "a" * 64
             assert [item.kind for item in step.items] == ["place", "fact"]
 
 
@@ -340,3 +342,83 @@ def test_end_of_an_act_in_words():
     assert outcome_words(void) == "无效果 without effect: 本席位未持有该警情 | the desk does not hold the alert"
     refused = replace(ALLOWED, verdict=Verdict.REFUSED, title_zh="非本席位警情", title_en="not your kind")
     assert outcome_words(AlertOutcome(decision=refused)) == "拒绝 refused: 非本席位警情 | not your kind"
+
+
+# ---- at real nodes
+
+
+CENTRE, ACROSS = "zhejiang/330822/governance", "jiangxi/361123/governance"
+
+
+def raised(nodes, *options: str) -> dict[str, Any]:
+    """The line of an alert that the centre of Changshan raises in the circle of Qiuchuan."""
+    where = ("--area", "330822.circle.qiuchuan", "--division", "330822111")
+    answer = nodes.ask(
+        CENTRE, "alert", "raise", "dispute", "--desk", GOVERNANCE, *where, "--fact", "界桩争议", *options, "-o", "json"
+    )
+    line: dict[str, Any] = answer.json["line"]
+    return line
+
+
+def test_events_in_a_pipe_begin_with_what_is_open_and_go_on_behind_a_token(nodes):
+    """One object a line; behind the token of an event only what came after it; exercises behind their own topic."""
+    line = raised(nodes)
+    record = line["record"]
+    rows = [
+        json.loads(text)
+        for text in nodes.ask(
+            CENTRE, "alert", "watch", "--record", record, "--count", "2", "--heartbeat"
+        ).out.splitlines()
+    ]
+    assert [(row["id"], row["alert"] is None) for row in rows] == [(record, False), (None, True)]
+    assert rows[0]["alert"]["left_ms"] > 0
+    nodes.ask(CENTRE, "alert", "claim", line["cap_id"])
+    watch = ("alert", "watch", "--record", record, "--count", "1", "-o", "json")
+    [event] = [json.loads(text) for text in nodes.ask(CENTRE, *watch, "--after", rows[1]["token"]).out.splitlines()]
+    assert (event["act"], event["alert"]["state"], event["alert"]["holder"]) == ("claim", "accepted", GOVERNANCE)
+    assert "WATCH_TOKEN" in nodes.ask(CENTRE, *watch, "--after", "x", code=1).err
+    drill = raised(nodes, "--exercise")
+    told = nodes.ask(CENTRE, "alert", "watch", "--record", drill["record"], "--exercise", "--count", "1").out
+    assert json.loads(told)["alert"]["status"] == "Exercise"
+
+
+def test_live_screen_at_a_real_node(nodes):
+    """It shows what is open, takes a key as a signed act, and shows what became of it; nothing else is on the terminal."""
+    line = raised(nodes)
+    end, inner = pty.openpty()
+    termios.tcsetwinsize(inner, (24, 100))
+    os.set_blocking(end, False)
+    profile = find_profile(None, nodes.folder, CENTRE)
+
+    async def work() -> str:
+        seen = Seen(end)
+        with open(inner, "w", encoding="utf-8", closefd=False) as stdout:
+
+            async def live(client: AgencyClient) -> None:
+                act = Act(request_id=ACT.request_id, purpose="alert.duty", function="F12", officer="clerk")
+                board = Board(title="常山", now=now(), bells=Bells(real=False, exercises=False))
+                topics = {False: f"record:{line['record']}"}
+                desk = LiveDesk(client, board, Screen(inner, stdout), act=act, topics=topics)
+                running = asyncio.create_task(desk.run())
+                await seen.until(lambda: seen.shows("待签收"))
+                os.write(end, b"a")
+                await seen.until(lambda: any(map(seen.shows, ("再按一次", "正在办理", "已记录"))))
+                if seen.shows("再按一次"):  # the row came less than 300 ms ago
+                    os.write(end, b"a")
+                await seen.until(lambda: seen.shows("已签收"))
+                os.write(end, b"q")
+                await running
+
+            key = load_ed25519(nodes.key(CENTRE, "clerk"))
+            await ask_node(profile, live, sign=lambda _: key, timeout_seconds=20)
+            await seen.until(lambda: seen.written.endswith("\x1b[?1049l"))
+        return seen.written
+
+    try:
+        written = asyncio.run(work())
+    finally:
+        os.close(inner)
+        os.close(end)
+    assert "Traceback" not in written
+    shown = nodes.ask(CENTRE, "alert", "show", line["cap_id"], "-o", "json").json["line"]
+    assert (shown["state"], shown["holder"], shown["stages"][0]["officer"]) == ("accepted", GOVERNANCE, "clerk")

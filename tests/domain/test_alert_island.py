@@ -62,7 +62,7 @@ def test_late_entry_says_when_it_was_made_and_when_it_was_handed_in() -> None:
     claim, stamp, *_ = read_island(FILE, KEY.public_key).lines
     times = {"made": "2026-04-04T02:31:00.000Z", "synced": "2026-04-04T03:02:00.000Z"}
     assert stamp.handed_in(END.at) == {"desk": DESK, "stage": "arrived", "late": "road", **times}
-    assert claim.handed_in(END.at) == {"desk": DESK, "local": "yes", **times}
+    assert claim.handed_in(END.at) == {"desk": DESK, **times}
     assert read_island(FILE, KEY.public_key).lines[0].request_id == claim.request_id
 
 

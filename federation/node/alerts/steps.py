@@ -124,8 +124,8 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
         fields["cap_id"] = ""
     if asked.name == "update" and isinstance(alert.rules, AgreedAlerts):
         _verify_level(alert.rules, alert.rules.table.kinds[alert.kind], fields)
-    if asked.name == "claim" and is_arbiter_away(errand.node, alert):
-        fields["local"] = "yes"
+    if asked.name == "claim" and ("made" in fields or is_arbiter_away(errand.node, alert)):
+        fields["local"] = "yes"  # made out of reach of the others: it helps where another desk holds the alert by now
     return await _do(errand, held, alert, act=asked.name, fields=fields, items=asked.items)
 
 
