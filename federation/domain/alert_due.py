@@ -48,11 +48,11 @@ def each_due(
                 alert = found
 
 
-def next_due(alert: Alert, *, node: NodeName, arbiter_away: bool = False, off: Off = NOBODY) -> datetime | None:
+def next_due(alert: Alert, *, node: NodeName, arbiter_away: bool = False) -> datetime | None:
     """The first moment at which `each_due` has something for a node, a past one when it has already; None for never."""
     if not _may_write(alert, node, arbiter_away=arbiter_away):
         return None
-    coming = sorted((due for ahead in _ahead(alert, off) for due in ahead(alert)), key=lambda due: due.since)
+    coming = sorted((due for ahead in _ahead(alert, NOBODY) for due in ahead(alert)), key=lambda due: due.since)
     return next((due.since for due in coming if _advanced(alert, due, node, due.since) is not None), None)
 
 

@@ -179,10 +179,6 @@ class Duty:
         found = self.desks.get(name) or next((each for each in self.desks.values() if each.leader == name), None)
         return None if found is None else found.agency
 
-    def gone_by(self, newer: Duty) -> frozenset[str]:
-        """The desks of these sheets that newer ones have no more, or give to another office."""
-        return frozenset(each for each in self.desks if newer.agency_of(each) != self.desks[each].agency)
-
     def open_desk(self, desk: str, at: datetime) -> str:
         """The desk itself within its hours, else the one that it falls to."""
         row = self.desks[desk]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import chain
+from itertools import chain, product
 from typing import Final
 
 from federation.domain.alert import Alert
@@ -30,12 +30,13 @@ from federation.domain.alert_policy import (
 from federation.domain.alert_rules import AgreedAlerts
 from federation.domain.alert_texts import kept_under
 from federation.domain.alert_told import offices_of, provinces_of, told_of
+from federation.domain.cap import Status
 from federation.domain.case_items import AT_HOME, Part
 from federation.domain.duty import read_duty
 from federation.domain.joint import Entry, FieldValue, Head
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import ALERT as KEPT
-from federation.node.alerts.lists import CHANGES, NAMES, AlertName, alert_look, alert_rows
+from federation.node.alerts.lists import CHANGES, NAMES, AlertName, alert_look, alert_rows, each_open
 from federation.node.duty import newest_of, signed_on
 from federation.node.joint.given import Handing, given_in_alert
 from federation.node.joint.records import ALERT, Held, Moment, StoredEntry, StoredRecord
@@ -45,7 +46,7 @@ from federation.node.joint.taking import entry_kinds
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, Handed
 from federation.protocol.form import Item, decode, replace
-from federation.protocol.ids import AgencyId, NodeName, parse_record_id, record_node
+from federation.protocol.ids import AgencyId, NodeName, RecordId, parse_record_id, record_node
 from federation.protocol.policy import PolicyRequest, decide
 from federation.protocol.trust import find_agency
 from federation.store.database import Source
@@ -121,11 +122,24 @@ class AlertSharing(Sharing[Alert]):
         authors = frozenset(done.entry.author for done in state.named.values())
         return (told_of(state).desks, holder, state.helpers, state.said.get("ticked", ()), authors)
 
+    def moved(self, node: Node) -> Iterator[RecordId]:
+        """Returns the alerts that a desk holds which the sheets in force have no more."""
+        agreement = node.trust.in_force.agreement
+        duty = read_duty(agreement.files)
+        for office, status in product(agreement.members[node.name].agencies, Status):
+            for line in each_open(node.database, office, status=status):
+                if line.holder and duty.agency_of(line.holder) is None:
+                    yield line.record
+
     def due(self, node: Node, state: Alert) -> Iterator[tuple[str, Mapping[str, FieldValue]]]:
+        in_force = node.trust.in_force
         return chain(
             _skips(node, state),
-            each_due(state, node=node.name, now=node.now(), arbiter_away=is_arbiter_away(node, state)),
-        )
+            each_due(
+                state, node=node.name, now=node.now(), arbiter_away=is_arbiter_away(node, state),
+                off=dict.fromkeys(off_duty(in_force, state), in_force.agreement.version),
+            ),
+        )  # fmt: skip
 
     def author(self, node: Node, state: Alert) -> Author | None:
         if state.raised is None:

@@ -363,11 +363,13 @@ def resent(family: Family[S], missed: Missed) -> Draft | None:
 
 async def keep_settled(sharing: Sharing[S], node: Node) -> None:
     """Settles each record whose moment has come, for as long as the node runs: every now and then, or to the second."""
-    duty = sharing.family.duty
+    duty, version = sharing.family.duty, 0
     while not node.waiters.ended:
         await node.waiters.wait(*sharing.look_keys, seconds=_until_next(sharing, node))
         try:
-            await settle_due(sharing, node)
+            newest = node.trust.in_force.agreement.version
+            await settle_due(sharing, node, is_new=newest != version)
+            version = newest
         except BridgeheadError as error:
             _log.warning(f"{duty}.unsettled", reason=error.reason)
         except Exception:  # noqa: BLE001 - a duty that ends would leave clocks unwritten and members unserved
@@ -387,8 +389,10 @@ def _until_next(sharing: Sharing[S], node: Node) -> float:
     return min(pause, max((row.look - now).total_seconds(), _LEAST_PAUSE))
 
 
-async def settle_due(sharing: Sharing[S], node: Node) -> None:
+async def settle_due(sharing: Sharing[S], node: Node, *, is_new: bool = False) -> None:
     """Settles each record whose moment has come; one that cannot be is told and left for the next round.
+
+    `is_new`: the agreement came into force since the last round, and moves some by itself.
 
     Raises what keeps all of them from it: AGREEMENT_EXPIRED, UnavailableError, LOG_STOPPED.
     """
@@ -396,10 +400,11 @@ async def settle_due(sharing: Sharing[S], node: Node) -> None:
     family = sharing.family
     unread = node.bad_rows.of(family.duty)
     due = await asyncio.to_thread(lambda: list(family.records.each_due_by(node.database, node.now(), unread)))
-    for row in due:
+    moved = await asyncio.to_thread(lambda: list(sharing.moved(node))) if is_new else ()
+    for record in dict.fromkeys((*(row.record for row in due), *moved)):
         try:
-            await settle(sharing, node, row.record)
+            await settle(sharing, node, record)
         except Exception as error:
             if ends_round(node, error):
                 raise
-            node.bad_rows.note(family.duty, row.record, error)
+            node.bad_rows.note(family.duty, record, error)

@@ -18,7 +18,7 @@ from federation.node.joint.records import Family, Held, Moment, StoredEntry, Sto
 from federation.node.node import InForce, Node
 from federation.protocol.body import Handed
 from federation.protocol.form import Item
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import AgencyId, NodeName, RecordId
 from federation.protocol.policy import PolicyRequest
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
@@ -42,6 +42,11 @@ class Sharing(ABC, Generic[S]):
     family: Family[S]
     look_keys: tuple[str, ...] = ()
     """The keys of `waiters` that are told when a record may be due at another second; none where days are enough."""
+
+    def moved(self, node: Node) -> Iterable[RecordId]:
+        """Returns the records that the agreement in force moves by itself, whatever their own moment is: none."""
+        del node
+        return ()
 
     @abstractmethod
     def is_over(self, state: S) -> bool:

@@ -1,0 +1,128 @@
+"""Duty and alerts together at their nodes: a change of shift, a desk that is gone, a duty sheet that changes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from federation.domain import duty_roster as book
+from federation.domain.alert import AlertState
+from federation.node.alerts.sharing import ALERTS_SHARED
+from federation.node.joint import entries
+from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
+from federation.protocol.keys import format_public_key
+from federation.protocol.leaf import LeafKind
+from federation.protocol.trust import Agreement
+from federation.store.exchange_log import find_leaf
+from tests.node.alerts.border_desks import CHANGSHAN, QIUCHUAN, BorderDesks, border_desks
+from tests.node.rig import JIANGXI, ZHEJIANG, register_key
+from tests.node.test_duty import KEYS, OFFICE, A, B, Shift
+
+SHEET = "policies/duty/zhejiang.toml"
+CIRCLE = '[[area]]\nid = "330822.circle.qiuchuan"\ntype = "circle"\ncounty = ["330822"]\nclass = '
+
+
+def following(agreement: Agreement, *changed: tuple[str, str]) -> Agreement:
+    """The next version, in which the sheet of Zhejiang says something else."""
+    text = agreement.files[SHEET].decode()
+    for before, after in changed:
+        assert before in text, before
+        text = text.replace(before, after)
+    files = {**agreement.files, SHEET: text.encode()}
+    return replace(agreement, version=agreement.version + 1, digest="cd" * 32, files=files)
+
+
+async def put_in_force(border: BorderDesks, *changed: tuple[str, str]) -> None:
+    """Both nodes have the next version, and their duty has had its round."""
+    border.rig.put_in_force(following(border.rig[ZHEJIANG].trust.in_force.agreement, *changed))
+    for name in border.rig.hosts:
+        await entries.settle_due(ALERTS_SHARED, border.rig[name], is_new=True)
+    await border.settled()
+
+
+async def test_shift_changes_with_four_open_alerts_and_no_lease_is_lost(tmp_path: Path) -> None:
+    """Scenario 15: three are held, one is overdue; both officers sign that list, and the desk goes on holding."""
+    async with border_desks(tmp_path) as border:
+        found = Shift(border.rig)
+        for officer, key in KEYS.items():
+            await register_key(found.node, OFFICE, officer, key=format_public_key(key.public_key))
+        await found.on(A)
+        records = []
+        for number in range(4):
+            await border.raises(QIUCHUAN)
+            records.append(border.record)
+            if number:
+                await border.does(QIUCHUAN, "claim", officer=A)
+        border.rig.clock.advance(seconds=70)
+        for border.record in records:
+            await border.settled()
+        before = [border_alert(border, record) for record in records]
+
+        await found.on(B)
+        entry = await found.draft(A, B, "十点前回访王家坞")
+        assert entry.alerts[0].record == records[0]
+        assert {each.record for each in entry.alerts} == set(records)
+        assert [each.overdue for each in entry.alerts] == [("accepted",), (), (), ()]
+        assert [each.holder for each in entry.alerts] == ["", QIUCHUAN, QIUCHUAN, QIUCHUAN]
+        await found.sign(entry, A)
+        line = await found.sign(entry, B)
+
+        assert book.verify_hand_over(line) == entry
+        assert find_leaf(found.node.database, LeafKind.DUTY, book.digest_of(line)) is not None
+        assert [border_alert(border, record) for record in records] == before
+        border.record = records[1]
+        await border.does(QIUCHUAN, "stamp", stage="contacted", officer=B)
+        stamped = border.alert(ZHEJIANG).stamps["contacted"]
+        assert (stamped.desk, stamped.officer) == (QIUCHUAN, B)
+
+
+def border_alert(border: BorderDesks, record):
+    border.record = record
+    alert = border.alert(ZHEJIANG)
+    return alert.state, alert.hold, dict(alert.stamps)
+
+
+async def test_desk_that_is_off_the_sheets_while_it_holds_lets_go_at_once(tmp_path: Path) -> None:
+    """Scenario 16: its lease ends, the alert rings again, its stamps stay; another desk goes on, the same on both sides."""
+    async with border_desks(tmp_path) as border:
+        await border.raises(CHANGSHAN)
+        await border.does(QIUCHUAN, "claim")
+        await border.does(QIUCHUAN, "stamp", stage="contacted")
+
+        await put_in_force(
+            border, (f'id = "{QIUCHUAN}"', 'id = "330822112.town"'), (f'"{QIUCHUAN}"', '"330822112.town"')
+        )
+
+        alert = border.alert(ZHEJIANG)
+        assert (alert.state, alert.hold, set(alert.stamps)) == (AlertState.OPEN, None, {"accepted", "contacted"})
+        assert alert == border.alert(JIANGXI)
+        with pytest.raises(MalformedError, match="DUTY_DESK"):
+            await border.does(QIUCHUAN, "claim")
+        claimed = await border.does(CHANGSHAN, "claim")
+        assert claimed.line is not None
+        assert (claimed.line.holder, claimed.line.state) == (CHANGSHAN, AlertState.CONTACTED)
+
+
+async def test_sheet_that_changes_leaves_running_alerts_as_they_are(tmp_path: Path) -> None:
+    """Scenario 20: the one that was raised before keeps its desk and its ten minutes, the next has the new table."""
+    async with border_desks(tmp_path) as border:
+        await border.raises(QIUCHUAN)
+        await border.does(QIUCHUAN, "claim")
+        await put_in_force(
+            border, (f'{CIRCLE}"town"', f'{CIRCLE}"remote"'),
+            (f'desks = ["{QIUCHUAN}", "{CHANGSHAN}"]', f'desks = ["{CHANGSHAN}"]'),
+        )  # fmt: skip
+
+        await border.does(QIUCHUAN, "stamp", stage="contacted")
+        running = border.alert(ZHEJIANG)
+        assert running.hold is not None
+        assert (running.hold.desk, running.due("arrived") - running.dispatched) == (QIUCHUAN, timedelta(minutes=10))
+        raised = await border.raises(CHANGSHAN)
+        newer = border.alert(ZHEJIANG)
+        assert newer.due("arrived") - newer.dispatched == timedelta(minutes=30)
+        assert raised.line is not None
+        assert QIUCHUAN not in raised.line.rings
+        assert raised.line.rings[0] == CHANGSHAN
