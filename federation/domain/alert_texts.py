@@ -55,8 +55,13 @@ def kept_under(alert: Alert) -> str:
     """The rule of retention that ends the items of an alert, the same at every node that holds its heads."""
     if alert.evidence:
         return EVIDENCE
+    return EMERGENCY if names_person(alert) else ALERT
+
+
+def names_person(alert: Alert) -> bool:
+    """True when an entry has an item that says who somebody is, whether it had effect or not."""
     entries = (*(done.entry for done in alert.named.values()), *(entry for entry, _ in alert.without_effect))
-    return EMERGENCY if any("person" in entry.head.items for entry in entries) else ALERT
+    return any("person" in entry.head.items for entry in entries)
 
 
 def _free_fields(act: str) -> list[str]:

@@ -28,7 +28,7 @@ from federation.domain.alert_policy import (
     see_request,
 )
 from federation.domain.alert_rules import AgreedAlerts
-from federation.domain.alert_texts import kept_under
+from federation.domain.alert_texts import kept_under, names_person
 from federation.domain.alert_told import offices_of, provinces_of, told_of
 from federation.domain.cap import Status
 from federation.domain.case_items import AT_HOME, Part
@@ -203,7 +203,7 @@ class AlertSharing(Sharing[Alert]):
     ) -> None:
         """Writes which offices were given what is about a person, of entries of ours that hold anything yet."""
         in_force = node.trust.in_force
-        for kept, body in entries:
+        for kept, body in entries if names_person(state) else ():
             if not isinstance(body, Body) or not kept.head.items:
                 continue
             parts = own_parts(in_force, kept, body)
