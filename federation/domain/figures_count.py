@@ -8,6 +8,7 @@ Source: `policies/figures.toml`; `response` for 1-3-10.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -363,15 +364,42 @@ def figures_of(counting: Counting, definition: Definition) -> tuple[Figure, ...]
     base: list[Row] | None = None
     if counting.base is not None and china_day(counting.base.begin) >= definition.since:
         base = list(_in_counties(counting, _COUNT[what](counting, definition, counting.base)))
+    now, then, found = _by_group(rows), None if base is None else _by_group(base), []
     classes = sorted({DutyClass.TOWN.value, *(row.group.duty_class for row in rows)})
-    found = [
-        _counted(definition, group, rows=rows, base=base)
-        for duty_class in (classes if what is Counts.ATTAIN else ("",))
-        for group in _groups(counting, definition, [*rows, *(base or ())], duty_class)
-    ]
-    if what is Counts.ATTAIN:
-        found = [_with_doubtful(counting, definition, figure) for figure in found]
+    doubtful = _doubtful(counting, definition) if what is Counts.ATTAIN else None
+    for duty_class in classes if what is Counts.ATTAIN else ("",):
+        for group in _groups(counting, definition, [*rows, *(base or ())], duty_class):
+            past = None if then is None else then.get(group, ())
+            figure = count_figure(definition, group, now.get(group, ()), base=past)
+            if not group.county or group.area or group.kind:
+                figure = replace(figure, leaves=(), base_leaves=())
+            found.append(figure if doubtful is None else replace(figure, doubtful=doubtful[group]))
     return tuple(found)
+
+
+def _by_group(rows: Iterable[Row]) -> Mapping[Group, list[Leaf]]:
+    """The leaves of every group that a figure may be of."""
+    found: dict[Group, list[Leaf]] = {}
+    for row in rows:
+        for group in _around(row.group):
+            found.setdefault(group, []).append(row.leaf)
+    return found
+
+
+def _around(narrow: Group) -> Iterator[Group]:
+    """Every group that the narrowest one lies in, itself without area or kind."""
+    for duty_class in {narrow.duty_class, ""}:
+        for county in {narrow.county, ""}:
+            yield Group(duty_class=duty_class, county=county)
+            yield Group(duty_class=duty_class, county=county, kind=narrow.kind)
+            yield Group(duty_class=duty_class, county=county, area=narrow.area)
+
+
+def _doubtful(counting: Counting, definition: Definition) -> Counter[Group]:
+    """The number of those that a stage leaves out for a clock, by group."""
+    left = set(counting.attained[definition.stage or AlertState.ACCEPTED].left_out.get(LeftOut.CLOCK_DOUBTFUL, ()))
+    groups = (counting.group_of(alert) for alert in counting.alerts if record_of_alert(alert) in left)
+    return Counter(each for group in groups for each in _around(group))
 
 
 def _in_counties(counting: Counting, rows: _Rows) -> _Rows:
@@ -386,30 +414,11 @@ def _groups(counting: Counting, definition: Definition, rows: Iterable[Row], dut
     by_kind = definition.count in _BY_PLACE or (definition.count in _BY_PROCEDURE and not definition.procedure)
     for county in counties:
         yield Group(duty_class=duty_class, county=county)
-        if by_kind and len(kinds) > 1:
+        if by_kind and (len(kinds) > 1 or definition.count in _BY_PROCEDURE):
             yield from (Group(duty_class=duty_class, county=county, kind=kind) for kind in kinds)
         if county and definition.count in _BY_PLACE:
             areas = sorted({group.area for group in inside if group.county == county})
             yield from (Group(duty_class=duty_class, county=county, area=area) for area in areas)
-
-
-def _counted(definition: Definition, group: Group, *, rows: Iterable[Row], base: Iterable[Row] | None) -> Figure:
-    found = count_figure(definition, group, _within(group, rows), base=None if base is None else _within(group, base))
-    keeps = group.county and not group.area and not group.kind
-    return found if keeps else replace(found, leaves=(), base_leaves=())
-
-
-def _within(group: Group, rows: Iterable[Row]) -> list[Leaf]:
-    names = [name for name in ("duty_class", "county", "area", "kind") if getattr(group, name)]
-    return [row.leaf for row in rows if all(getattr(row.group, name) == getattr(group, name) for name in names)]
-
-
-def _with_doubtful(counting: Counting, definition: Definition, figure: Figure) -> Figure:
-    left = set(counting.attained[definition.stage or AlertState.ACCEPTED].left_out.get(LeftOut.CLOCK_DOUBTFUL, ()))
-    groups = [counting.group_of(alert) for alert in counting.alerts if record_of_alert(alert) in left]
-    names = [name for name in ("duty_class", "county", "area", "kind") if getattr(figure.group, name)]
-    inside = (all(getattr(each, name) == getattr(figure.group, name) for name in names) for each in groups)
-    return replace(figure, doubtful=sum(inside))
 
 
 def _tallied(counting: Counting, definition: Definition, what: Counts) -> Iterator[Figure]:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from federation.domain.alert import STAGES, Alert, AlertState
-from federation.domain.alert_links import offers_of_link
+from federation.domain.alert_links import Offered, offers_of_link
 from federation.domain.clock import CHINA_TIME
 from federation.domain.figures import (
     Counts,
@@ -247,7 +247,7 @@ def report_of(counting: Counting, head: Head, delivered: Iterable[Delivered] = (
     figures = figures if head.leaves else tuple(replace(each, leaves=(), base_leaves=()) for each in figures)
     rank = {each.id: place for place, each in enumerate(chosen)}
     own = replace(counting, counties=tuple(each for each in counting.counties if each in head.own))
-    breaches, listed = _breaches(own), _listed(own)
+    breaches, listed = _breaches(own), _listed(own, counting)
     return Report(
         kind=head.kind, nodes=(head.node,), counties=counting.counties, period=head.period,
         begin=counting.period.begin, end=counting.period.end, cut=counting.period.cut, agreement=head.agreement,
@@ -329,21 +329,28 @@ def _breach(counting: Counting, alert: Alert, stage: AlertState) -> Breach:
     )  # fmt: skip
 
 
-def _listed(counting: Counting) -> tuple[Listed, ...]:
-    """The flags, the pairs that may be one event, and those left out of 1-3-10 with the reason."""
-    here = counting.raised_in(counting.period)
+def _listed(own: Counting, all_of: Counting) -> tuple[Listed, ...]:
+    """The flags, the pairs that may be one event of both sides, and those left out of 1-3-10, with the reason.
+
+    A pair has one alert of the own counties at least.
+    """
+    here = own.raised_in(own.period)
+    mine, sides = set(map(record_of_alert, here)), all_of.raised_in(all_of.period)
+    arbiters = {record_of_alert(alert): alert.arbiter for alert in sides}
     flagged = [Listed(why=each.flag.value, records=each.records, said=each.officer) for each in flags(here)]
     offers = [
         Listed(why=each.why.value, records=(each.one, each.other), said=f"{each.seconds} s")
-        for each in offers_of_link(here)
+        for each in offers_of_link(sides)
+        if {each.one, each.other} & mine
+        and (each.why is Offered.RAISED_AGAIN or arbiters[each.one] != arbiters[each.other])
     ]
     left: dict[str, set[str]] = {}
     for stage in STAGES:
-        for reason, records in counting.attained[stage].left_out.items():
+        for reason, records in own.attained[stage].left_out.items():
             if reason in (LeftOut.CANCELLED, LeftOut.DUPLICATE, LeftOut.CLOCK_DOUBTFUL):
                 left.setdefault(reason.value, set()).update(records)
     out = [Listed(why=reason, records=tuple(sorted(records))) for reason, records in sorted(left.items()) if records]
-    out += [Listed(why="waiting", records=tuple(sorted(counting.waiting)))] if counting.waiting else []
+    out += [Listed(why="waiting", records=tuple(sorted(own.waiting)))] if own.waiting else []
     return (*out, *sorted(offers, key=lambda each: each.records), *flagged)
 
 

@@ -19,6 +19,7 @@ from federation.domain.figures_report import (
     report_of,
     unite_reports,
 )
+from federation.domain.joint_record import Record
 from federation.domain.response import Hidden
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import decode, encode, replace
@@ -145,6 +146,23 @@ def test_what_is_listed() -> None:
     assert why["cancelled"] == (cancelled.record,)
     assert found.more == 0
     assert len(found.listed) <= MAX_LISTED
+
+
+def test_a_crash_called_in_on_both_sides() -> None:
+    """Not linked, both count and the pair is listed; linked from both sides it counts once and is a duplicate."""
+    pair = ("pair.qiuchuan-shuangming",)
+    one, two = lived(1, area=pair), Ridge(2)
+    two.record = two.record.replace("zhejiang", "jiangxi")
+    two.nodes = {name: Record(two.record) for name in two.nodes}
+    two.later(60).raises(desk="361123.governance", division=THERE, area=pair)
+    found = report(seen(one, two))
+    assert {each.why: each.records for each in found.listed}["same_event"] == (one.record, two.record)
+    one.does("330822111.town", "link", other=two.record, status="Actual")
+    two.does("361123.governance", "link", other=one.record, status="Actual")
+    linked = report(seen(one, two))
+    assert "same_event" not in {each.why for each in linked.listed}
+    assert of(linked, "alert.n", Group(county="330822")).value == "1"
+    assert of(report(seen(one, two), handed_over=True), "links.n", Group(county="361123")).why == Hidden.SMALL
 
 
 def test_charts_count_the_own_side() -> None:
