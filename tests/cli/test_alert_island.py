@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation.node.home.certificates import client_folder
-from federation.protocol.ids import parse_agency_id
+from federation.protocol.ids import AgencyId, parse_agency_id
 from tests.cli.command_line import ServedNodes, run
 from tests.ports import free_ports
 
@@ -20,9 +20,10 @@ NUMBER = "330822101001EX_20260404101503_0"
 class Away:
     """A desk whose node is not reached: a copy of its profile with an address where nobody listens."""
 
-    def __init__(self, nodes: ServedNodes, folder: Path) -> None:
-        nodes.key(CENTRE, "clerk")
-        office = parse_agency_id(CENTRE)
+    def __init__(self, nodes: ServedNodes, folder: Path, office: AgencyId | None = None) -> None:
+        if office is None:
+            nodes.key(CENTRE, "clerk")
+            office = parse_agency_id(CENTRE)
         shutil.copytree(client_folder(nodes.federation.home(office.node), office), folder)
         self.profile = folder / "profile.toml"
         lines = self.profile.read_text("utf-8").splitlines()
@@ -32,8 +33,8 @@ class Away:
         ]
         self.profile.write_text("\n".join(moved), "utf-8")
 
-    def ask(self, *arguments, code=0):
-        return run("alert", *arguments, "--client", self.profile, "--officer", "clerk", code=code)
+    def ask(self, *arguments, officer="clerk", code=0):
+        return run("alert", *arguments, "--client", self.profile, "--officer", officer, code=code)
 
 
 @pytest.fixture
@@ -190,3 +191,21 @@ def test_late_claim_of_what_the_desk_across_holds_helps(nodes, away, tmp_path):
     nodes.ask(ACROSS, "alert", "claim", number, "--desk", "361123.governance")
     outcome = nodes.ask(CENTRE, "alert", "hand-in", path, "-o", "json").json["lines"][0]["outcome"]
     assert (outcome["line"]["holder"], outcome["line"]["helpers"]) == ("361123.governance", [DESK])
+
+
+def test_stamps_of_an_officer_whose_key_was_withdrawn(nodes, tmp_path):
+    """Made before or not, they are taken from nobody from then on: not under that key, not handed in by a colleague."""
+    office = parse_agency_id("zhejiang/330824/governance")
+    who, home = ("--home", nodes.folder, "--agency", office), nodes.federation.home(office.node)
+    run("keys", "administrator", run("lookup", "key", "new", *who, "--officer", "admin-1").out, "--home", home)
+    for officer in ("leaves", "stays"):
+        offer = run("lookup", "key", "new", *who, "--officer", officer).out
+        run("lookup", "key", "register", offer, *who, "--officer", "admin-1")
+    away, path = Away(nodes, tmp_path / "away", office=office), tmp_path / "local.jsonl"
+    away.ask("stamp", NUMBER, "contacted", "--desk", "330824.governance", "--offline", path, officer="leaves")
+    run("lookup", "key", "withdraw", "leaves", *who, "--officer", "admin-1")
+
+    colleague = run("alert", "hand-in", path, *who, "--officer", "stays", "-o", "json", code=1)
+    assert colleague.error["reason"] == "ISLAND_SIGNATURE"
+    late = run("alert", "hand-in", path, *who, "--officer", "leaves", "-o", "json", code=1)
+    assert "OFFICER_KEY_WITHDRAWN" in late.out + late.err

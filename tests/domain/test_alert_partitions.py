@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.domain.alert import Alert, AlertState, Stamp, step
-from federation.domain.alert_due import each_due
+from federation.domain.alert_due import each_due, next_due
 from federation.domain.joint import Entry
 from federation.domain.joint_record import Fold, Record
 from federation.protocol.form import replace
@@ -69,6 +69,8 @@ def brings(ridge: Ridge, node: NodeName, *, arbiter_away: bool = False) -> None:
     """A node writes what time brings."""
     for act, fields in list(each_due(ridge.at(node), node=node, now=ridge.now, arbiter_away=arbiter_away)):
         ridge.does(QIUCHUAN, act, by=node, **fields)
+    following = next_due(ridge.at(node), node=node, arbiter_away=arbiter_away)
+    assert following is None or following > ridge.now  # nothing is asked for again and again
 
 
 def play(ridge: Ridge, kind: str, who: object, what: object) -> None:
