@@ -261,3 +261,23 @@ async def test_desk_that_is_off_the_sheet_is_shown_nothing_new_and_does_nothing(
         opened = parts_of(ALERT, here, here.database, kept=newest).values()
         assert {part.field for part in opened} == {"direction", "text"}
         assert await seen_by(border, CHANGSHAN, "crime.pursuit") == {"detail.direction", "fact.text"}
+
+
+async def test_who_was_away_until_after_the_end_is_handed_heads_alone(tmp_path: Path) -> None:
+    """What was on its way with a person in it is withdrawn at the close; both fold the same once the link is back."""
+    async with border_desks(tmp_path) as border:
+        border.rig.faults(ZHEJIANG, JIANGXI).cut = True
+        await border.raises(POLICE, PERSON, LOOKS, kind="help.missing", ticked="both_sides,family_consent")
+        border.rig.clock.advance(minutes=5)
+        await border.does(POLICE, "cancel", kind="help.missing", why="lifted")
+        for _ in range(2):
+            await settle_due(ALERTS_SHARED, border.rig[ZHEJIANG])
+            await destroy_ended(border.rig[ZHEJIANG])
+        assert open_at(border, ZHEJIANG) == set()
+
+        await border.rig.restore(ZHEJIANG, JIANGXI)
+        await border.settled()
+        await looks(border)
+        assert border.alert(JIANGXI) == border.alert(ZHEJIANG)
+        assert border.alert(JIANGXI).state == "cancelled"
+        assert open_at(border, JIANGXI) == set()
