@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = {
     "README.md": (
         ("The house", "这座房子"), ("Commands", "命令"), ("A real federation", "真正的联邦"), ("Four containers", "四省容器"),
-        ("A look-up", "一次核查"), ("A joint case", "一件联办案件"), ("Tests", "测试"),
+        ("A look-up", "一次核查"), ("A joint case", "一件联办案件"), ("An alert", "一起警情"), ("Tests", "测试"),
         ("Verified with other people's tools", "用他人的工具核验"),
         ("Limits", "限度"),
     ),
