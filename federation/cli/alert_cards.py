@@ -100,14 +100,15 @@ def outcome_words(outcome: wire.AlertOutcome) -> str:
     if entry is None:
         return ""
     if entry.without_effect == "HELD_BY_OTHER" and outcome.line is not None:
-        holder, at = alert_rows.desk_name(outcome.line.holder), _accepted(outcome.line)
-        return f"该警情已由{holder}{at}签收，请配合处置 | held by {outcome.line.holder}: please help"
+        return held_words(outcome.line)
     if entry.without_effect:
         zh, en = REASONS_OF_ALERTS.get(entry.without_effect, ("", entry.without_effect))
         return f"无效果 without effect: {zh} | {en}"
     return f"{entry.act_zh}：已记录 | {entry.act_en}: recorded"
 
 
-def _accepted(line: AlertLine) -> str:
+def held_words(line: AlertLine) -> str:
+    """The holder of an alert and since when, for a desk that came second."""
     at = next((stage.at for stage in line.stages if stage.at is not None), None)
-    return f"于 {at.astimezone(CHINA):%H:%M:%S} " if at is not None else ""
+    since = f"于 {at.astimezone(CHINA):%H:%M:%S} " if at is not None else ""
+    return f"该警情已由{alert_rows.desk_name(line.holder)}{since}签收，请配合处置 | held by {line.holder}: please help"

@@ -28,6 +28,8 @@ CHANGED_TIME: Final = timedelta(milliseconds=300)
 SOON_TIME: Final = timedelta(seconds=15)
 ENDED_TIME: Final = timedelta(seconds=60)
 """How long a row stays once its alert has ended."""
+_DATED: Final = 100
+"""The columns of a screen that has room for the day."""
 MAX_TEXT: Final = 300
 MAX_ROWS: Final = 2_000
 """Of more alerts those that press least are not shown."""
@@ -147,6 +149,10 @@ class Board:
         self.now = self._changed = now
         self._ordered = now - ORDER_TIME
         self.links: tuple[Link, ...] = ()
+        self.lost: datetime | None = None
+        """Since when the own node is not reached."""
+        self.unhanded = False
+        """The last shift of the desk was not handed over."""
         self.prompt: Prompt | None = None
         self.says, self.helps = "", False
         self._bells = bells
@@ -238,7 +244,7 @@ class Board:
             typed = prompt.text[:-1] if key == BACK else prompt.text + (key if len(key) == 1 else "")
             self.prompt = Prompt(key=prompt.key, record=prompt.record, asks=Asks.TEXT, text=typed[:MAX_TEXT])
             return []
-        if prompt.asks is Asks.REASON and key not in (ENTER, *REASON_KEYS):
+        if prompt.asks is Asks.REASON and key not in REASON_KEYS:
             return []
         if self._is_changed():
             self.says = "本行刚有变化，请再按一次 | the row changed just now: press once more"
@@ -338,10 +344,12 @@ class Board:
     def _head(self, look: Look) -> str:
         live = [row for row in self.rows if row.line.state not in ENDED]
         late = sum(row.is_late for row in live)
-        links = " ".join(_link(link, self.now) for link in self.links)
+        own = () if self.lost is None else (Link(name="本省节点", up=False, since=self.lost),)
+        links = " ".join(_link(link, self.now) for link in (*own, *self.links))
         page = "【演练】" if self.exercises else ""
-        at = f"{self.now.astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
-        return fit(f"{page}{self.title}   {at}   待办 {len(live)}  超时 {late}   链路 {links}", look.columns, look)
+        at = f"{self.now.astimezone(CHINA):{'%Y-%m-%d %H:%M:%S' if look.columns >= _DATED else '%H:%M:%S'}}"
+        title = f"{page}{self.title}{'（上一班未交接）' if self.unhanded else ''}"
+        return fit(f"{title}   {at}   待办 {len(live)}  超时 {late}   链路 {links}", look.columns, look)
 
     def _foot(self, look: Look) -> list[str]:
         row = next((row for row in self.rows if row.line.record == self._cursor), None)
@@ -352,8 +360,14 @@ class Board:
         return [
             *[fit(part, look.columns, look) for part in said],
             fit(f"{f'{there}{other} 条（按 e 查看）  ' if other else ''}{keys} ?帮助 q退出", look.columns, look),
-            fit(self._asked() or self.says, look.columns, look),
+            fit(self._asked() or self.says or self._warns(), look.columns, look),
         ]
+
+    def _warns(self) -> str:
+        if self.lost is None:
+            return ""
+        since = f"{self.lost.astimezone(CHINA):%H:%M:%S}"
+        return f"所列为 {since} 的情况；登记用 alert stamp --offline | as of {since}: stamp with --offline"
 
     def _asked(self) -> str:
         prompt = self.prompt
@@ -366,7 +380,7 @@ class Board:
             return f"本行刚有变化，再按一次 {prompt.key} 确认 | the row changed just now: press {prompt.key} again"
         if prompt.asks is Asks.REASON:
             reasons = " ".join(f"{digit}{zh}" for digit, (_, zh) in REASON_KEYS.items())
-            return f"请填写超时原因（回车跳过）: {reasons}"
+            return f"请填写超时原因: {reasons}"
         return f"{key.question}{f': {prompt.text}_' if prompt.asks is Asks.TEXT else ''}"
 
 

@@ -14,13 +14,13 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Protocol, TextIO, TypeVar
 
 import typer
 
 from federation.cli import alert_rows
-from federation.cli.alert_cards import outcome_words
+from federation.cli.alert_cards import held_words, outcome_words
 from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Sign
 from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
 from federation.cli.options import Desk, Form, ask_node, command, now
@@ -31,6 +31,7 @@ from federation.cli.words import WORDS
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
+from federation.domain.duty_roster import DUTY_FUNCTIONS
 from federation.domain.personal import verify_impersonal
 from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.wire.agency.alerts import (
@@ -43,6 +44,7 @@ from federation.wire.agency.alerts import (
     AlertWatch,
 )
 from federation.wire.agency.cases import EntryLine, EntryQuery
+from federation.wire.agency.duty import READ_ROSTER, RosterQuery
 from federation.wire.agency.node import GET_STATUS, NodeStatus
 from federation.wire.rpc import Act, Nothing, Rpc, Ruling
 
@@ -54,6 +56,9 @@ A = TypeVar("A")
 Q = TypeVar("Q")
 TICK_SECONDS: Final = 0.25
 PEERS_SECONDS: Final = 10.0
+SHIFT_SECONDS: Final = 60.0
+SILENT_TIME: Final = timedelta(seconds=30)
+"""Three heartbeats: a stream that says nothing for so long has broken."""
 TRIES: Final = 3
 _PAGES: Final = 20
 
@@ -93,6 +98,7 @@ class Voice:
     def __init__(self, stdout: TextIO) -> None:
         self._stdout = stdout
         self._said: dict[str, object] = {}
+        self._up: dict[str, bool] = {}
 
     @contextmanager
     def opened(self, pressed: Callable[[str], None]) -> Iterator[None]:
@@ -106,8 +112,16 @@ class Voice:
         rows = {str(row.line.record): row for row in board.rows}
         for record, row in rows.items():
             if self._said.get(record) != (row.line.step, row.lamps):
-                print(f"{board.now.astimezone(CHINA):%H:%M:%S} {alert_rows.spoken(row)}", file=self._stdout, flush=True)
+                self._say(board, alert_rows.spoken(row))
         self._said = {record: (row.line.step, row.lamps) for record, row in rows.items()}
+        up = {"本省节点 own node": board.lost is None, **{link.name: link.up for link in board.links}}
+        for name, is_up in up.items():
+            if self._up.get(name, True) != is_up:
+                self._say(board, f"链路 link：{name} {'恢复 up' if is_up else '断开 down'}")
+        self._up = up
+
+    def _say(self, board: Board, sentence: str) -> None:
+        print(f"{board.now.astimezone(CHINA):%H:%M:%S} {sentence}", file=self._stdout, flush=True)
 
 
 class LiveDesk:
@@ -117,8 +131,7 @@ class LiveDesk:
         self, node: Node, board: Board, face: Face, *, act: Act, topics: Mapping[bool, str], clock: Clock = now
     ) -> None:
         self._node, self._board, self._face, self._act, self._topics, self._now = node, board, face, act, topics, clock
-        self._peers: tuple[Link, ...] = ()
-        self._heard, self._lost = self._now(), False
+        self._heard = self._now()
         self._ended = asyncio.Event()
         self._acts: set[asyncio.Task[None]] = set()
         self.refused: Ruling | None = None
@@ -127,7 +140,7 @@ class LiveDesk:
         """Shows and works the board. Raises BridgeheadError: as the node answered a stream."""
         streams = [self._follow(topic, drill=drill) for drill, topic in self._topics.items()]
         with self._face.opened(self.pressed):
-            work = (*streams, self._tick(), self._look_at_peers(), self._quit())
+            work = (*streams, self._tick(), self._look_at_peers(), self._look_at_shift(), self._quit())
             tasks = [asyncio.create_task(each) for each in work]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -159,7 +172,8 @@ class LiveDesk:
 
     async def _tick(self) -> None:
         while True:
-            self._show_links()
+            if self._now() - self._heard > SILENT_TIME:
+                self._board.lost = self._heard
             self._work(self._board.ticked(self._now()))
             await asyncio.sleep(TICK_SECONDS)
 
@@ -172,25 +186,39 @@ class LiveDesk:
                         if news.decision is not None:
                             self.refused = news.decision
                             return
-                        self._heard, self._lost = self._now(), False
+                        self._heard, self._board.lost = self._now(), None
                         known = not news.token
                         self._work(self._board.notified(news.line, self._heard, known=known, exercises=drill))
             except UnavailableError:
                 pass
-            self._lost = True
+            self._lose()
             await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _lose(self) -> None:
+        self._board.lost = self._heard
+        self._work(())
 
     async def _look_at_peers(self) -> None:
         while True:
             try:
-                self._peers = tuple(_links(await self._node.call(GET_STATUS, None, Nothing())))
+                self._board.links = tuple(_links(await self._node.call(GET_STATUS, None, Nothing())))
             except UnavailableError:
-                self._lost = True
+                self._lose()
             await asyncio.sleep(PEERS_SECONDS)
 
-    def _show_links(self) -> None:
-        own = (Link(name="本省节点", up=False, since=self._heard),) if self._lost else ()
-        self._board.links = (*own, *self._peers)
+    async def _look_at_shift(self) -> None:
+        """Says whether the last shift was handed over, as long as the office may know it."""
+        while self._board.desk:
+            try:
+                page = await self._node.call(READ_ROSTER, self._act, RosterQuery(desk=self._board.desk, page_size=1))
+            except UnavailableError:
+                pass
+            else:
+                if page.standing is None:
+                    break
+                self._board.unhanded = page.standing.is_unhanded
+            await asyncio.sleep(SHIFT_SECONDS)
+        await asyncio.Event().wait()
 
     async def _do(self, do: Do) -> None:
         line = self._board.line(do.record)
@@ -200,7 +228,9 @@ class LiveDesk:
         try:
             outcome = await done(self._node, act, line, do)
         except BridgeheadError as error:
-            self._board.done(error.message)
+            line = self._board.line(do.record) or line
+            held = error.facts.get("why") == "HELD_BY_OTHER" and line.holder
+            self._board.done(held_words(line) if held else error.message)
         else:
             self._board.done(outcome_words(outcome))
             self._board.notified(outcome.line, self._now(), known=True, exercises=line.status is not Status.ACTUAL)
@@ -284,10 +314,12 @@ def watch(
         now=now(), desk=own, exercises=exercise, bells=Bells(real=bell, exercises=bell_exercise),
     )  # fmt: skip
 
+    act = desk.act(function=DUTY_FUNCTIONS.get(desk.profile.agency.kind, ""))
+
     async def live(client: AgencyClient) -> Ruling | None:
         await client.call(GET_STATUS, None, Nothing())
         face = Voice(sys.stdout) if plain else Screen(sys.stdin.fileno(), sys.stdout, ascii_only=ascii_only)
-        lively = LiveDesk(client, board, face, act=desk.act(), topics=topics)
+        lively = LiveDesk(client, board, face, act=act, topics=topics)
         await lively.run()
         return lively.refused
 

@@ -12,6 +12,7 @@ import re
 import termios
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,14 +29,17 @@ from federation.domain.alert import AlertState
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
+from federation.domain.duty import read_duty
+from federation.node.home.draft import read_duty_sheets
 from federation.node.home.files import load_ed25519
-from federation.protocol.errors import UnavailableError
+from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Grounds
-from federation.wire.agency.alerts import ACT_IN_ALERT, AlertNews, AlertOutcome, AlertStep, AlertWatch
+from federation.wire.agency.alerts import LIST_ALERT_ENTRIES, AlertNews, AlertOutcome, AlertStep, AlertWatch
 from federation.wire.agency.cases import EntryLine, EntryPage
+from federation.wire.agency.duty import READ_ROSTER, DeskStanding, RosterPage
 from federation.wire.agency.node import GET_STATUS, NodeStatus, PeerState
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act, Ruling
@@ -46,6 +50,7 @@ ALLOWED = Ruling(
     title_en="", agreement_version=1,
 )  # fmt: skip
 ACT = Act(request_id="0199e000-0000-7000-8000-000000000009", purpose="alert.duty", function="F12", officer="clerk")
+SHEET = read_duty(read_duty_sheets(Path(__file__).parents[2] / "nodes"))
 TOPICS = {False: "desk:*", True: "exercise:desk:*"}
 _DRAWN = re.compile(r"\x1b\[(\d+);1H(.*?)\x1b\[K", re.DOTALL)
 
@@ -74,17 +79,24 @@ class DeskNode:
         self.lines = list(lines)
         self.asked: list[tuple[Act, AlertStep]] = []
         self.lose_answers = 0
+        self.refuses: BridgeheadError | None = None
+        self.unhanded = False
         self.coming: asyncio.Queue[AlertNews | Exception] = asyncio.Queue()
         self.streams = 0
 
     async def call(self, rpc: Any, act: Act | None, question: Any) -> Any:
         if rpc is GET_STATUS:
             return status()
-        if rpc is not ACT_IN_ALERT:
+        if rpc is LIST_ALERT_ENTRIES:
             return EntryPage(
                 decision=ALLOWED, lines=(entry("raise", fields={"expires": "x", "kind": "dispute"}), entry("hand_over"))
             )
+        if rpc is READ_ROSTER:
+            standing = DeskStanding(desk=SHEET.desks[GOVERNANCE], is_open=True, is_here=True, is_unhanded=self.unhanded)
+            return RosterPage(decision=ALLOWED, standing=standing)
         assert act is not None
+        if self.refuses is not None:
+            raise self.refuses
         self.asked.append((act, question))
         if self.lose_answers:
             self.lose_answers -= 1
@@ -122,8 +134,8 @@ class Clock:
         self.at += timedelta(seconds=seconds)
 
 
-def bare_board(*, exercises: bool = False, bell: bool = False) -> Board:
-    return Board(title="常山县值守席", now=NOW, exercises=exercises, bells=Bells(real=bell, exercises=False))
+def bare_board(*, desk: str = "", bell: bool = False) -> Board:
+    return Board(title="常山县值守席", now=NOW, desk=desk, bells=Bells(real=bell, exercises=False))
 
 
 class Seen:
@@ -145,7 +157,7 @@ class Seen:
 
 
 @contextlib.asynccontextmanager
-async def at_the_screen(node: DeskNode, *, bell: bool = False):
+async def at_the_screen(node: DeskNode, *, bell: bool = False, desk: str = ""):
     """A live desk in a pseudo-terminal of 100 columns; types with `os.write`. It has quit when the block ends."""
     end, inner = pty.openpty()
     before = termios.tcgetattr(inner)
@@ -153,7 +165,9 @@ async def at_the_screen(node: DeskNode, *, bell: bool = False):
     os.set_blocking(end, False)
     seen = Seen(end)
     with open(inner, "w", encoding="utf-8", closefd=False) as stdout:
-        live = LiveDesk(node, bare_board(bell=bell), Screen(inner, stdout), act=ACT, topics=TOPICS, clock=seen.clock)
+        live = LiveDesk(
+            node, bare_board(bell=bell, desk=desk), Screen(inner, stdout), act=ACT, topics=TOPICS, clock=seen.clock
+        )
         task = asyncio.create_task(live.run())
         try:
             yield seen
@@ -226,6 +240,30 @@ async def test_lost_answer_is_asked_for_under_the_same_request_id():
     assert [step.name for _, step in node.asked] == ["claim"] * 3
 
 
+async def test_refused_claim_says_who_holds_the_alert_since_when():
+    """The desk that came second is told whom to help; another refusal is told as the node says it."""
+    for why, words in (
+        ("HELD_BY_OTHER", "该警情已由常山县111乡镇于 10:14:10 签收，请配合处置"),
+        ("ALERT_ENDED", "警情已结束"),
+    ):
+        node = DeskNode(QUARREL)
+        node.refuses = RuleError("ALERT_ACT", "警情已结束 the alert has ended", why=why)
+        async with at_the_screen(node) as seen:
+            await seen.until(lambda: seen.shows(">"))
+            type_keys(seen, "a")
+            await seen.until(lambda: seen.shows(words))  # noqa: B023
+            type_keys(seen, "q")
+
+
+async def test_shift_that_was_not_handed_over_is_in_the_head():
+    """Of the desk that is watched."""
+    node = DeskNode(QUARREL)
+    node.unhanded = True
+    async with at_the_screen(node, desk=GOVERNANCE) as seen:
+        await seen.until(lambda: seen.shows("未交接"))
+        type_keys(seen, "q")
+
+
 async def test_note_that_names_a_person_is_not_sent():
     """The text is refused before anything leaves, by the name of the pattern."""
     node = DeskNode(QUARREL)
@@ -281,7 +319,7 @@ async def test_refusal_of_a_stream_ends_the_screen():
 
 
 async def test_voice_says_each_change_once():
-    """A line for each alert that changed; neither the clock nor a row that is told again says anything."""
+    """A line for each alert that changed, and for a link; neither the clock nor a row that is told again says anything."""
     said = io.StringIO()
     node = DeskNode(QUARREL)
     live = LiveDesk(node, bare_board(), Voice(said), act=ACT, topics={False: "desk:*"}, clock=Clock())
@@ -294,10 +332,13 @@ async def test_voice_says_each_change_once():
             node.coming.put_nowait(AlertNews(token="2", line=line, act="stamp"))
             while awaited not in said.getvalue():
                 await asyncio.sleep(0.005)
+        node.coming.put_nowait(UnavailableError("UNREACHABLE", "gone"))
+        while "链路 link：本省节点 own node 断开 down" not in said.getvalue():
+            await asyncio.sleep(0.005)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    first, second = said.getvalue().splitlines()
+    first, second, *_ = said.getvalue().splitlines()
     assert re.match(r"\d\d:\d\d:\d\d 紧急；纠纷警情 dispute；", first)
     assert "\x1b" not in said.getvalue()
     assert "已联系 contacted" in second
