@@ -98,7 +98,7 @@ async def raise_alert(errand: Errand, asked: AlertRaising) -> AlertOutcome:
     _verify_level(rules, kind, fields)
     record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
     held = Held(family=ALERT, record=JointRecord(record), node=node.name)
-    return await _do(errand, held, Alert(rules=rules), act="raise", fields=fields, items=asked.items)
+    return await _do(errand, held, Alert(rules=rules), asked=_named(asked), fields=fields)
 
 
 @on(wire.ACT_IN_ALERT)
@@ -126,7 +126,11 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
         _verify_level(alert.rules, alert.rules.table.kinds[alert.kind], fields)
     if asked.name == "claim" and ("made" in fields or is_arbiter_away(errand.node, alert)):
         fields["local"] = "yes"  # made out of reach of the others: it helps where another desk holds the alert by now
-    return await _do(errand, held, alert, act=asked.name, fields=fields, items=asked.items)
+    return await _do(errand, held, alert, asked=asked, fields=fields)
+
+
+def _named(asked: AlertRaising) -> AlertStep:
+    return AlertStep(alert="", name="raise", fields=asked.fields, items=asked.items)
 
 
 async def _do(
@@ -134,12 +138,11 @@ async def _do(
     held: Held[Alert],
     alert: Alert,
     *,
-    act: str,
+    asked: AlertStep,
     fields: dict[str, FieldValue],
-    items: Collection[CaseItem],
 ) -> AlertOutcome:
     """Writes an entry, waits a little for the others to have it, and shows the alert as it stands then."""
-    node, realm = errand.node, errand.in_force.agreement.realm
+    node, realm, act, items = errand.node, errand.in_force.agreement.realm, asked.name, asked.items
     _verify_desk(errand, fields, areas=alert.areas)
     verify_texts(items, fields, act=act)
     if "cap_id" in fields:
@@ -150,6 +153,7 @@ async def _do(
     doing = Doing(
         sharing=ALERTS_SHARED, held=held, state=alert, said=said,
         about=str(fields["kind"]) if act == "raise" else held.id, again=_read_question(errand, alert),
+        asked=dict(asked.fields),
         verify=_verify_allowed,
         beside=partial(_keep_rules, errand) if act == "raise" else lambda _: None,
     )  # fmt: skip

@@ -55,6 +55,7 @@ class EntryWritten(Item, frozen=True, kw_only=True):
 class Doing(Generic[S]):
     """An act: `about` names what it is about in the request, `again` is what policy is asked when it is repeated.
 
+    `asked` are the fields as they were given, by which a repeat is known whatever the node filled in since.
     `verify` refuses what the state before it does not allow; `look` may refuse it by policy once more; `finish` makes
     of it, in the transaction, the entry that is written, and `beside` writes what else belongs to it.
     """
@@ -65,6 +66,7 @@ class Doing(Generic[S]):
     said: Said
     about: str
     again: PolicyRequest
+    asked: Mapping[str, FieldValue]
     verify: Callable[[S, Entry], None]
     look: Callable[[Entry], Awaitable[Ruling | None]] | None = None
     finish: Callable[[GroupTransaction, Written], Written] = lambda _, entry: entry
@@ -145,7 +147,7 @@ class _Asked(Item, frozen=True, kw_only=True):
 
 def _asked(doing: Doing[S]) -> _Asked:
     said = doing.said
-    fields = {name: text_of(value) for name, value in said.fields.items()}
+    fields = {name: text_of(value) for name, value in doing.asked.items()}
     return _Asked(case=doing.about, act=said.act, fields=fields, items=_hexed(said.places))
 
 

@@ -134,7 +134,7 @@ def _doing(errand: Errand, held: Held[Case], case: Case, said: Said, *, about: s
             count_opened(errand.node, transaction, said.agency)
 
     return Doing(
-        sharing=CASES_SHARED, held=held, state=case, said=said, about=about,
+        sharing=CASES_SHARED, held=held, state=case, said=said, about=about, asked=said.fields,
         again=read_request(errand.agency, standing, home=home, procedure=name, occasion=errand.occasion),
         verify=_verify_allowed,
         look=partial(refused_to, errand, held) if said.act == DISCLOSE else None, beside=count,

@@ -34,10 +34,6 @@ NODES = (ZHEJIANG, JIANGXI, FUJIAN, ANHUI)
 FIRE = "forest.fire"
 KAIHUA, XIUNING, WUYUAN, PUCHENG = (f"{county}.emergency" for county in ("330824", "341022", "361130", "350722"))
 DESKS = (KAIHUA, XIUNING, WUYUAN, PUCHENG)
-ACTS = (
-    "claim", "claim", "claim", "contacted", "arrived", "release", "hand_over", "accept_hand_over", "reject_hand_over",
-    "withdraw_hand_over", "update", "note", "cancel", "close",
-)  # fmt: skip
 REFUSALS = ("ALERT_ACT", "RECORD_LINE_ENDED", "CASE_FIELD", "CASE_MOVED")
 
 
@@ -72,13 +68,17 @@ class Ridge(Provinces):
 
     # ---- what desks do -------------------------------------------------------------------------------------------------
 
-    @rule(who=dice, what=dice, to=dice)
-    def work(self, who: int, what: int, to: int) -> None:
-        """An act of a desk, if the alert allows it as its own node sees it."""
-        desk, name = DESKS[who % len(DESKS)], ACTS[what % len(ACTS)]
+    @rule(doings=st.lists(st.tuples(dice, dice, dice), min_size=1, max_size=6))
+    def work(self, doings: list[tuple[int, int, int]]) -> None:
+        """Desks act one after the other, each on the alert as its own node sees it."""
+        for who, what, to in doings:
+            self._work(DESKS[who % len(DESKS)], what, to)
+
+    def _work(self, desk: str, what: int, to: int) -> None:
         alert = self.seen(desk)
         if alert is None or alert.raised is None:
             return
+        name = _acts(alert, desk)[what % len(_acts(alert, desk))]
         fields = {
             "release": {"reason": "力量占用"}, "reject_hand_over": {"reason": "力量占用"}, "cancel": {"why": "false_alarm"},
             "close": {"result": "handled", "by_phone": "yes", "reason": "电话办结"},
@@ -159,6 +159,18 @@ class Ridge(Provinces):
 
     def _rows(self) -> list[tuple[str, int]]:
         return [(row.record, row.entries) for name in NODES for row in ALERT.records.each(self.rig[name].database)]
+
+
+def _acts(alert: Alert, desk: str) -> tuple[str, ...]:
+    """The acts that make sense for a desk, those that end the alert once each."""
+    always = ("note", "claim", "cancel") if desk == KAIHUA else ("note", "claim", "claim")
+    if alert.hold is not None and alert.hold.desk == desk:
+        offered = ("withdraw_hand_over",) if alert.offer is not None else ()
+        stamps = ("contacted", "contacted", "arrived", "arrived")
+        return (*stamps, "hand_over", "hand_over", "release", "update", "close", *offered)
+    if alert.offer is not None and alert.offer.to == desk:
+        return ("accept_hand_over", "accept_hand_over", "reject_hand_over")
+    return ("claim",) if alert.hold is None and not alert.asked else always
 
 
 def assert_same(one: Held[Alert], other: Held[Alert]) -> None:

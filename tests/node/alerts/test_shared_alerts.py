@@ -14,7 +14,7 @@ from federation.node.alerts import steps
 from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint import entries
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, UnavailableError
-from federation.wire.agency.alerts import AlertQuery, AlertWatch
+from federation.wire.agency.alerts import AlertQuery, AlertRaising, AlertWatch
 from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, BorderDesks, border_desks
 from tests.node.rig import JIANGXI, ZHEJIANG
 
@@ -134,3 +134,16 @@ async def test_colour_needs_its_issuer_and_a_kind_that_has_one(tmp_path: Path) -
         with pytest.raises(MalformedError) as personal:
             await border.raises(CHANGSHAN, CaseItem(kind="fact", fields={"text": "报警人13805700000"}))
         assert personal.value.reason == "TEXT_PERSONAL"
+
+
+async def test_repeat_of_a_request_is_the_same_entry(tmp_path: Path) -> None:
+    """Whatever the node filled in since: the time it expires, the identifier, who holds it."""
+    async with border_desks(tmp_path) as border:
+        asked = AlertRaising(fields={"desk": CHANGSHAN, "kind": "dispute"})
+        key = "01936000-0000-7000-8000-000000000001"
+        first = await steps.raise_alert(border.errand(CHANGSHAN, request_id=key), asked)
+        border.rig.clock.advance(seconds=5)
+        again = await steps.raise_alert(border.errand(CHANGSHAN, request_id=key), asked)
+        assert first.entry is not None
+        assert again.entry is not None
+        assert again.entry.name == first.entry.name
