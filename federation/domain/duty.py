@@ -385,6 +385,8 @@ def _strangers(duty: Duty, node: NodeName, kinds: frozenset[str]) -> Iterator[Fi
         yield from not_in(area.kinds, kinds, what="KIND_UNKNOWN", where=where)
         yield from not_in(area.downstream_first, area.county, what="COUNTY_NOT_HERE", where=where)
     yield from not_in((each.base for each in sheet.mobile), duty.desks, what="DESK_UNKNOWN", where="mobile")
+    elsewhere = (each.id for each in sheet.volunteers if each.id[:6] not in {desk.agency.county for desk in sheet.desk})
+    yield from (Finding(what="VOLUNTEER_COUNTY", where="volunteers", name=name) for name in elsewhere)
     claims = (f"{each.id} {act}" for each in sheet.volunteers for act in each.may if act not in _VOLUNTEERS_MAY)
     yield from (Finding(what="VOLUNTEER_ACT", where="volunteers", name=name) for name in claims)
 

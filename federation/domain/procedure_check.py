@@ -117,6 +117,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "AREA_UNKNOWN": ("没有这一区域", "no such area"),
         "KIND_UNKNOWN": ("没有这一警情类别", "no such kind of alert"),
         "COUNTY_NOT_HERE": ("该县不在本区域", "the county is not of the area"),
+        "VOLUNTEER_COUNTY": (
+            "志愿队伍编号须以本省有席位的县开头",
+            "a group of volunteers is named by a county of this sheet",
+        ),
         "VOLUNTEER_ACT": ("志愿者不得为席位签收或者登记", "volunteers do not claim or stamp for a desk"),
         "NUMBER_TWICE": ("同一单位两个席位同号", "two desks of an office have that number"),
         "FALLS_TO": (

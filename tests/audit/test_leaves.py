@@ -43,11 +43,11 @@ def codes(leaf: Leaf, rules: Rules = RULES) -> list[Code]:
 @pytest.mark.parametrize(
     "leaf",
     [
-        SENT, RECEIVED, REFUSED, OWN_REFUSAL, EXPIRED, BOOT, replace(BOOT, kind=LeafKind.READING), ERASURE,
-        replace(ERASURE, pair=BACK), OWN_ERASURE,
+        SENT, RECEIVED, REFUSED, OWN_REFUSAL, EXPIRED, BOOT, replace(BOOT, kind=LeafKind.READING),
+        replace(BOOT, kind=LeafKind.DUTY), ERASURE, replace(ERASURE, pair=BACK), OWN_ERASURE,
     ],
     ids=[
-        "sent", "received", "refused", "own refusal", "expired", "boot", "reading", "erasure", "their erasure",
+        "sent", "received", "refused", "own refusal", "expired", "boot", "reading", "duty", "erasure", "their erasure",
         "own erasure",
     ],
 )  # fmt: skip
@@ -79,6 +79,7 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
         (replace(REFUSED, pair=None, seq=None), Code.LEAF_UNLAWFUL),
         (replace(BOOT, pair=SENT.pair), Code.LEAF_UNLAWFUL),
         (replace(BOOT, kind=LeafKind.READING, pair=SENT.pair), Code.LEAF_UNLAWFUL),
+        (replace(BOOT, kind=LeafKind.DUTY, pair=SENT.pair), Code.LEAF_UNLAWFUL),
         (replace(ERASURE, commitment=None), Code.LEAF_UNLAWFUL),
         (replace(OWN_ERASURE, seq=3), Code.LEAF_UNLAWFUL),
         (replace(ERASURE, reason=None), Code.LEAF_UNLAWFUL),
@@ -90,7 +91,7 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
         "received by the other", "no member", "pair without this node", "sent though refused",
         "received without verdict", "refused though allowed", "expired with verdict", "unsigned", "no pair", "no number",
         "number zero", "own refusal that allows", "refused message without pair", "event with pair",
-        "reading with pair", "erasure without body", "own erasure with number", "erasure without reason",
+        "reading with pair", "duty with pair", "erasure without body", "own erasure with number", "erasure without reason",
         "erasure of others' message", "discrepancy",
     ],
 )  # fmt: skip

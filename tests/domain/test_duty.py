@@ -181,6 +181,7 @@ def test_volunteers_and_mobile_units_stand_in_the_sheets():
         ("zhejiang", 'base = "330822111.town"', 'base = "330822.nowhere"', "DESK_UNKNOWN"),
         ("zhejiang", 'neighbours = ["361123.circle', 'neighbours = ["361123.square', "AREA_UNKNOWN"),
         ("zhejiang", 'may = ["report"', 'may = ["claim"', "VOLUNTEER_ACT"),
+        ("zhejiang", 'id = "330824.guards"', 'id = "guards"', "VOLUNTEER_COUNTY"),
         ("fujian", 'id = "350722.police"', 'id = "350722.governance"', "TWICE"),
         ("fujian", '"fujian/350722/police"', '"zhejiang/330822/police"', "DESK_ELSEWHERE"),
         ("fujian", 'id = "350722.police"', 'id = "350783.police"', "DESK_ELSEWHERE"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -168,6 +169,14 @@ async def test_hand_over_that_was_changed_or_signed_by_one_proves_nothing(tmp_pa
         ):
             with pytest.raises(UntrustedError, match="HAND_OVER_UNSIGNED"):
                 book.verify_hand_over(forged)
+
+
+async def test_two_who_sign_on_at_once_stand_in_two_rows(tmp_path: Path, monkeypatch) -> None:
+    """One after the other, in one group of the writer: one answers for the desk, and the second row cites the first."""
+    async with shift(tmp_path, monkeypatch) as found:
+        first, second = sorted(await asyncio.gather(found.on(A), found.on(B)), key=lambda line: line.number)
+        assert (second.number, second.before, second.charge) == (2, book.digest_of(first), first.officer)
+        assert set(found.now_on()) == {A, B}
 
 
 async def test_shift_that_is_not_handed_over_stays_with_who_left(tmp_path: Path, monkeypatch) -> None:
