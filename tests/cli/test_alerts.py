@@ -443,3 +443,27 @@ def test_area_or_desk_of_no_sheet_is_refused_by_its_name(nodes):
     assert "bridgehead duty show" in area
     desk = nodes.ask(CENTRE, *raising, "--desk", "330822.nobody", "--division", "330822", code=1).err
     assert "bridgehead duty show" in desk
+
+
+def test_who_is_missing_is_named_to_the_desk_across_once_the_family_agreed_and_reads_of_it(nodes):
+    """Looks are shown at once, the name after the update; the person's report says which offices were given what."""
+    number = "330822219003070018"
+    missing = (
+        "alert", "raise", "人员走失协查", "--desk", GOVERNANCE, "--area", "pair.qiuchuan-shuangming", "--fact", "老人离家未归",
+        "--detail", "clothing=灰色外套", "--person", "name=林甲", "--person", f"number={number}",
+    )  # fmt: skip
+    named = nodes.ask(CENTRE, *missing, "-o", "json").json["line"]["cap_id"]
+    nodes.delivered(CENTRE)
+    shown = nodes.ask(PEER, "alert", "show", named).out
+    assert ("灰色外套" in shown, "林甲" in shown, number in shown) == (True, False, False)
+    nodes.ask(CENTRE, "alert", "update", named, "--tick", "family_consent")
+    nodes.delivered(CENTRE)
+    shown = nodes.ask(PEER, "alert", "show", named).out
+    assert ("林甲" in shown, number in shown) == (True, False)
+
+    hall = "zhejiang/330822/service-hall"
+    report = nodes.ask(hall, "subject", "report", number, "--identity-checked", "-o", "json").json
+    told = {(line["asker"], field) for line in report["lines"] for field in line["fields"]}
+    assert {(PEER, "person.name"), (PEER, "detail.clothing")} <= told
+    assert not {field for _, field in told} & {"person.number"}
+    nodes.ask(CENTRE, "alert", "cancel", named, "--why", "解除预警")
