@@ -72,6 +72,7 @@ NEXT_STEPS.update({
     "FIGURE_OWNER": "请负责单位报送 | have the office that owns it deliver it",
     "FIGURE_PARTS": "核对分子分母 | check numerator and denominator",
     "FIGURE_UNKNOWN": "核对指标编号 | check the figure's id",
+    "REPORT_PACKED": "请对方重新出具：--hand-over | have it made anew with --hand-over",
 })  # fmt: skip
 
 

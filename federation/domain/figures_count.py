@@ -104,21 +104,27 @@ class Counting:
             in_time=sum(alert.attained(stage) is True for alert in alerts),
         )  # fmt: skip
 
+    @cached_property
+    def places(self) -> Mapping[str, Group]:
+        """The narrowest group of each alert, by record."""
+        return {record_of_alert(alert): self._place_of(alert) for alert in self.alerts}
+
     def county_of(self, alert: Alert) -> str:
         """The county of the first division that the alert names."""
-        found = alert.said.get("division", ())
-        return found[0][:6] if isinstance(found, tuple) and found else alert.first.agency.county
+        return self.group_of(alert).county
 
     def group_of(self, alert: Alert) -> Group:
+        return self.places[record_of_alert(alert)]
+
+    def _place_of(self, alert: Alert) -> Group:
+        division = alert.said.get("division", ())
+        place = division[0] if isinstance(division, tuple) and division else alert.first.agency.county
         areas = [self.duty.areas[name] for name in alert.areas if name in self.duty.areas]
-        if not areas:
-            division = alert.said.get("division", ())
-            place = division[0] if isinstance(division, tuple) and division else ""
-            found = self.duty.area_of(place) if place else None
-            areas = [] if found is None else [found]
+        if not areas and (found := self.duty.area_of(place)) is not None:
+            areas = [found]
         remote = bool(areas) and all(area.duty_class is DutyClass.REMOTE for area in areas)
         return Group(
-            duty_class=(DutyClass.REMOTE if remote else DutyClass.TOWN).value, county=self.county_of(alert),
+            duty_class=(DutyClass.REMOTE if remote else DutyClass.TOWN).value, county=place[:6],
             area=areas[0].id if areas else NO_AREA, kind=alert.kind,
         )  # fmt: skip
 

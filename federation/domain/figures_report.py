@@ -8,6 +8,7 @@ Source: `policies/figures.toml`, DESIGN section 5.
 
 from __future__ import annotations
 
+import lzma
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -382,6 +383,8 @@ def _weeks(counting: Counting, period: Period) -> tuple[int, ...]:
 
 REPORT_PURPOSE: Final = "figures.report"
 REPORT_FUNCTION: Final = "F23"
+MAX_REPORT_BYTES: Final = 32 * 1024 * 1024
+_MAX_MEMORY_BYTES: Final = 64 * 1024 * 1024
 _TYPE: Final = "application/vnd.bridgehead.report.v1+json;suite="
 
 
@@ -395,7 +398,10 @@ def figures_request(
 
 
 class SignedReport(Item, frozen=True, kw_only=True):
-    """A report's exact bytes, and the node's signature over them under a payload type of their own."""
+    """A report's exact bytes, packed (xz) since names recur in it, and the node's signature over the bytes themselves.
+
+    The signature is made under a payload type of its own, so that it is none of a statement.
+    """
 
     WHAT: ClassVar[str] = "signed report"
 
@@ -407,15 +413,23 @@ class SignedReport(Item, frozen=True, kw_only=True):
 def sign_report(report: Report, signer: Signer) -> bytes:
     content, key = encode(report), signer.public_key
     signature = signer.sign(pre_authentication_encoding(_TYPE + key.suite.value, content))
+    packed = lzma.compress(content, preset=0)
     return encode(
-        SignedReport(content=format_base64(content), key=key.key_id, signature=format_base64(signature))
+        SignedReport(content=format_base64(packed), key=key.key_id, signature=format_base64(signature))
     )  # fmt: skip
 
 
 def read_report(signed: bytes) -> tuple[SignedReport, bytes]:
-    """Returns a signed report and its exact bytes, nothing verified; refuses JSON_*, BASE64."""
+    """Returns a signed report and its exact bytes, nothing verified; refuses JSON_*, BASE64, REPORT_PACKED."""
     item = decode(SignedReport, signed)
-    return item, parse_base64(item.content, "a report")
+    unpack = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY_BYTES)
+    try:
+        content = unpack.decompress(parse_base64(item.content, "a report"), max_length=MAX_REPORT_BYTES)
+    except lzma.LZMAError as error:
+        raise MalformedError("REPORT_PACKED", "expected a packed report") from error
+    if not unpack.eof or unpack.unused_data:
+        raise MalformedError("REPORT_PACKED", f"expected a report of at most {MAX_REPORT_BYTES} bytes, and no more")
+    return item, content
 
 
 def open_report(signed: bytes, keys: Mapping[NodeName, Sequence[PublicKey]]) -> Report:

@@ -230,6 +230,7 @@ def test_register() -> None:
 def test_an_alert_lies_where_its_first_division_lies(place: tuple[str, ...]) -> None:
     """Also where another county's desk raised it; without an area it lies in none."""
     alert = lived(1, division=(*place, "330822111")).agreed()
-    group = counting().group_of(alert)
+    group = counting([alert]).group_of(alert)
     assert group.county == ("361123" if place else "330822")
-    assert counting().group_of(lived(2, division=("330824999",)).agreed()).area == "-"
+    nowhere = lived(2, division=("330824999",)).agreed()
+    assert counting([nowhere]).group_of(nowhere).area == "-"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import lzma
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -15,15 +17,19 @@ from federation.domain.figures_report import (
     Head,
     Report,
     ReportKind,
+    SignedReport,
+    open_report,
     period_of,
     report_of,
+    sign_report,
     unite_reports,
 )
 from federation.domain.joint_record import Record
 from federation.domain.response import Hidden
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.keys import Ed25519Signer
 from tests.domain.alert_ridge import NIGHT, Ridge
 from tests.domain.test_figures_count import THERE, counting
 from tests.domain.test_response import lived, seen
@@ -250,3 +256,34 @@ def test_the_cut_of_a_union_is_the_later_one() -> None:
     later = replace(other, cut=other.cut + timedelta(hours=1))
     assert unite_reports(one, later).cut == later.cut
     assert later.cut > NIGHT
+
+
+# ---- signed ---
+
+SIGNER = Ed25519Signer(b"\x07" * 32)
+KEYS = {NodeName("zhejiang"): (SIGNER.public_key,)}
+
+
+def test_signed_report() -> None:
+    """The bytes that were signed come back; another key, another node or another signature is refused."""
+    found = report(seen(lived(1)))
+    signed = sign_report(found, SIGNER)
+    assert open_report(signed, KEYS) == found
+    item = decode(SignedReport, signed)
+    other = sign_report(found, Ed25519Signer(b"\x08" * 32))
+    forged = encode(replace(item, signature=decode(SignedReport, other).signature))
+    for wrong, keys in ((signed, {}), (other, KEYS), (forged, KEYS), (signed, {NodeName("jiangxi"): KEYS["zhejiang"]})):
+        with pytest.raises(UntrustedError):
+            open_report(wrong, keys)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"no xz", lzma.compress(b"{}")[:-4], lzma.compress(b"{}") + b"more", lzma.compress(bytes(33 * 2**20))],
+    ids=["nothing", "other bytes", "cut off", "more behind", "too large"],
+)
+def test_packed_report_refused(packed: bytes) -> None:
+    """What does not unpack, or unpacks to more than a report may be, is refused before it is read."""
+    item = SignedReport(content=base64.b64encode(packed).decode(), key="0" * 64, signature="")
+    with pytest.raises(MalformedError, match="report"):
+        open_report(encode(item), KEYS)
