@@ -124,7 +124,8 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
         fields["cap_id"] = ""
     if asked.name == "update" and isinstance(alert.rules, AgreedAlerts):
         _verify_level(alert.rules, alert.rules.table.kinds[alert.kind], fields)
-    if asked.name == "claim" and ("made" in fields or is_arbiter_away(errand.node, alert)):
+    is_unseen = "made" in fields or (alert.hold is None and is_arbiter_away(errand.node, alert))
+    if asked.name == "claim" and is_unseen:
         fields["local"] = "yes"  # made out of reach of the others: it helps where another desk holds the alert by now
     return await _do(errand, held, alert, asked=asked, fields=fields)
 
@@ -180,7 +181,8 @@ async def _receipted(node: Node, answer: EntryWritten, alert: Alert, act: str) -
 
     def look() -> bool | None:
         now = load_held(ALERT, node, record).state
-        return True if now is None or answer.name in now.receipts or now.hold is not None else None
+        is_held = now is not None and now.hold is not None and act == "claim"
+        return True if now is None or answer.name in now.receipts or is_held else None
 
     await node.waiters.until(look, record_key(record), seconds=RECEIPT_SECONDS)
 

@@ -33,6 +33,7 @@ EMERGENCY, POLICE, YUSHAN, YUSHAN_EMERGENCY = (
     "361123.governance",
     "361123.emergency",
 )
+YUSHAN_TOWN = "361123108.town"
 SHEETS = read_duty_sheets(ROOT / "nodes")
 DUTY = read_duty(SHEETS)
 FUNCTIONS = frozenset({"F06", "F08", "F12", "F18", "F19", "F20", "F21"})

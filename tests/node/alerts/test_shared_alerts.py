@@ -15,7 +15,7 @@ from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint import entries
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, UnavailableError
 from federation.wire.agency.alerts import AlertQuery, AlertRaising, AlertWatch
-from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, BorderDesks, border_desks
+from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, YUSHAN_TOWN, BorderDesks, border_desks
 from tests.node.rig import JIANGXI, ZHEJIANG
 
 
@@ -89,6 +89,9 @@ async def test_claim_holds_by_the_own_node_while_the_arbiter_is_silent(tmp_path:
         there = await border.does(YUSHAN, "claim")
         assert there.line is not None
         assert (there.line.holder, there.line.local) == (YUSHAN, True)
+        with pytest.raises(RuleError) as caught:
+            await border.does(YUSHAN_TOWN, "claim")
+        assert caught.value.facts["why"] == "HELD_BY_OTHER"
         here = await border.does(CHANGSHAN, "claim")
         assert here.line is not None
         assert here.line.holder == CHANGSHAN
@@ -99,6 +102,21 @@ async def test_claim_holds_by_the_own_node_while_the_arbiter_is_silent(tmp_path:
         alert = border.alert(ZHEJIANG)
         assert alert.hold is not None
         assert {alert.hold.desk, *alert.helpers} == {YUSHAN, CHANGSHAN}
+        same(border)
+
+
+async def test_who_takes_over_at_another_node_acts_at_once(tmp_path: Path) -> None:
+    """The acceptance is answered once the arbiter has receipted it: the next act of that desk is the holder's."""
+    async with border_desks(tmp_path) as border:
+        await border.raises()
+        await border.does(CHANGSHAN, "claim")
+        await border.does(CHANGSHAN, "stamp", stage="contacted")
+        await border.does(CHANGSHAN, "hand_over", to=YUSHAN)
+        taken = await border.does(YUSHAN, "accept_hand_over")
+        assert taken.line is not None
+        assert taken.line.holder == YUSHAN
+        await border.does(YUSHAN, "stamp", stage="arrived")
+        await border.settled()
         same(border)
 
 
