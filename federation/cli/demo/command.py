@@ -159,7 +159,7 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
 
 
 async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
-    from federation.cli.demo import joint_cases, scenes
+    from federation.cli.demo import border_scenes, joint_cases, scenes
 
     try:
         await stage.register_clerks()
@@ -176,6 +176,9 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
         if ended[1]:
             raise NotFoundError("DEMO_WITHHELD", f"expected nothing held back, got {ended[1]}")
         joint = {"wage": await joint_cases.claim_wages(stage), "vehicle": await joint_cases.renew_licence(stage)}
+        border: dict[str, JsonOut] = {"fire": await border_scenes.fire_on_the_ridge(stage)}
+        alert, border["cut"] = await border_scenes.part_and_heal(stage)
+        border["shift"] = await border_scenes.change_shift(stage, alert)
         imported = await scenes.import_all(stage, records)
     finally:
         await stage.close()
@@ -188,6 +191,7 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
         "desk": desk,
         "person": {"break_glass": finding, "lines": lines, "withheld": withheld},
         "joint_cases": joint,
+        "border": border,
     }
 
 
