@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from federation.domain.case_items import CaseItem
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.intake import RefusalReason
 from federation.domain.joint import decode_head
@@ -24,6 +25,7 @@ from federation.domain.permits import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
 from federation.node import leads as own_leads
 from federation.node import permits, permits_import, reports
+from federation.node.alerts import steps as border_steps
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction, grant
@@ -68,6 +70,7 @@ from federation.wire.agency.permits import (
 )
 from federation.wire.agency.reports import ReportQuestion
 from federation.wire.rpc import PageQuery
+from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, BorderDesks, with_desks
 from tests.node.joint.desks import CONTACT, PARTY, PEER, PEER_BODY, STRANGER, TOWN, WHY, Desks, with_offices
 from tests.node.kept_decisions import list_decisions
 from tests.node.rig import (
@@ -117,6 +120,7 @@ async def border_day(rig: Rig) -> None:
     await corrections(rig, urn)
     await leads(rig)
     await joint_cases(rig)
+    await alerts(rig)
     await rig.drain()
     await erasures(rig)
     await rig.drain()
@@ -290,6 +294,21 @@ async def joint_cases(rig: Rig) -> None:
         assert not wrong.decision.allowed
     counter = begin_errand(rig[FUJIAN], PUCHENG, act(*WHY))
     assert (await trace_case(counter, case.case)).lines
+
+
+async def alerts(rig: Rig) -> None:
+    """alert.entry, .disclosure: told to the neighbour, claimed there; once the family agrees the name follows."""
+    rig.put_in_force(with_desks(rig.agreement))
+    border, kind = BorderDesks(rig), "help.missing"
+    person = CaseItem(kind="person", fields={"name": "林走失", "sex": "female"})
+    await border.raises(CHANGSHAN, CaseItem(kind="fact", fields={"text": "老人走失"}), person, kind=kind)
+    await border.does(YUSHAN, "claim", kind=kind)
+    ticked = {"ticked": "both_sides,family_consent"}
+    assert (await border.does(CHANGSHAN, "update", kind=kind, **ticked)).decision.allowed
+    stranger = parse_agency_id("jiangxi/361102/police")
+    assert not (
+        await border_steps.read_alert(begin_errand(rig[JIANGXI], stranger, act(*WHY)), border.record)
+    ).decision.allowed
 
 
 async def erasures(rig: Rig) -> None:
