@@ -7,7 +7,8 @@ and says "<5", and has no height that would tell it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
@@ -117,7 +118,8 @@ def _figure_panels(report: Report) -> Iterator[_Panel]:
         ("response.attain.3", "三分钟联系达标率 contact in time, %"),
         ("response.attain.10", "到场达标率 arrived in time, %"),
     ):
-        bars = [each for each in report.figures if each.id == name and each.group.county and not each.group.kind]
+        found = [each for each in report.figures if each.id == name and each.group.county and not each.group.kind]
+        bars = [each for each in found if each.denominator != 0]
         drawn = list(_share_bars(report, bars[:_MAX_BARS]))
         yield said, _ROW * min(len(bars), _MAX_BARS) + 16, drawn
     stacks = [each for each in report.figures if each.id == "alert.n" and each.group.county and each.group.kind]
@@ -149,12 +151,17 @@ def _hatched(x: float, y: int) -> Iterator[str]:
 
 
 def _stacked_bars(stacks: Sequence[Figure], counties: Sequence[str]) -> Iterator[str]:
-    kinds = sorted({each.group.kind for each in stacks})
+    sums = Counter({each.group.kind: 0 for each in stacks})
+    for each in stacks:
+        sums[each.group.kind] += each.numerator or 0
+    kinds = [kind for kind, _ in sums.most_common()]
     places = {kind: min(place, len(_COLOURS) - 1) for place, kind in enumerate(kinds)}
     most = max((_sum(stacks, county) for county in counties), default=0)
     for row, county in enumerate(counties):
         y, x = 28 + row * _ROW, float(_LEFT)
-        mine = [each for each in stacks if each.group.county == county]
+        mine = sorted(
+            (each for each in stacks if each.group.county == county), key=lambda each: places[each.group.kind]
+        )
         yield _text(_LEFT - 8, y + 13, place_name(county), "end")
         for each in mine:
             wide = _ROOM * (each.numerator or 0) / max(1, most)
@@ -166,17 +173,19 @@ def _stacked_bars(stacks: Sequence[Figure], counties: Sequence[str]) -> Iterator
             yield from _hatched(x, y)
         else:
             yield _text(x + 6, y + 13, _sum(stacks, county))
-    yield from _legend(kinds, places, y=36 + len(counties) * _ROW)
+    yield from _legend(kinds, y=36 + len(counties) * _ROW)
 
 
 def _sum(stacks: Sequence[Figure], county: str) -> int:
     return sum(each.numerator or 0 for each in stacks if each.group.county == county)
 
 
-def _legend(kinds: Sequence[str], places: Mapping[str, int], *, y: int) -> Iterator[str]:
-    for place, kind in enumerate(kinds):
+def _legend(kinds: Sequence[str], *, y: int) -> Iterator[str]:
+    last = len(_COLOURS) - 1
+    names = [*kinds[:last], *(["其他 others"] if len(kinds) > last + 1 else kinds[last:])]
+    for place, kind in enumerate(names):
         x, row = 32 + (place % 6) * 150, y + (place // 6) * 18
-        yield _rect(x, row, (14, 12), f"url(#p{places[kind]})")
+        yield _rect(x, row, (14, 12), f"url(#p{place})")
         yield _text(x + 20, row + 11, kind)
 
 
