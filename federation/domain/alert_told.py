@@ -32,12 +32,19 @@ class Told:
     desks: frozenset[str]
 
     def ringing(self, alert: Alert) -> tuple[str, ...]:
-        """Returns the desks that ring now, in order: none once somebody holds it, or it has ended."""
+        """Returns the desks that ring now, in order: none once somebody holds it, or it has ended.
+
+        Where all that could hold it have nobody on, the next step rings at once.
+        """
         if alert.state is not AlertState.OPEN:
             return ()
-        reached = [step.rings for step in self.steps if step.after_seconds in (0, *alert.rungs)]
+        found: dict[str, None] = {}
+        for step in sorted(self.steps, key=lambda step: step.after_seconds not in (0, *alert.rungs)):
+            is_reached = step.after_seconds in (0, *alert.rungs)
+            if not is_reached and any(alert.rules.may_hold(desk, alert.kind) for desk in found):
+                break
+            found |= dict.fromkeys(desk for desk in step.rings if desk not in alert.skipped)
         released = set(alert.released)
-        found = dict.fromkeys(desk for rings in reached for desk in rings if desk not in alert.skipped)
         return (*(desk for desk in found if desk not in released), *(desk for desk in found if desk in released))
 
 

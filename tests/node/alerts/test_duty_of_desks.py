@@ -9,6 +9,8 @@ import pytest
 
 from federation.domain import duty_roster as book
 from federation.domain.alert import AlertState
+from federation.domain.alert_told import told_of
+from federation.node import duty
 from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint import entries
 from federation.protocol.errors import MalformedError
@@ -17,9 +19,10 @@ from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import LeafKind
 from federation.protocol.trust import Agreement
 from federation.store.exchange_log import find_leaf
-from tests.node.alerts.border_desks import CHANGSHAN, QIUCHUAN, BorderDesks, border_desks
+from federation.wire.agency import duty as wire
+from tests.node.alerts.border_desks import CHANGSHAN, POLICE, QIUCHUAN, YUSHAN, BorderDesks, border_desks
 from tests.node.rig import JIANGXI, ZHEJIANG, register_key
-from tests.node.test_duty import KEYS, OFFICE, A, B, Shift
+from tests.node.test_duty import CENTRE, KEYS, OFFICE, A, B, Shift
 
 SHEET = "policies/duty/zhejiang.toml"
 CIRCLE = '[[area]]\nid = "330822.circle.qiuchuan"\ntype = "circle"\ncounty = ["330822"]\nclass = '
@@ -83,6 +86,33 @@ def border_alert(border: BorderDesks, record):
     border.record = record
     alert = border.alert(ZHEJIANG)
     return alert.state, alert.hold, dict(alert.stamps)
+
+
+async def test_desk_with_nobody_on_is_passed_over_at_once(tmp_path: Path) -> None:
+    """By an entry that says so; where no desk of the first step has anybody on, the next one rings without delay.
+
+    A desk that keeps no book rings: silence is no empty desk.
+    """
+    async with border_desks(tmp_path) as border:
+        found = Shift(border.rig)
+        await found.on(A)
+        await found.off(A)
+        raised = await border.raises(CHANGSHAN)
+        await border.settled()
+        assert raised.line is not None
+        alert = border.alert(ZHEJIANG)
+        assert alert.skipped == {QIUCHUAN}
+        assert told_of(alert).ringing(alert)[0] == CHANGSHAN
+
+        empty = await duty.sign_on(found.errand("centre-1", CENTRE), wire.SigningOn(desk=CHANGSHAN))
+        assert empty.line is not None
+        await duty.sign_off(found.errand("centre-1", CENTRE), CHANGSHAN)
+        await border.raises(CHANGSHAN)
+        await border.settled()
+        alert = border.alert(ZHEJIANG)
+        assert alert.skipped == {QIUCHUAN, CHANGSHAN}
+        assert (alert.rungs, set(told_of(alert).ringing(alert)) >= {POLICE, YUSHAN}) == (frozenset(), True)
+        assert alert == border.alert(JIANGXI)
 
 
 async def test_desk_that_is_off_the_sheets_while_it_holds_lets_go_at_once(tmp_path: Path) -> None:
