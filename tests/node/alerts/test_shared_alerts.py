@@ -165,3 +165,18 @@ async def test_repeat_of_a_request_is_the_same_entry(tmp_path: Path) -> None:
         assert first.entry is not None
         assert again.entry is not None
         assert again.entry.name == first.entry.name
+
+
+async def test_acceptance_waits_for_the_arbiters_word(tmp_path: Path) -> None:
+    """Who accepts a hand-over at another node has the alert when the call returns, and may go on at once."""
+    async with border_desks(tmp_path) as border:
+        await border.raises()
+        await border.does(CHANGSHAN, "claim")
+        await border.does(CHANGSHAN, "stamp", stage="contacted")
+        await border.does(CHANGSHAN, "hand_over", to=YUSHAN)
+        accepted = await border.does(YUSHAN, "accept_hand_over")
+        assert accepted.line is not None
+        assert accepted.line.holder == YUSHAN
+        arrived = await border.does(YUSHAN, "stamp", stage="arrived")
+        assert arrived.entry is not None
+        assert arrived.entry.without_effect == ""
