@@ -105,6 +105,22 @@ def test_demo_works_joint_cases_of_two_provinces_to_their_end(demo):
     assert not any("-前" in line or "至-" in line for line in (*wage["trace"], *vehicle["trace"]))
 
 
+def test_demo_tells_a_border_day(demo):
+    """A fire handed over beside its exercise, a cut line with one leader, a shift signed over, a file, a report: each as it is to be."""
+    border = demo[0]["border"]
+    fire, cut = border["fire"], border["cut"]
+
+    assert fire["made"] == ["accepted", "contacted", "arrived"]
+    assert fire["by"] == ["330822.emergency", "330822.emergency", "361123.emergency"]
+    assert (fire["refused"], fire["shown"], fire["measured"]) == ("LINK_STATUS", 1, [True, False])
+    assert cut["local"] is True
+    assert {cut["leads"], cut["helps"]} == {"330822.governance", "361123.governance"}
+    assert border["shift"] == {"open": 1, "charge": "changshan-night", "state": "closed"}
+    assert (border["file"]["kind"], border["file"]["status"]) == ("forest.fire", "Test")
+    assert {"alert.n", "handover.n", "exercise.n"} <= set(border["report"]["figures"])
+    assert border["report"]["differ"] == []
+
+
 def test_demo_ends_verified_and_says_so(demo):
     """All four logs verified, every permit imported, the refusal names its policy."""
     summary, federation, _ = demo

@@ -9,14 +9,16 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from typing import Final, TypeVar
 
 from federation.cli.alert_rows import desk_name
 from federation.cli.demo.provinces import kill_node, start_node, wait_ready, write_federation_file
 from federation.cli.demo.stage import PATIENCE_SECONDS, Stage
+from federation.cli.figures_text import difference_names, group_name, value_text
 from federation.cli.show import CHINA, JsonOut
 from federation.cli.words import word
 from federation.domain.alert import AlertState
@@ -26,10 +28,22 @@ from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
 from federation.domain.duty_roster import DUTY_FUNCTIONS, HandOver, hand_over_bytes
+from federation.domain.figures_report import (
+    REPORT_FUNCTION,
+    REPORT_PURPOSE,
+    Report,
+    ReportKind,
+    open_report,
+    read_report,
+    unite_reports,
+)
 from federation.protocol.errors import NotFoundError, RuleError, UnavailableError
+from federation.protocol.form import decode
 from federation.protocol.ids import AgencyId, NodeName, format_base64
+from federation.protocol.trust import Agreement, message_keys_at
 from federation.wire.agency import alerts, duty
-from federation.wire.agency.alerts import AlertQuery, AlertRaising, AlertStep, AlertWatch
+from federation.wire.agency.alerts import AlertExport, AlertQuery, AlertRaising, AlertStep, AlertWatch, CapUpload
+from federation.wire.agency.figures import READ_REPORT, ReportQuery
 from federation.wire.rpc import Act, Rpc
 
 FIRE, CRASH = "forest.fire", "traffic.accident"
@@ -49,12 +63,16 @@ class Desks:
 
     stage: Stage
 
-    @cached_property
-    def rules(self) -> AgreedAlerts:
+    @property
+    def agreement(self) -> Agreement:
         agreement = self.stage.federation.agreement
         if agreement is None:
             raise NotFoundError("AGREEMENT_MISSING", "expected a published agreement")
-        return read_alert_rules(agreement.files)
+        return agreement
+
+    @cached_property
+    def rules(self) -> AgreedAlerts:
+        return read_alert_rules(self.agreement.files)
 
     def office(self, desk: str) -> AgencyId:
         found = self.rules.agency_of(desk)
@@ -67,7 +85,8 @@ class Desks:
     ) -> AlertLine:
         """A desk raises an alert, which is told in a line (DEMO_REFUSED)."""
         status = Status.EXERCISE if drill else Status.ACTUAL
-        asked = AlertRaising(fields={"desk": desk, "kind": kind, "status": status.value, **where}, items=items)
+        fields = {"desk": desk, "kind": kind, "status": status.value, **where}
+        asked = AlertRaising(fields=fields, items=items)
         outcome = await self.stage.call(str(self.office(desk)), alerts.RAISE_ALERT, self._act(desk, kind), asked)
         if outcome.line is None:
             raise NotFoundError("DEMO_REFUSED", f"expected an alert: {outcome.decision.title_en}")
@@ -166,6 +185,14 @@ class Desks:
         return Act(request_id=str(uuid.uuid4()), purpose=DUTY_PURPOSE, function=function, officer=officer)
 
 
+async def border_day(stage: Stage) -> dict[str, JsonOut]:
+    """The alerts of the day, from the fire to the file, but for the report: what came of each scene."""
+    fire = await fire_on_the_ridge(stage)
+    alert, cut = await part_and_heal(stage)
+    shift = await change_shift(stage, alert)
+    return {"fire": fire, "cut": cut, "shift": shift, "file": await carry_file(stage, str(fire["record"]))}
+
+
 # ---- a fire on the ridge, and an exercise in the same minute
 
 
@@ -186,6 +213,7 @@ async def fire_on_the_ridge(stage: Stage) -> dict[str, JsonOut]:
     desks.clocks(fire)
     stage.tell("演练只在演练清单里，不计入统计 | the exercise is in the exercises' list alone, and in no figure")
     return {
+        "record": fire.record,
         "made": [each.stage.value for each in fire.stages if each.at is not None and not each.late],
         "by": [each.desk for each in fire.stages],
         "refused": refused,
@@ -316,3 +344,60 @@ async def _signs(desks: Desks, plan: duty.HandOverPlan, officer: str, said: str)
         raise NotFoundError("DEMO_REFUSED", f"expected a signature: {outcome.decision.title_en}")
     desks.tell(CHANGSHAN, f"{officer} {said}：{len(entry.alerts)} 条未结 open，{len(entry.promises)} 项交接 promised")
     return entry
+
+
+# ---- an alert as a file, and the figures of the day
+
+
+async def carry_file(stage: Stage, record: str) -> dict[str, JsonOut]:
+    """The fire leaves Changshan as a CAP file; a desk that was not told of it reads it, and raises it as a test."""
+    stage.title("通用警情报文：导出、读入，核实后才首报 | A CAP file: exported, read, raised by an officer alone")
+    desks = Desks(stage=stage)
+    file = (await desks.calls(CHANGSHAN_FIRE, alerts.EXPORT_ALERT, AlertExport(alert=record))).content
+    desks.tell(CHANGSHAN_FIRE, f"导出 export：CAP 1.2，{len(file)} 字节 bytes，{sha256(file).hexdigest()[:16]}")
+    upload = CapUpload(content=file, desk=PUCHENG_FIRE)
+    found = await desks.calls(PUCHENG_FIRE, alerts.IMPORT_CAP, upload)
+    warned = [fault.field for fault in found.faults]
+    desks.tell(PUCHENG_FIRE, f"读入 import：{found.fields.get('kind')} {found.standing}，{len(warned)} 项提示 warnings")
+    if not found.id or await desks.board(PUCHENG_FIRE):
+        raise NotFoundError("DEMO_FILE", "expected a proposal, and no alert by itself")
+    desks.tell(PUCHENG_FIRE, "未首报前清单为空 | nothing is on the board before an officer raises it")
+    fields = {**found.fields, "manifest": found.id, "status": Status.TEST.value}
+    del fields["kind"]
+    said = "【测试】照报文 as the file says"
+    test = await desks.raises(PUCHENG_FIRE, FIRE, fields, *found.items, said=said)
+    await desks.does(PUCHENG_FIRE, test, "cancel", why="lifted", said="【测试】读通 it was read")
+    return {"bytes": len(file), "kind": found.fields["kind"], "status": test.status.value}
+
+
+async def count_day(stage: Stage) -> dict[str, JsonOut]:
+    """Both counties' nodes count the day, each figure with its entries; the two reports agree."""
+    stage.title("当日报告：每个数都附所计记录 | The day's report: every figure with the entries that it counts")
+    desks = Desks(stage=stage)
+    asked = ReportQuery(kind=ReportKind.PAIR, counties=(CHANGSHAN[:6], YUSHAN[:6]), leaves=True)
+    report = decode(Report, read_report(await _reported(desks, CHANGSHAN, asked))[1])
+    meanings = {each.id: each for each in report.meanings}
+    counted = [each for each in report.figures if each.leaves]
+    for figure in counted:
+        meaning = meanings[figure.id]
+        value = f"{group_name(report, figure.group)} · {meaning.zh} {meaning.en}  {value_text(figure, meaning)}"
+        stage.tell(f"{value}  ← {' '.join(leaf.name[:8] for leaf in figure.leaves)}")
+    handed = replace(asked, leaves=False, handed_over=True)
+    one, other = [await _opened(desks, desk, handed) for desk in (CHANGSHAN, YUSHAN)]
+    names = difference_names(unite_reports(one, other).differences)
+    stage.tell(f"与江西节点合并核对，相差 {len(names)} 条 | united with Jiangxi's: {len(names)} entries differ")
+    return {"figures": [figure.id for figure in counted], "differ": list(names)}
+
+
+async def _reported(desks: Desks, desk: str, asked: ReportQuery) -> bytes:
+    act = Act(request_id=str(uuid.uuid4()), purpose=REPORT_PURPOSE, function=REPORT_FUNCTION, officer="governance-1")
+    answer = await desks.stage.call(str(desks.office(desk)), READ_REPORT, act, asked)
+    if not answer.signed:
+        raise NotFoundError("DEMO_REFUSED", f"expected a report: {answer.decision.title_en}")
+    return answer.signed
+
+
+async def _opened(desks: Desks, desk: str, asked: ReportQuery) -> Report:
+    """A report that a node signed, verified by the keys of the agreement."""
+    signed, node = await _reported(desks, desk, asked), desks.office(desk).node
+    return open_report(signed, {node: message_keys_at(desks.agreement, node, datetime.now(UTC))})

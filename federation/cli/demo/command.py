@@ -176,10 +176,9 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
         if ended[1]:
             raise NotFoundError("DEMO_WITHHELD", f"expected nothing held back, got {ended[1]}")
         joint = {"wage": await joint_cases.claim_wages(stage), "vehicle": await joint_cases.renew_licence(stage)}
-        border: dict[str, JsonOut] = {"fire": await border_scenes.fire_on_the_ridge(stage)}
-        alert, border["cut"] = await border_scenes.part_and_heal(stage)
-        border["shift"] = await border_scenes.change_shift(stage, alert)
+        border = await border_scenes.border_day(stage)
         imported = await scenes.import_all(stage, records)
+        border["report"] = await border_scenes.count_day(stage)
     finally:
         await stage.close()
     lines, withheld = ([running[place], ended[place]] for place in (0, 1))
