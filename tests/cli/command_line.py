@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from federation.cli import words
 from federation.cli.demo.provinces import write_federation_file
@@ -24,7 +22,7 @@ from federation.node.home.certificates import client_folder
 from federation.node.home.files import CURRENT_OFFICER, OFFICERS, make_private_folder, officer_key_path, write_secret
 from federation.node.serve import running_node
 from federation.protocol.ids import parse_agency_id
-from tests.scenarios.provinces import ISLAND, Federation, make_federation, officer_seed
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, officer_pem
 
 HALL = "zhejiang/330822/service-hall"
 POLICE = "zhejiang/330822/police"
@@ -90,8 +88,7 @@ class ServedNodes:
         folder = client_folder(self.federation.home(office.node), office) / OFFICERS
         if not (path := officer_key_path(folder, officer)).exists():
             make_private_folder(folder)
-            private = Ed25519PrivateKey.from_private_bytes(officer_seed(office, officer))
-            write_secret(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            write_secret(path, officer_pem(office, officer))
             (folder / CURRENT_OFFICER).write_text("clerk\n")
             self.federation.key(officer, agency=office)
         return path

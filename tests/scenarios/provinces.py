@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from federation.cli.demo import provinces as demo
 from federation.domain.officers import KeyStanding, OfficerKey
 from federation.node.home.agreement import load_home_agreement
@@ -35,6 +38,12 @@ ISLAND = "a test: not all provinces are started"
 
 def officer_seed(agency: AgencyId, officer: str) -> bytes:
     return hashlib.sha256(f"{agency}/{officer}".encode()).digest()
+
+
+def officer_pem(agency: AgencyId, officer: str) -> bytes:
+    """The file of an officer's own key."""
+    private = Ed25519PrivateKey.from_private_bytes(officer_seed(agency, officer))
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def own_key(agency: AgencyId, officer: str, key: str) -> OfficerKey:
