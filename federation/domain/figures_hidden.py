@@ -25,27 +25,78 @@ _Sums = Sequence[tuple[int, ...]]
 def hide_figures(figures: Sequence[Figure], *, own: Collection[str]) -> tuple[Figure, ...]:
     """The figures of a report as who belongs to the counties `own` may see them, in the same order.
 
-    Who reads knows the numbers of the own counties; of the others, none below 5 is left, nor what would tell it.
+    Who reads knows the numbers of the own counties; of the others, none below 5 is left, nor what would tell it: a
+    number that one figure hides stands beside no other figure of the same place either.
     """
     found = list(figures)
-    tables: dict[tuple[str, str], list[int]] = {}
+    places: dict[tuple[str, str], list[int]] = {}
     for place, figure in enumerate(figures):
-        tables.setdefault((figure.id, figure.group.duty_class), []).append(place)
-    for places in tables.values():
-        rows = [figures[place] for place in places]
-        sums = tuple(_sums([row.group for row in rows]))
+        places.setdefault((figure.id, figure.group.duty_class), []).append(place)
+    tables = [_Table([figures[place] for place in each], own) for each in places.values()]
+    lost: set[tuple[Group, int]] = set()
+    while True:
+        hidden = [table.hide(lost) for table in tables]
+        more = {number for table, gone in zip(tables, hidden, strict=True) for number in table.telling(gone)}
+        if more <= lost:
+            break
+        lost |= more
+    for table, gone, each in zip(tables, hidden, places.values(), strict=True):
+        beside = table.beside(gone)
+        for at, place in enumerate(each):
+            names = tuple(name for name in _BESIDE if at in beside[name] and getattr(table.rows[at], name) is not None)
+            found[place] = _without(table.rows[at], gone.get(at), names)
+    return tuple(found)
+
+
+class _Table:
+    """The figures of one definition and duty class, and the sums that a reader can make of them."""
+
+    def __init__(self, rows: Sequence[Figure], own: Collection[str]) -> None:
+        self.rows = rows
+        self.sums = tuple(_sums([row.group for row in rows]))
         foreign = any(row.group.county and row.group.county not in own for row in rows)
-        unknown = {at for at, row in enumerate(rows) if (row.group.county not in own if row.group.county else foreign)}
-        columns = [[getattr(row, name) for row in rows] for name in _MAIN]
-        hidden = hide_cells(columns, sums, unknown=unknown)
-        beside = {
-            name: hide_cells([[getattr(row, name) for row in rows]], sums, unknown=unknown, hidden=hidden)
+        self.unknown = {
+            at for at, row in enumerate(rows) if (row.group.county not in own if row.group.county else foreign)
+        }
+        self.columns = [[getattr(row, name) for row in rows] for name in _MAIN]
+
+    def of(self, at: int) -> set[tuple[Group, int]]:
+        """The numbers of a cell by its place, whatever its duty class."""
+        place = replace(self.rows[at].group, duty_class="")
+        return {(place, count) for column in self.columns if (count := column[at]) is not None}
+
+    def telling(self, hidden: Mapping[int, Hidden]) -> set[tuple[Group, int]]:
+        """The hidden numbers that would tell a small one, by place: in the column and sum in which one is hidden."""
+        found: set[tuple[Group, int]] = set()
+        for column in self.columns:
+            secret = {at for at in hidden if (count := column[at]) is not None and count < LEAST_SHOWN}
+            small, size = set(secret), -1
+            while size != len(secret):
+                size = len(secret)
+                beside = {at for each in self.sums if secret & set(each) for at in each}
+                secret |= {at for at in beside if hidden.get(at) is Hidden.BESIDE}
+            found |= {
+                (replace(self.rows[at].group, duty_class=""), count)
+                for at in secret - small
+                if (count := column[at]) is not None
+            }
+        return found
+
+    def hide(self, lost: Collection[tuple[Group, int]]) -> Mapping[int, Hidden]:
+        """The hidden cells, those with a number that is lost elsewhere among them; such places go first."""
+        known = {at: Hidden.BESIDE for at in self.unknown if any(number in lost for number in self.of(at))}
+        groups = {group for group, _ in lost}
+        first = {at for at in self.unknown if replace(self.rows[at].group, duty_class="") in groups}
+        return hide_cells(self.columns, self.sums, unknown=self.unknown, hidden=known, first=first)
+
+    def beside(self, hidden: Mapping[int, Hidden]) -> Mapping[str, Collection[int]]:
+        """For each number beside the value, the cells that have none."""
+        return {
+            name: hide_cells(
+                [[getattr(row, name) for row in self.rows]], self.sums, unknown=self.unknown, hidden=hidden
+            )
             for name in _BESIDE
         }
-        for at, place in enumerate(places):
-            lost = tuple(name for name in _BESIDE if at in beside[name] and getattr(rows[at], name) is not None)
-            found[place] = _without(rows[at], hidden.get(at), lost)
-    return tuple(found)
 
 
 def _without(figure: Figure, hidden: Hidden | None, lost: tuple[str, ...]) -> Figure:
@@ -80,8 +131,11 @@ def hide_cells(
     *,
     unknown: Collection[int],
     hidden: Mapping[int, Hidden] | None = None,
+    first: Collection[int] = (),
 ) -> Mapping[int, Hidden]:
     """The cells of a table that are hidden, by place: the small ones that are not known, and what would tell them.
+
+    `first` are those that go before others.
 
     In every sum where one is hidden another one is, too, and what the hidden parts add up to is itself not small
     unless the total is hidden.
@@ -89,21 +143,25 @@ def hide_cells(
     found = dict(hidden or {})
     for column in columns:
         small = (at for at in unknown if (count := column[at]) is not None and count < LEAST_SHOWN)
-        found.update((at, found.get(at, Hidden.SMALL)) for at in small)
+        found.update((at, Hidden.SMALL) for at in small)
     todo = True
     while todo:
         todo = False
         for column in columns:
             for each in sums:
-                if (more := _one_more(column, each, unknown, found)) is not None:
+                if (more := _one_more(column, each, set(unknown) - found.keys(), found, first=first)) is not None:
                     found[more], todo = Hidden.BESIDE, True
     return found
 
 
 def _one_more(
-    column: Sequence[int | None], places: tuple[int, ...], unknown: Collection[int], found: Collection[int]
-) -> int | None:
-    """A further cell of a sum that must be hidden: the smallest part, or the total where no more than one is left."""
+    column: Sequence[int | None], places: tuple[int, ...], free: Collection[int], found: Collection[int], *,
+    first: Collection[int],
+) -> int | None:  # fmt: skip
+    """A further cell of a sum that must be hidden: the smallest part, or the total where no more than one is left.
+
+    `free` are the cells that may be hidden and are not yet.
+    """
     total, *parts = places
     gone = [at for at in places if at in found]
     if not gone or any(column[at] is None for at in places):
@@ -111,8 +169,7 @@ def _one_more(
     tells = total not in found and sum(column[at] or 0 for at in gone) < LEAST_SHOWN
     if len(gone) > 1 and not tells:
         return None
-    rest = sorted((column[at] or 0, at) for at in parts if at in unknown and at not in found)
-    can_hide_total = total in unknown and total not in found
-    if rest and not (can_hide_total and len(rest) == 1):
-        return rest[0][1]
-    return total if can_hide_total else None
+    rest = sorted((at not in first, column[at] or 0, at) for at in parts if at in free)
+    if rest and not (total in free and len(rest) == 1):
+        return rest[0][2]
+    return total if total in free else None

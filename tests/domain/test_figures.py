@@ -320,6 +320,33 @@ def test_no_difference_tells(counts: dict[tuple[str, str], int]) -> None:
         assert total not in hidden or gone
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.integers(0, 12)), min_size=3, max_size=3),
+)
+def test_no_other_figure_tells(rows: list[tuple[int, int, int]]) -> None:
+    """What one figure hides of a place is printed by no other figure of that place: three of the same alerts."""
+    counties = (YUSHAN, GUANGFENG, "330824")
+    figures = []
+    for name in ("alert.n", "false.share", "alert.yoy"):
+        base = 1000
+        parts: dict[str, list[Leaf]] = {}
+        for county, (count, _, hits) in zip(counties, rows, strict=True):
+            parts[county] = [leaf(base + n, hit=name != "false.share" or n < hits) for n in range(count)]
+            base += 1000
+        parts[""] = [each for found in parts.values() for each in found]
+        figures += [
+            count_figure(TABLE.load(name), Group(county=county), found, base=[]) for county, found in parts.items()
+        ]
+    shown_ = hide_figures(figures, own=())
+    for before, after in zip(figures, shown_, strict=True):
+        if after.why != Hidden.BESIDE:
+            continue  # a small number is hidden wherever it stands
+        if before.id == "alert.n" and min(count for count, _, _ in rows) < 5:  # a share may hide its hits alone
+            for other in shown_:
+                if other.group == before.group and other.why not in tuple(Hidden):
+                    assert before.numerator not in (other.numerator, other.denominator)
+
+
 def test_cells_of_one_table() -> None:
     """A cell that another sum hid is taken into account in the sums that it is part of."""
     found = hide_cells([[9, 4, 5]], ((0, 1, 2),), unknown={0, 1, 2})
