@@ -82,7 +82,8 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         yield f"  另有 also stamped: {_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
     for record in view.links:
         yield f"  关联 linked: {record}"
-    ready = [offer for offer in view.offers if offer.possible]
+    yield from link_lines(view)
+    ready = [offer for offer in view.offers if offer.possible and not offer.to]
     if ready:
         named = "、".join(f"{offer.zh} {VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
         yield f"  现在可办 may be done now: {named}"
@@ -112,3 +113,11 @@ def held_words(line: AlertLine) -> str:
     at = next((stage.at for stage in line.stages if stage.at is not None), None)
     since = f"于 {at.astimezone(CHINA):%H:%M:%S} " if at is not None else ""
     return f"该警情已由{alert_rows.desk_name(line.holder)}{since}签收，请配合处置 | held by {line.holder}: please help"
+
+
+def link_lines(view: wire.AlertView) -> Iterator[str]:
+    """The alerts that may be the same event, each with the command that links it."""
+    number = "" if view.line is None else view.line.cap_id
+    for offer in view.offers:
+        if offer.to:
+            yield f"  ! {offer.zh} | {offer.en} bridgehead alert link {number} {offer.to}"

@@ -29,6 +29,7 @@ SOON: Final = timedelta(seconds=60)
 RED, GREEN, AMBER, BLUE, GREY, PLAIN = "31", "32", "33", "34", "90", ""
 PRIORITIES: Final = {"flash": ("特急", RED), "urgent": ("紧急", AMBER), "routine": ("一般", PLAIN)}
 LEVELS: Final = {"red": ("红色", RED), "orange": ("橙色", AMBER), "yellow": ("黄色", AMBER), "blue": ("蓝色", BLUE)}
+_RANKS: Final = {name: rank for rank, name in enumerate(PRIORITIES)}
 _RUNGS: Final = {
     40: "已再次提醒|the own desk was rung again", 60: "已请邻席|neighbour desks were asked",
     120: "已告值班领导|leaders on duty were told", 300: "已告设区市|the prefecture was told",
@@ -38,6 +39,10 @@ _OFFICES: Final = {
     "governance": "社会治理中心", "police": "公安", "emergency": "应急", "town": "乡镇", "leader": "值班领导",
     "forestry": "林业", "ecology": "生态环境", "water": "水利", "fishery": "渔政", "market": "市场监管",
     "service-hall": "政务服务",
+}  # fmt: skip
+_AREAS: Final = {
+    "road": "路", "segment": "段", "circle": "圈", "patch": "片", "pair": "结对", "cell": "网格", "reach": "河段",
+    "compartment": "林班",
 }  # fmt: skip
 _MARKS: Final = {Status.EXERCISE: "【演练】", Status.TEST: "【测试】"}
 
@@ -56,16 +61,22 @@ _LAMPS: Final = {Lamp.DONE: ("已", GREEN), Lamp.RUNS: ("走", AMBER), Lamp.LATE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An alert at one moment. `left` until `due` is negative when late, None where nothing runs for it.
-
-    `said` is its state in words, what concerns the reader first, as pairs of Chinese and English.
-    """
+    """An alert at one moment. `left` until `due` is negative when late, None where nothing runs for it."""
 
     line: AlertLine
+    at: datetime
     due: datetime | None
     left: timedelta | None
-    lamps: tuple[Lamp, Lamp, Lamp]
-    said: tuple[tuple[str, str], ...]
+
+    @property
+    def lamps(self) -> tuple[Lamp, Lamp, Lamp]:
+        first, second, third = (_lamp(self.line, stage, self.at) for stage in STAGES)
+        return first, second, third
+
+    @property
+    def said(self) -> tuple[tuple[str, str], ...]:
+        """Its state in words, what concerns the reader first, as pairs of Chinese and English."""
+        return tuple(_pair(text) for text in _said(self.line, self.at))
 
     @property
     def is_late(self) -> bool:
@@ -108,20 +119,12 @@ def rows_of(lines: Iterable[AlertLine], now: datetime) -> list[Row]:
 
 def row_of(line: AlertLine, now: datetime) -> Row:
     due = _due(line)
-    lamps = tuple(_lamp(line, stage, now) for stage in STAGES)
-    return Row(
-        line=line,
-        due=due,
-        left=None if due is None else due - now,
-        lamps=(lamps[0], lamps[1], lamps[2]),
-        said=tuple(_pair(text) for text in _said(line, now)),
-    )
+    return Row(line=line, at=now, due=due, left=None if due is None else due - now)
 
 
 def _pressing(row: Row) -> tuple[int, int, int, datetime, str]:
     line, left = row.line, row.left
-    known = list(PRIORITIES)
-    priority = known.index(line.priority) if line.priority in known else len(known)
+    priority = _RANKS.get(line.priority, len(_RANKS))
     seconds = 0 if left is None else left // timedelta(seconds=1)
     place = 3 if line.state in ENDED else 2 if left is None else 0 if row.is_late else 1
     return place, seconds, priority, line.raised, str(line.record)
@@ -239,7 +242,14 @@ def kind_of(line: AlertLine) -> str:
 
 
 def place_of(line: AlertLine) -> str:
-    return "、".join(line.area_names or line.areas or [_division(code) for code in line.divisions])
+    """The areas of an alert, else its divisions; an area without a name of its own as `qiuchuan圈`."""
+    areas = [_area(name) if name in line.areas else name for name in line.area_names or line.areas]
+    return "、".join(areas or map(_division, line.divisions))
+
+
+def _area(area: str) -> str:
+    what, _, name = area.rpartition(".")
+    return f"{name}{_AREAS.get(what.rpartition('.')[2], '')}"
 
 
 def desk_name(desk: str) -> str:
@@ -356,7 +366,7 @@ _PIPE: Final[Mapping[str, Callable[[Row], str]]] = {
     "left": lambda row: left_text(row.left),
     "level": lambda row: level_of(row.line)[0],
     "kind": lambda row: kind_of(row.line),
-    "place": lambda row: place_of(row.line),
+    "place": lambda row: "、".join(row.line.areas or row.line.divisions),
     "accepted": lambda row: _LAMPS[row.lamps[0]][0],
     "contacted": lambda row: _LAMPS[row.lamps[1]][0],
     "arrived": lambda row: _LAMPS[row.lamps[2]][0],

@@ -17,7 +17,7 @@ from typing import Final
 
 from rich.cells import chop_cells
 
-from federation.cli.alert_rows import ENDED, Look, Row, awaited, fit, row_of, rows_of, screen_lines, spoken
+from federation.cli.alert_rows import ENDED, Look, Row, awaited, fit, row_of, rows_of, screen_lines, seen, spoken
 from federation.cli.alert_words import LATE
 from federation.cli.show import CHINA
 from federation.domain.alert_line import AlertLine
@@ -50,12 +50,19 @@ class Do:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """An alert to be read whole, with its texts."""
+
+    record: str
+
+
 class Sign(StrEnum):
     BELL = "bell"
     QUIT = "quit"
 
 
-Effect = Do | Sign
+Effect = Do | Open | Sign
 
 
 class Asks(StrEnum):
@@ -154,8 +161,10 @@ class Board:
         self.unhanded = False
         """The last shift of the desk was not handed over."""
         self.prompt: Prompt | None = None
-        self.says, self.helps = "", False
-        self._bells = bells
+        self.says = ""
+        self.page: tuple[str, ...] = ()
+        """What stands on the screen instead of the rows until a key is pressed."""
+        self._bells, self._down = bells, 0
         self._lines: dict[str, AlertLine] = {}
         self._unconfirmed: dict[bool, set[str]] = {}
         self._order: list[str] = []
@@ -207,18 +216,28 @@ class Board:
             return [Sign.QUIT]
         if self.prompt is not None:
             return self._answered(self.prompt, key)
-        if self.helps or key == "?":
-            self.helps = not self.helps
+        by = {UP: -1, "k": -1, DOWN: 1, "j": 1}.get(key, 0)
+        if self.page or key == "?":
+            self._turn(by)
         elif key == "q":
             return [Sign.QUIT]
         elif key == "e":
             self.exercises, self._cursor = not self.exercises, ""
             self._put_in_order(at_once=True)
-        elif key in (UP, "k", DOWN, "j"):
-            self._move(-1 if key in (UP, "k") else 1)
+        elif by:
+            self._move(by)
+        elif key == ENTER and self._cursor:
+            return [Open(record=self._cursor)]
         elif key in KEYS and self._cursor:
             return self._begin(key, self._cursor)
         return []
+
+    def _turn(self, by: int) -> None:
+        """Goes up or down in the page that is shown, or leaves it; the help where there is none."""
+        if self.page and by:
+            self._down = max(0, self._down + by)
+        else:
+            self.page, self._down = () if self.page else tuple(_help()), 0
 
     # ---- keys that act
 
@@ -329,20 +348,22 @@ class Board:
 
     def frame(self, look: Look, height: int) -> list[str]:
         """Exactly so many lines, none wider than the screen."""
-        if self.helps:
-            lines = [fit(line, look.columns, look) for line in _help()]
+        if self.page:
+            lines = [fit(part, look.columns, look) for line in self.page for part in _folded(line, look)]
+            self._down = min(self._down, max(0, len(lines) - height))
+            lines = lines[self._down :]
         else:
-            foot = self._foot(look)
             rows = self.rows
+            foot = self._foot(look, rows)
             room = max(1, height - len(foot) - 2)
             first = max(0, min(self._place() - room // 2, len(rows) - room))
             table = screen_lines(rows[first : first + room], look, cursor=self._cursor)
-            lines = [self._head(look), *table]
+            lines = [self._head(look, rows), *table]
             lines += [""] * (height - len(lines) - len(foot)) + foot
         return [*lines, *[""] * height][:height]
 
-    def _head(self, look: Look) -> str:
-        live = [row for row in self.rows if row.line.state not in ENDED]
+    def _head(self, look: Look, rows: list[Row]) -> str:
+        live = [row for row in rows if row.line.state not in ENDED]
         late = sum(row.is_late for row in live)
         own = () if self.lost is None else (Link(name="本省节点", up=False, since=self.lost),)
         links = " ".join(_link(link, self.now) for link in (*own, *self.links))
@@ -351,12 +372,12 @@ class Board:
         title = f"{page}{self.title}{'（上一班未交接）' if self.unhanded else ''}"
         return fit(f"{title}   {at}   待办 {len(live)}  超时 {late}   链路 {links}", look.columns, look)
 
-    def _foot(self, look: Look) -> list[str]:
-        row = next((row for row in self.rows if row.line.record == self._cursor), None)
+    def _foot(self, look: Look, rows: list[Row]) -> list[str]:
+        row = next((row for row in rows if row.line.record == self._cursor), None)
         other = sum(_is_drill(line) != self.exercises and line.state not in ENDED for line in self._lines.values())
         there = "真实警情" if self.exercises else "【演练】"
         keys = " ".join(f"{key}{each.zh}" for key, each in KEYS.items())
-        said = [] if row is None else chop_cells(spoken(row), max(2, look.columns))[:2]
+        said = [] if row is None else _folded(spoken(row), look)[:2]
         return [
             *[fit(part, look.columns, look) for part in said],
             fit(f"{f'{there}{other} 条（按 e 查看）  ' if other else ''}{keys} ?帮助 q退出", look.columns, look),
@@ -399,10 +420,14 @@ def _link(link: Link, now: datetime) -> str:
     return f"{link.name} ○断开{minutes}"
 
 
+def _folded(text: str, look: Look) -> list[str]:
+    return chop_cells(seen(text), max(2, look.columns)) or [""]
+
+
 def _help() -> Iterator[str]:
-    yield "按键 keys（按任意键返回 any key goes back）"
+    yield "按键 keys（按任意键返回，↑ ↓ 翻看 | any key goes back, ↑ ↓ scroll）"
     yield from (f"  {key}  {each.zh}  {each.en}" for key, each in KEYS.items())
-    yield "  ↑ k / ↓ j  移动 move    e  演练 exercises    q  退出 quit    ?  帮助 help    Esc  取消 cancel"
+    yield "  ↑ k / ↓ j  移动 move   回车 Enter  查看 read   e  演练 exercises   q  退出 quit   Esc  取消 cancel"
     yield ""
     yield "灯 lamps：1 签收 accepted，3 联系 contacted，10 到场 arrived"
     yield "  已 在案 done   走 计时 runs   超 超时 late   – 未到 not its turn"

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol, TextIO, TypeVar
 import typer
 
 from federation.cli import alert_rows
-from federation.cli.alert_cards import held_words, outcome_words
-from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Sign
+from federation.cli.alert_cards import held_words, outcome_words, view_lines
+from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Open, Sign
 from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
 from federation.cli.options import Desk, Form, ask_node, command, now
-from federation.cli.show import CHINA, JsonOut, json_line, say
+from federation.cli.show import CHINA, JsonOut, decision_lines, json_line, say
 from federation.cli.terminal import Terminal
 from federation.cli.watching import RECONNECT_SECONDS
 from federation.cli.words import WORDS
@@ -37,6 +37,7 @@ from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.wire.agency.alerts import (
     ACT_IN_ALERT,
     LIST_ALERT_ENTRIES,
+    READ_ALERT,
     WATCH_ALERTS,
     AlertNews,
     AlertOutcome,
@@ -162,7 +163,7 @@ class LiveDesk:
             elif effect is Sign.QUIT:
                 self._ended.set()
             else:
-                task = asyncio.create_task(self._do(effect))
+                task = asyncio.create_task(self._open(effect) if isinstance(effect, Open) else self._do(effect))
                 self._acts.add(task)
                 task.add_done_callback(self._acts.discard)
         self._face.show(self._board)
@@ -219,6 +220,16 @@ class LiveDesk:
                 self._board.unhanded = page.standing.is_unhanded
             await asyncio.sleep(SHIFT_SECONDS)
         await asyncio.Event().wait()
+
+    async def _open(self, asked: Open) -> None:
+        try:
+            view = await self._node.call(READ_ALERT, self._act, asked.record)
+        except BridgeheadError as error:
+            self._board.done(error.message)
+        else:
+            lines = decision_lines(view.decision) if view.line is None else view_lines(view, self._now())
+            self._board.page = (*lines, "", "（按任意键返回，↑ ↓ 翻看 | any key goes back, ↑ ↓ scroll）")
+        self._work(())
 
     async def _do(self, do: Do) -> None:
         line = self._board.line(do.record)
@@ -293,7 +304,8 @@ def watch(
 ) -> None:
     """Watch (值守) the alerts of your desks: a live screen with keys; in a pipe one JSON object an event.
 
-    Keys: a claim, c contacted, r arrived, h hand over, u update, f false alarm, n note, e exercises, ? help, q quit.
+    Keys: a claim, c contacted, r arrived, h hand over, u update, f false alarm, n note, Enter reads it, e exercises, ?
+    help, q quit.
     """
     named = {"desk": own, "area": area, "record": record}
     if len([each for each in (area, record) if each]) > 1:

@@ -20,7 +20,7 @@ from typing import Annotated, Final
 import typer
 
 from federation.cli import alert_island, alert_rows
-from federation.cli.alert_cards import REASONS_OF_ALERTS, alert_lines, view_lines
+from federation.cli.alert_cards import REASONS_OF_ALERTS, alert_lines, link_lines, view_lines
 from federation.cli.alert_files import kind_lines, proposal_lines, read_cap
 from federation.cli.alert_island import OfflineOption, kept_offline
 from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, choose, find_instant
@@ -34,7 +34,7 @@ from federation.domain.alert_texts import verify_texts
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
 from federation.domain.personal import verify_impersonal
-from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 from federation.wire.agency import alerts as wire
@@ -171,7 +171,7 @@ def raise_(
     fields = _there({**said, "kind": known.id, "desk": own})
     act = desk.act(known.purpose, known.function)
     outcome = desk.call(wire.RAISE_ALERT, wire.AlertRaising(fields=fields, items=content.items), act=act)
-    _show_outcome(desk, outcome, steps=_proposed(outcome.line))
+    _show_outcome(desk, outcome, steps=(*_proposed(outcome.line), *_beside(desk, outcome.line)))
 
 
 @command(app, "update", usual=USUAL, content=open_content)
@@ -501,6 +501,17 @@ def _show_outcome(desk: Desk, outcome: wire.AlertOutcome, *, steps: tuple[str, .
     refused = entry is not None and any(sent.state is DeliveryState.REFUSED for sent in entry.deliveries)
     void = entry is not None and bool(entry.without_effect)
     desk.show(outcome, lines, steps=steps, code=int(refused or void))
+
+
+def _beside(desk: Desk, line: AlertLine | None) -> tuple[str, ...]:
+    """The alerts that may be the same event; none where the node cannot say: the alert was raised all the same."""
+    if line is None:
+        return ()
+    try:
+        view = desk.call(wire.READ_ALERT, line.record, changes=False)
+    except BridgeheadError:
+        return ()
+    return tuple(each.strip(" !") for each in link_lines(view))
 
 
 def _proposed(line: AlertLine | None) -> tuple[str, ...]:

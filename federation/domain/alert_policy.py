@@ -112,13 +112,16 @@ def standing_of(
 def crosses(kind: AlertKind, item_class: str, field: str, *, ticked: Collection[str] = ()) -> bool:
     """True when a field of an item may be shown beyond the office that wrote it; `ticked` is what the alert says.
 
-    A kind that crosses a digest alone (a sensor's) crosses no document, one without a place none of the place.
+    A kind that crosses a digest alone (a sensor's) crosses no document, one without a place none of the place. Who told
+    of it crosses for none, nor more of a contact than the desk's telephone.
     """
     facts, is_agreed = {*kind.crosses}, CONSENT in ticked
     is_of_person = bool(facts & _LOOKS)
     match item_class:
-        case "fact" | "contact":
-            return True
+        case "fact":
+            return field != "source"
+        case "contact":
+            return field == "phone"
         case "place":
             return bool(facts & _PLACES)
         case "person":

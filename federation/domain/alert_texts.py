@@ -29,7 +29,7 @@ def verify_texts(items: Iterable[CaseItem], fields: Mapping[str, FieldValue], *,
     """Refuses an act of ours with personal data in a text that is not for it (TEXT_PERSONAL)."""
     for item in items:
         for name, value in item.fields.items():
-            if CLASSES.get(item.kind, {}).get(name) in _FREE:
+            if _is_free(item.kind, name):
                 verify_impersonal(value, field=name, may=_may(item.kind, name))
     for name in _free_fields(act):
         verify_impersonal(str(fields.get(name, "")), field=name)
@@ -41,8 +41,7 @@ def read_alert_part(encoded: bytes, kind: str, *, realm: Realm) -> Part | None:
         part = read_part(encoded, kind, realm=realm)
     except MalformedError:
         return None
-    is_free = CLASSES[kind][part.field] in _FREE
-    return None if is_free and find_personal(part.value, may=_may(kind, part.field)) else part
+    return None if _is_free(kind, part.field) and find_personal(part.value, may=_may(kind, part.field)) else part
 
 
 def shown_fields(head: Head) -> Mapping[str, FieldValue]:
@@ -71,6 +70,11 @@ def _free_fields(act: str) -> list[str]:
         if known is None
         else [name for name, field in known.known.items() if field.type == "text" and not field.words]
     )
+
+
+def _is_free(kind: str, field: str) -> bool:
+    """True for a text, and for the telephone of a contact, which is a desk's and never somebody's own."""
+    return CLASSES.get(kind, {}).get(field) in _FREE or (kind, field) == ("contact", "phone")
 
 
 def _may(kind: str, field: str) -> tuple[str, ...]:

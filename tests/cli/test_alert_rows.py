@@ -20,6 +20,7 @@ from federation.cli.alert_rows import (
     left_text,
     look_of,
     pipe_lines,
+    place_of,
     row_json,
     row_of,
     rows_of,
@@ -161,6 +162,16 @@ def test_time_left(left: timedelta | None, text: str) -> None:
     assert left_text(left) == text
 
 
+def test_place_is_its_areas_or_its_divisions() -> None:
+    """An area that nobody named yet is told by the last word of its id and its type; a pipe has the ids."""
+    unnamed = replace(
+        FIRE, areas=("330822.circle.qiuchuan", "tri.qixi"), area_names=("330822.circle.qiuchuan", "tri.qixi")
+    )
+    assert place_of(unnamed) == "qiuchuan圈、qixi"
+    assert place_of(FIRE) == "球川圈·东坑"
+    assert place_of(replace(FIRE, areas=(), area_names=(), divisions=("330822111", "999999"))) == "常山县111、999999"
+
+
 def test_pipe_loses_nothing() -> None:
     """A heading, one line an alert, every time with its offset, nothing cut and nothing painted."""
     long = replace(FIRE, zh="火" * 300)
@@ -169,7 +180,7 @@ def test_pipe_loses_nothing() -> None:
     found = [dict(zip(head.split("\t"), line.split("\t"), strict=True)) for line in lines]
     assert found[0]["kind"] == "火" * 300
     assert found[1] | {"kind": ""} == {
-        "left": "00:18", "level": "■紧急", "kind": "", "place": "球川–双明结对", "accepted": "已", "contacted": "走",
+        "left": "00:18", "level": "■紧急", "kind": "", "place": "330822.circle.qiuchuan", "accepted": "已", "contacted": "走",
         "arrived": "–", "holder": TOWN, "state": "已签收", "number": QUARREL.cap_id, "record": str(QUARREL.record),
         "raised": "2026-04-04 10:13:40+08:00", "due": "2026-04-04 10:16:40+08:00", "expires": "2026-04-04 12:16:22+08:00",
     }  # fmt: skip

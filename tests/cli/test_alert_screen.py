@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from federation.cli import alert_screen
 from federation.cli.alert_rows import Look
-from federation.cli.alert_screen import DOWN, ENTER, ESCAPE, KEYS, UP, Bells, Board, Do, Effect, Link, Sign
+from federation.cli.alert_screen import DOWN, ENTER, ESCAPE, KEYS, UP, Bells, Board, Do, Effect, Link, Open, Sign
 from federation.domain.alert import AlertState
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
@@ -330,6 +330,18 @@ def test_screen_holds_so_many_alerts_and_no_more(monkeypatch: pytest.MonkeyPatch
     assert news(made, replace(RUNG, raised=NOW, stages=HOUSE.stages[:0]), SETTLED + 2 * SECOND) == []
     assert news(made, replace(FIRE, record=RUNG.record, rings=(GOVERNANCE,)), SETTLED + 3 * SECOND) == [Sign.BELL]
     assert shown(made) == [FIRE.record, RUNG.record]
+
+
+def test_enter_reads_the_alert_under_the_cursor() -> None:
+    """What it says stands on the screen until a key, which does nothing else; its texts are folded, and rule nothing."""
+    made = board(FIRE)
+    assert made.pressed(ENTER, SETTLED) == [Open(record=FIRE.record)]
+    made.page = ("火" * 60, "\x1b[2J")
+    frame = made.frame(LOOK, 12)
+    assert [line.rstrip() for line in frame[:3]] == ["火" * 40, "火" * 20, r"\x1b[2J"]
+    assert made.pressed("a", SETTLED) == []
+    assert cursor(made)
+    assert board().pressed(ENTER, SETTLED) == []
 
 
 def test_help_is_in_both_languages_and_goes_with_any_key() -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import signal
 import termios
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
@@ -37,13 +38,14 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Grounds
-from federation.wire.agency.alerts import LIST_ALERT_ENTRIES, AlertNews, AlertOutcome, AlertStep, AlertWatch
+from federation.wire.agency.alerts import LIST_ALERT_ENTRIES, READ_ALERT, AlertNews, AlertOutcome, AlertStep, AlertWatch
 from federation.wire.agency.cases import EntryLine, EntryPage
 from federation.wire.agency.duty import READ_ROSTER, DeskStanding, RosterPage
 from federation.wire.agency.node import GET_STATUS, NodeStatus, PeerState
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act, Ruling
 from tests.cli.alert_desk import FIRE, GOVERNANCE, HOUSE, NOW, QUARREL
+from tests.wire.alert_answers import VIEW
 
 ALLOWED = Ruling(
     verdict=Verdict.ALLOWED, policies=("alert-act",), fields=frozenset(), reason=Grounds.PERMITTED, title_zh="",
@@ -91,6 +93,8 @@ class DeskNode:
             return EntryPage(
                 decision=ALLOWED, lines=(entry("raise", fields={"expires": "x", "kind": "dispute"}), entry("hand_over"))
             )
+        if rpc is READ_ALERT:
+            return VIEW
         if rpc is READ_ROSTER:
             standing = DeskStanding(desk=SHEET.desks[GOVERNANCE], is_open=True, is_here=True, is_unhanded=self.unhanded)
             return RosterPage(decision=ALLOWED, standing=standing)
@@ -141,8 +145,9 @@ def bare_board(*, desk: str = "", bell: bool = False) -> Board:
 class Seen:
     """The screen end of a pseudo-terminal: what stands on each line, and all that was ever written."""
 
-    def __init__(self, end: int) -> None:
+    def __init__(self, end: int, inner: int) -> None:
         self.end, self.written, self.lines, self.clock = end, "", dict[int, str](), Clock()
+        self.inner = inner
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Reads on until it holds."""
@@ -150,7 +155,8 @@ class Seen:
             await asyncio.sleep(0.002)
             with contextlib.suppress(BlockingIOError):
                 self.written += os.read(self.end, 65536).decode(errors="replace")
-            self.lines.update({int(row): text for row, text in _DRAWN.findall(self.written)})
+            drawn = self.written.rpartition("\x1b[2J")[2]  # cleared when its size changes
+            self.lines = {int(row): text for row, text in _DRAWN.findall(drawn)}
 
     def shows(self, text: str) -> bool:
         return any(text in line for line in self.lines.values())
@@ -163,7 +169,7 @@ async def at_the_screen(node: DeskNode, *, bell: bool = False, desk: str = ""):
     before = termios.tcgetattr(inner)
     termios.tcsetwinsize(inner, (24, 100))
     os.set_blocking(end, False)
-    seen = Seen(end)
+    seen = Seen(end, inner)
     with open(inner, "w", encoding="utf-8", closefd=False) as stdout:
         live = LiveDesk(
             node, bare_board(bell=bell, desk=desk), Screen(inner, stdout), act=ACT, topics=TOPICS, clock=seen.clock
@@ -253,6 +259,21 @@ async def test_refused_claim_says_who_holds_the_alert_since_when():
             type_keys(seen, "a")
             await seen.until(lambda: seen.shows(words))  # noqa: B023
             type_keys(seen, "q")
+
+
+async def test_enter_shows_what_an_alert_says():
+    """Its texts and what may be done, as `alert show` has them."""
+    async with at_the_screen(DeskNode(QUARREL)) as seen:
+        termios.tcsetwinsize(seen.inner, (12, 100))
+        os.kill(os.getpid(), signal.SIGWINCH)
+        await seen.until(lambda: seen.shows(">"))
+        type_keys(seen, "\r")
+        await seen.until(lambda: seen.shows("伤亡交通事故"))
+        type_keys(seen, "\x1b[B" * 8)
+        await seen.until(lambda: seen.shows("界路两车追尾") and not seen.shows("伤亡交通事故"))
+        type_keys(seen, " ")
+        await seen.until(lambda: seen.shows(">"))
+        type_keys(seen, "q")
 
 
 async def test_shift_that_was_not_handed_over_is_in_the_head():
@@ -432,7 +453,7 @@ def test_live_screen_at_a_real_node(nodes):
     profile = find_profile(None, nodes.folder, CENTRE)
 
     async def work() -> str:
-        seen = Seen(end)
+        seen = Seen(end, inner)
         with open(inner, "w", encoding="utf-8", closefd=False) as stdout:
 
             async def live(client: AgencyClient) -> None:

@@ -326,7 +326,7 @@ def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(node
     listed = nodes.ask(PEER, "alert", "list")
     assert accident in listed.out
     assert "特急" in listed.out
-    assert "1 alerts" in listed.err
+    assert "alerts" in listed.err
     shown = nodes.ask(PEER, "alert", "show", accident).out
     for part in ("伤亡交通事故", "两车追尾", "球川镇界路", "injured=2", "待签收", "签收 claim", "accept: 应于"):
         assert part in shown
@@ -467,3 +467,22 @@ def test_who_is_missing_is_named_to_the_desk_across_once_the_family_agreed_and_r
     assert {(PEER, "person.name"), (PEER, "detail.clothing")} <= told
     assert not {field for _, field in told} & {"person.number"}
     nodes.ask(CENTRE, "alert", "cancel", named, "--why", "解除预警")
+
+
+def test_same_event_called_in_on_both_sides_is_offered_as_a_link(nodes):
+    """With how far apart they are, to who may link them; one that is far away, or of another family, is not."""
+    where = ("--area", "pair.qiuchuan-shuangming", "--fact", "追尾", "--point")
+    crash = ("alert", "raise", "traffic.accident", "--desk", ACROSS, *where)
+    far = nodes.ask(PEER, *crash, "28.9,118.9", "-o", "json").json["line"]
+    first = nodes.ask(PEER, *crash, "28.700000,118.500000", "-o", "json").json["line"]
+    nodes.delivered(PEER)
+    row = nodes.ask(CENTRE, "alert", "raise", "dispute", "--desk", GOVERNANCE, *where, "28.7001,118.5001", "-o", "json")
+    told = nodes.ask(CENTRE, "alert", "raise", "traffic.accident", "--desk", GOVERNANCE, *where, "28.701,118.501").err
+    assert "疑似同一事件（相距约 148 米、1 分钟内），是否关联？" in told
+    assert far["record"] not in told
+    assert row.json["line"]["record"] not in told
+    assert "bridgehead alert link 33082290200100_" in told
+    assert first["record"] in told
+    nodes.delivered(CENTRE)
+    shown = nodes.ask(PEER, "alert", "show", first["cap_id"]).out
+    assert "perhaps the same event (148 m apart, within 1 min)" in shown

@@ -130,7 +130,9 @@ KINDS = RULES.table.kinds
     ("kind", "item_class", "field", "ticked", "may"),
     [
         ("dispute", "fact", "text", (), True),
+        ("dispute", "fact", "source", (), False),
         ("dispute", "contact", "phone", (), True),
+        ("dispute", "contact", "address", (), False),
         ("dispute", "place", "point", (), True),
         ("dispute", "person", "name", (), False),
         ("dispute", "person", "name", ("family_consent",), False),

@@ -28,14 +28,23 @@ def test_personal_data_in_a_text_is_refused_by_the_name_of_its_pattern(name, tex
 
 
 def test_fields_that_are_for_it_hold_it():
-    """The number and telephone of a person, the desk's telephone, the plate of a pursuit, a digest of digits."""
+    """The number and telephone of a person, a desk's telephone, the plate of a pursuit, a digest of digits."""
     items = [
         CaseItem(kind="person", fields={"number": NUMBER, "phone": PHONE}),
-        CaseItem(kind="contact", fields={"phone": "100-0000-0101"}),
+        CaseItem(kind="contact", fields={"phone": "0570-5012345"}),
         CaseItem(kind="detail", fields={"plate": PLATE, "digest": "1" * 64}),
         CaseItem(kind="fact", fields={"text": "球川镇东坑起火，三人被困"}),
     ]
     verify_texts(items, {"issued_by": "330822 常山县人民政府", "manifest": "1" * 64}, act="raise")
+
+
+def test_contact_is_a_desks_telephone_and_nobodys_own():
+    """A mobile number is refused at the own node, and stays closed of another one's."""
+    with pytest.raises(MalformedError, match="TEXT_PERSONAL"):
+        verify_texts([CaseItem(kind="contact", fields={"phone": PHONE})], {}, act="raise")
+    for phone, is_open in ((PHONE, False), ("0570-5012345", True)):
+        part = Part(item=1, field="phone", value=phone)
+        assert (read_alert_part(encode(part), "contact", realm=Realm.DEMO) is not None) is is_open
 
 
 def test_texts_of_heads_are_read_too():

@@ -32,6 +32,7 @@ from federation.domain.duty_roster import is_volunteer
 from federation.domain.joint import Entry, FieldValue, NoEffect
 from federation.domain.joint_offers import REASONS
 from federation.domain.joint_record import Record as JointRecord
+from federation.node.alerts.links import link_offers
 from federation.node.alerts.lists import (
     ALERTS,
     CHANGES,
@@ -301,8 +302,8 @@ async def read_alert(errand: Errand, name: str) -> AlertView:
         for item in items_shown(errand, held, held.kept[entry.name])
     )
     return AlertView(
-        decision=ruling, line=line, texts=texts, offers=tuple(_offers(errand, alert)), later=tuple(alert.later),
-        links=tuple(sorted(alert.links)),
+        decision=ruling, line=line, texts=texts, later=tuple(alert.later), links=tuple(sorted(alert.links)),
+        offers=tuple(_offers(errand, held, alert)),
     )  # fmt: skip
 
 
@@ -312,8 +313,8 @@ def _standing(alert: Alert) -> frozenset[str]:
     return frozenset(notes | ({alert.content.name} if alert.content is not None else set()))
 
 
-def _offers(errand: Errand, alert: Alert) -> Iterator[AlertOffer]:
-    """The acts of people for each own desk, the ones that may be done now first told by their own desk."""
+def _offers(errand: Errand, held: Held[Alert], alert: Alert) -> Iterator[AlertOffer]:
+    """The acts of people for each own desk, and the alerts that may be the same event where it may link them."""
     desks = alert.rules.desks_of(errand.caller) if isinstance(alert.rules, AgreedAlerts) else frozenset()
     mine = sorted(desks & told_of(alert).desks)
     for act in ALERT_ACTS.values():
@@ -322,6 +323,8 @@ def _offers(errand: Errand, alert: Alert) -> Iterator[AlertOffer]:
         refused = [_refusal(errand, alert, act.name, desk) for desk in mine]
         reason = "" if None in refused else next((each for each in refused if each), "DESK_NOT_FOR_KIND")
         yield AlertOffer(act=act.name, zh=act.zh, en=act.en, possible=not reason, reason=reason)
+        if act.name == "link" and not reason:
+            yield from link_offers(errand, held, lambda each, entry: items_shown(errand, each, each.kept[entry.name]))
 
 
 _SAMPLE: Final = "0" * 64

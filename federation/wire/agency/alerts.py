@@ -46,13 +46,14 @@ class AlertOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertOffer:
-    """An act that may be done now, or the reason why not."""
+    """An act that may be done now, or the reason why not; `to`: the record of an alert that may be the same event."""
 
     act: str
     zh: str
     en: str
     possible: bool
     reason: str = ""
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
