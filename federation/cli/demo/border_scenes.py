@@ -281,12 +281,12 @@ async def part_and_heal(stage: Stage) -> tuple[AlertLine, dict[str, JsonOut]]:
         await _back(desks, JIANGXI)
         while (line := (await asyncio.wait_for(screen.get(), PATIENCE_SECONDS))[1]).helpers == ():
             pass
-    leads, (helps,) = line.holder, line.helpers
-    desks.tell(LEADER, f"获告 is told：{desk_name(leads)} 牵头 leads，{desk_name(helps)} 协助 helps")
+    holder, (helps,) = line.holder, line.helpers
+    desks.tell(LEADER, f"获告 is told：{desk_name(holder)} 牵头 leads，{desk_name(helps)} 协助 helps")
     agreed = [await desks.seen(desk, alert, lambda found: bool(found.helpers)) for desk in (YUSHAN, CHANGSHAN)]
-    if {(each.holder, each.helpers) for each in agreed} != {(leads, (helps,))}:
+    if {(each.holder, each.helpers) for each in agreed} != {(holder, (helps,))}:
         raise NotFoundError("DEMO_TORN", "expected one holder, and the same, at both nodes")
-    return agreed[1], {"local": claimed.local, "leads": leads, "helps": helps}
+    return agreed[1], {"local": claimed.local, "leads": holder, "helps": helps}
 
 
 def _cut(desks: Desks, node: NodeName, said: str) -> None:

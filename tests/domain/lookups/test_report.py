@@ -152,4 +152,4 @@ def test_subject_request_hides_the_person_and_keeps_the_realm():
 def test_purpose_words_are_plain_in_both_languages():
     """A person reads words, not codes; an unknown purpose is shown rather than hidden."""
     assert purpose_words("lookup.identity_check") == ("公安机关核实身份", "the police checked an identity")
-    assert purpose_words("alert.fraud") == ("alert.fraud", "alert.fraud")
+    assert purpose_words("tea.drinking") == ("tea.drinking", "tea.drinking")
