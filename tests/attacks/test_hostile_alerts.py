@@ -77,43 +77,42 @@ async def judged(border: BorderDesks, sent: Submission) -> Leaf:
     return decode_leaf((await receive(border.rig[ZHEJIANG], sent, peer=JIANGXI)).leaf)
 
 
-@pytest.mark.parametrize("item", BAD.values(), ids=BAD.keys())
-async def test_place_that_nobody_should_be_shown_stays_closed_and_is_taken_in_once(
-    border: BorderDesks, item: bytes
-) -> None:
+async def test_place_that_nobody_should_be_shown_stays_closed_and_is_taken_in_once(border: BorderDesks) -> None:
     """The head counts, as it does at a member that was handed it alone; said again, the entry is refused."""
-    node, head = border.rig[ZHEJIANG], head_of(border, "note", "fact")
-    body = body_of(head, item)
-    verdicts = [(await judged(border, submitted(border, head, body, seq=seq))).verdict for seq in range(100, 104)]
+    node = border.rig[ZHEJIANG]
+    for number, (what, item) in enumerate(BAD.items(), start=1):
+        await border.raises()
+        await border.settled()
+        head = head_of(border, "note", "fact")
+        body = body_of(head, item)
+        sent = [submitted(border, head, body, seq=1000 * number + again) for again in range(3)]
+        verdicts = [(await judged(border, each)).verdict for each in sent]
 
-    assert verdicts == [Verdict.ALLOWED, *[Verdict.REFUSED] * 3]
-    name = commit_body(body).commitment
-    assert name in border.alert(ZHEJIANG).named
-    kept = border.held(ZHEJIANG).kept[name]
-    assert parts_of(ALERT, node, node.database, kept=kept) == {}
-    assert len(list(ALERT.handed.each(node.database, under=f"{name}/"))) == 1
-    assert (await border.view(CHANGSHAN)).decision.allowed
+        assert (what, verdicts) == (what, [Verdict.ALLOWED, *[Verdict.REFUSED] * 2])
+        name = commit_body(body).commitment
+        assert name in border.alert(ZHEJIANG).named
+        kept = border.held(ZHEJIANG).kept[name]
+        assert parts_of(ALERT, node, node.database, kept=kept) == {}
+        assert len(list(ALERT.handed.each(node.database, under=f"{name}/"))) == 1
+        assert (await border.view(CHANGSHAN)).decision.allowed
 
 
-@pytest.mark.parametrize(
-    ("changes", "why", "policy"),
-    [
-        ({"agency": POLICE}, ("alert.incident", "F12"), "deny-alert-other-desk"),
-        ({}, ("dispute.mediation", "F09"), "deny-alert-other-purpose"),
-        ({}, ("alert.order", "F08"), "deny-alert-other-purpose"),
-        ({"act": "expire", "fields": {"due": "2126-04-04T10:00:00.000Z"}}, ("alert.incident", "F12"), "deny-alert-node-act"),
-        ({"officer": None}, ("alert.incident", "F12"), "deny-alert-node-act"),
-        ({"fields": {"desk": "361123.emergency"}}, ("alert.incident", "F12"), "deny-alert-other-desk"),
-    ],
-    ids=["another office's desk", "a purpose of no alert", "another kind's", "an officer for a node", "nobody", "a desk"],
-)  # fmt: skip
-async def test_claim_that_is_not_theirs_is_refused_by_its_policy(
-    border: BorderDesks, changes: dict[str, object], why: tuple[str, str], policy: str
-) -> None:
+async def test_claim_that_is_not_theirs_is_refused_by_its_policy(border: BorderDesks) -> None:
     """Logged with the policy that said so; the alert stands as it did."""
-    head = replace(head_of(border, "claim"), **changes)
-    leaf = await judged(border, submitted(border, head, body_of(head), seq=200, why=why))
-    assert (leaf.verdict, policy in leaf.policies) == (Verdict.REFUSED, True)
+    usual, expire = ("alert.incident", "F12"), {"act": "expire", "fields": {"due": format_time(border.rig.clock())}}
+    for number, (what, changes, why, policy) in enumerate(
+        (
+            ("another office's desk", {"agency": POLICE}, usual, "deny-alert-other-desk"),
+            ("a purpose of no alert", {}, ("dispute.mediation", "F09"), "deny-alert-other-purpose"),
+            ("another kind's", {}, ("alert.order", "F08"), "deny-alert-other-purpose"),
+            ("an officer for a node", expire, usual, "deny-alert-node-act"),
+            ("nobody", {"officer": None}, usual, "deny-alert-node-act"),
+            ("a desk", {"fields": {"desk": "361123.emergency"}}, usual, "deny-alert-other-desk"),
+        )
+    ):
+        head = replace(head_of(border, "claim"), **changes)
+        leaf = await judged(border, submitted(border, head, body_of(head), seq=200 + number, why=why))
+        assert (what, leaf.verdict, policy in leaf.policies) == (what, Verdict.REFUSED, True)
     assert border.alert(ZHEJIANG).hold is None
 
 
