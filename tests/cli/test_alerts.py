@@ -486,3 +486,15 @@ def test_same_event_called_in_on_both_sides_is_offered_as_a_link(nodes):
     nodes.delivered(CENTRE)
     shown = nodes.ask(PEER, "alert", "show", first["cap_id"]).out
     assert "perhaps the same event (148 m apart, within 1 min)" in shown
+
+
+def test_alert_that_is_raised_again_after_its_cancel_is_offered_as_one(nodes):
+    """So that a false alarm and its repeat are seen together; once linked here it is offered no more."""
+    raising = ("alert", "raise", "help", "--desk", GOVERNANCE, "--division", "330822111", "--fact", "群众被困")
+    first = nodes.ask(CENTRE, *raising, "-o", "json").json["line"]
+    nodes.ask(CENTRE, "alert", "cancel", first["cap_id"], "--why", "误报")
+    again = nodes.ask(CENTRE, *raising)
+    assert "疑似撤销后重报（同一区域、1 分钟内），是否关联？" in again.err
+    number = IDENTIFIER.search(again.out)[0]
+    nodes.ask(CENTRE, "alert", "link", number, first["record"])
+    assert "疑似" not in nodes.ask(CENTRE, "alert", "show", number).out

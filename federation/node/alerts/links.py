@@ -1,4 +1,4 @@
-"""Open alerts that may be the same event as one that is read, offered as a link to the office that may make it.
+"""Alerts that may be the same event as one that is read, or it again, offered as a link to who may make it.
 
 Rules kept: of the office's own list alone, near in time and place, no more than a person reads. Source: `alert_links`.
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 from federation.domain.alert import Alert
 from federation.domain.alert_line import AlertLine
-from federation.domain.alert_links import NEAR_TIME, LinkOffer, offers_of_link
+from federation.domain.alert_links import NEAR_TIME, LinkOffer, Offered, offers_of_link
 from federation.domain.cap import Point, parse_point
 from federation.domain.case_items import CaseItem
 from federation.domain.joint import Entry
@@ -22,12 +22,16 @@ from federation.protocol.ids import NodeName, format_message_id
 from federation.wire.agency.alerts import AlertOffer
 
 MAX_BESIDE: Final = 20
-"""The most open alerts beside one that are looked at."""
+"""The most alerts beside one that are looked at."""
+_WHY: Final = {
+    Offered.SAME_EVENT: ("疑似同一事件", "perhaps the same event"),
+    Offered.RAISED_AGAIN: ("疑似撤销后重报", "perhaps raised again after its cancel"),
+}
 Texts = Callable[[Held[Alert], Entry], Iterable[CaseItem]]
 
 
 def link_offers(errand: Errand, held: Held[Alert], texts: Texts) -> Iterator[AlertOffer]:
-    """Offers a link to each open alert that may be the same event; `texts` of an entry are as the office sees them."""
+    """Offers a link to each alert that may be this one and is not linked here; `texts` are as the office sees them."""
     alert = held.state
     if alert is None or alert.ended is not None:
         return
@@ -35,19 +39,21 @@ def link_offers(errand: Errand, held: Held[Alert], texts: Texts) -> Iterator[Ale
     near = (
         load_held(ALERT, errand.node, line.record)
         for node in sorted(errand.in_force.agreement.members)
-        for line in _raised_near(errand, alert, node)
+        for place in ("open", "ended")
+        for line in _raised_near(errand, alert, node, place=place)
         if line.record != held.id and alert.rules.family(line.kind) == family
     )
     found = [held, *islice(near, MAX_BESIDE)]
     points = {name: point for each in found for name, point in _points(each, texts)}
     for offer in offers_of_link([each.state for each in found if each.state is not None], points):
-        if held.id in (offer.one, offer.other):
-            yield _offer(offer, to=offer.other if offer.one == held.id else offer.one)
+        to = offer.other if offer.one == held.id else offer.one
+        if held.id in (offer.one, offer.other) and to not in alert.links:
+            yield _offer(offer, to=to)
 
 
-def _raised_near(errand: Errand, alert: Alert, node: NodeName) -> Iterator[AlertLine]:
-    """The open alerts of the office's list that a node raised near in time; a record's name begins with its time."""
-    division, first = f"{errand.caller}/{alert.status}/open", alert.dispatched - NEAR_TIME
+def _raised_near(errand: Errand, alert: Alert, node: NodeName, *, place: str) -> Iterator[AlertLine]:
+    """The alerts of one place of the office's list that a node raised near in time, which begins a record's name."""
+    division, first = f"{errand.caller}/{alert.status}/{place}", alert.dispatched - NEAR_TIME
     start = f"{errand.caller}/{node}/{format_message_id(first, bytes(10))}"
     for line in ALERTS.each_in(errand.node.database, division, after=start):
         if line.arbiter != node or line.raised > alert.dispatched + NEAR_TIME:
@@ -69,7 +75,8 @@ def _offer(offer: LinkOffer, *, to: str) -> AlertOffer:
     near = ("同一区域", "in one area")
     if offer.metres is not None:
         near = f"相距约 {offer.metres} 米", f"{offer.metres} m apart"
+    zh, en = _WHY[offer.why]
     return AlertOffer(
-        act="link", zh=f"疑似同一事件（{near[0]}、{minutes} 分钟内），是否关联？",
-        en=f"perhaps the same event ({near[1]}, within {minutes} min): link them?", possible=True, to=to,
+        act="link", zh=f"{zh}（{near[0]}、{minutes} 分钟内），是否关联？",
+        en=f"{en} ({near[1]}, within {minutes} min): link them?", possible=True, to=to,
     )  # fmt: skip
