@@ -27,8 +27,9 @@ from federation.domain.joint_state import Done, Grown, GrownMap
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_time
 
-MAX_ENTRIES: Final = 1_000
-"""The entries with effect after which only what ends an alert, and what its nodes write, has any."""
+MAX_ENTRIES: Final = 250
+"""The entries of one node's people with effect after which theirs have none but what ends an alert: nobody fills it up
+for the others."""
 OFFER_TIME: Final = timedelta(seconds=90)
 LADDER: Final = (40, 60, 120, 300, 600)
 """Seconds from T0 after which an alert that nobody has claimed is told: own desk again, deputies and neighbours, the
@@ -100,7 +101,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     came second. `helpers` claimed at the same time, `held` are all desks that ever held it or help,
     `handed` the acceptances of a hand-over that came in time. `stamps` are the
     ones that count, by stage, `later` the others. `receipts` say when the arbiter's node had an entry of another.
-    `overdue`, `rungs` and `triggered` are what was told already; `links` the other alerts by who linked them.
+    `overdue`, `rungs` and `triggered` are what was told already; `links` the other alerts by who linked them,
+    `written` how much each node's people wrote.
     `evidence` is the entry by which its items outlive the work.
     """
 
@@ -125,6 +127,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     links: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
     ended: Ended | None = None
     evidence: str = ""
+    written: Mapping[NodeName, int] = msgspec.field(default_factory=dict)
     named: GrownMap[str, Done] = msgspec.field(default_factory=GrownMap)
     without_effect: Grown[tuple[Entry, NoEffect]] = msgspec.field(default_factory=Grown)
 
@@ -232,6 +235,8 @@ def advance(alert: Alert, entry: Entry) -> Alert | NoEffect:
     if isinstance(found, NoEffect):
         return found
     found = replace(found, named=found.named.plus(entry.name, Done(at=len(found.named), entry=entry)))  # 5
+    if head.officer is not None:
+        found = replace(found, written={**found.written, entry.author: found.written.get(entry.author, 0) + 1})
     return _renewed(found, entry.name, head, head.at) if _tells_time(found, entry) else found
 
 
@@ -243,7 +248,8 @@ def _not_now(alert: Alert, head: Head) -> NoEffect | None:
         return NoEffect(reason="ALERT_UNKNOWN_ACT")
     if alert.ended is not None and not act.when_closed and head.act != "receipt":
         return NoEffect(reason="ALERT_ENDED")
-    is_full = len(alert.named) >= MAX_ENTRIES and not act.by_node and head.act not in ("close", "cancel")
+    is_full = alert.written.get(head.agency.node, 0) >= MAX_ENTRIES
+    is_full = is_full and not act.by_node and head.act not in ("close", "cancel")
     return NoEffect(reason="ALERT_FULL") if is_full else None
 
 

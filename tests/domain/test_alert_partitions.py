@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.domain.alert import Alert, AlertState, Stamp, step
+from federation.domain.alert import MAX_ENTRIES, Alert, AlertState, Stamp, step
 from federation.domain.alert_due import each_due, next_due
 from federation.domain.joint import Entry
 from federation.domain.joint_record import Fold, Record
@@ -247,3 +247,15 @@ def test_arbiter_is_gone_for_good() -> None:
     assert (alert.state, alert.hold and alert.hold.desk) == (AlertState.ARRIVED, YUSHAN)
     assert sorted(alert.overdue) == ["accepted", "arrived", "contacted"]
     assert alert == ridge.at(J) == ridge.at(A)
+
+
+def test_nobody_fills_an_alert_up_for_the_others() -> None:
+    """A desk that writes without end has no effect any more, and nobody else's claim or stamp waits for that."""
+    ridge = Ridge()
+    ridge.raises()
+    notes = [ridge.does(YUSHAN, "note") for _ in range(MAX_ENTRIES + 1)]
+    assert (ridge.refusal(notes[-2]), ridge.refusal(notes[-1])) == ("", "ALERT_FULL")
+    ridge.later(20).does(QIUCHUAN, "claim")
+    ridge.later(20).does(QIUCHUAN, "stamp", stage="contacted")
+    alert = ridge.agreed()
+    assert (alert.state, alert.hold and alert.hold.desk) == (AlertState.CONTACTED, QIUCHUAN)
