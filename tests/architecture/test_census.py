@@ -55,6 +55,7 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
     "duty": ("domain", "wire/agency", "node", "cli"),
     "reports": ("domain", "wire/agency", "node", "cli"),
     "erasure": ("domain", "wire/agency", "node", "cli"),
+    "figures": ("domain", "wire/agency", "node", "cli"),
     "retention": ("domain", "node"),
 }
 """The floors on which each feature has a part."""
