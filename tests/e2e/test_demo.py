@@ -114,7 +114,7 @@ def test_demo_tells_a_border_day(demo):
     assert fire["by"] == ["330822.emergency", "330822.emergency", "361123.emergency"]
     assert (fire["refused"], fire["shown"], fire["measured"]) == ("LINK_STATUS", 1, [True, False])
     assert cut["local"] is True
-    assert {cut["leads"], cut["helps"]} == {"330822.governance", "361123.governance"}
+    assert {cut["holds"], cut["helps"]} == {"330822.governance", "361123.governance"}
     assert border["shift"] == {"open": 1, "charge": "changshan-night", "state": "closed"}
     assert (border["file"]["kind"], border["file"]["status"]) == ("forest.fire", "Test")
     assert {"alert.n", "handover.n", "exercise.n"} <= set(border["report"]["figures"])

@@ -286,7 +286,7 @@ async def part_and_heal(stage: Stage) -> tuple[AlertLine, dict[str, JsonOut]]:
     agreed = [await desks.seen(desk, alert, lambda found: bool(found.helpers)) for desk in (YUSHAN, CHANGSHAN)]
     if {(each.holder, each.helpers) for each in agreed} != {(holder, (helps,))}:
         raise NotFoundError("DEMO_TORN", "expected one holder, and the same, at both nodes")
-    return agreed[1], {"local": claimed.local, "leads": holder, "helps": helps}
+    return agreed[1], {"local": claimed.local, "holds": holder, "helps": helps}
 
 
 def _cut(desks: Desks, node: NodeName, said: str) -> None:
