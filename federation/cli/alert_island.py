@@ -91,16 +91,21 @@ def kept_offline(
     except UnavailableError:
         if not fields.get("desk"):
             raise typer.BadParameter("写明席位：--desk | name your desk: --desk") from None
-        stamp = IslandStamp(
-            n=1, before=FIRST, at=at, agency=desk.profile.agency, officer=desk.named_officer(), act=act, alert=alert,
-            fields=dict(fields),
-        )  # fmt: skip
-        kept = read_island(_append(desk, file, stamp), desk.own_key().public_key)
+        number = keep(desk, file, act, alert, fields=fields, at=at)
         lines = (
-            f"节点无法到达，已签名存入 {file}（第 {len(kept.lines)} 条），恢复后补交：bridgehead alert hand-in {file}",
+            f"节点无法到达，已签名存入 {file}（第 {number} 条），恢复后补交：bridgehead alert hand-in {file}",
             f"the node is away: signed into {file}; hand it in later: bridgehead alert hand-in {file}",
         )
-        show_in(desk.form, {"kept_in": str(file), "n": len(kept.lines)}, lines)
+        show_in(desk.form, {"kept_in": str(file), "n": number}, lines)
+
+
+def keep(desk: Desk, file: Path, act: str, alert: str, *, fields: Mapping[str, str], at: datetime) -> int:
+    """Signs a claim or a stamp into a file; returns how many it holds now. Refuses ISLAND_*."""
+    stamp = IslandStamp(
+        n=1, before=FIRST, at=at, agency=desk.profile.agency, officer=desk.named_officer(), act=act, alert=alert,
+        fields=dict(fields),
+    )  # fmt: skip
+    return len(read_island(_append(desk, file, stamp), desk.own_key().public_key).lines)
 
 
 def hand_in(desk: Desk, path: Path) -> Iterator[HandedIn]:

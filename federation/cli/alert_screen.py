@@ -388,7 +388,7 @@ class Board:
         if self.lost is None:
             return ""
         since = f"{self.lost.astimezone(CHINA):%H:%M:%S}"
-        return f"所列为 {since} 的情况；登记用 alert stamp --offline | as of {since}: stamp with --offline"
+        return f"所列为 {since} 的情况；登记写入 --offline 的文件 | as of {since}: stamps go to --offline"
 
     def _asked(self) -> str:
         prompt = self.prompt

@@ -15,12 +15,15 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol, TextIO, TypeVar
 
 import typer
 
 from federation.cli import alert_rows
 from federation.cli.alert_cards import held_words, outcome_words, view_lines
+from federation.cli.alert_island import OFFLINE_SECONDS, OfflineOption, keep
 from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Open, Sign
 from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
 from federation.cli.options import Desk, Form, ask_node, command, now
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
 
 Clock = Callable[[], datetime]
+Keep = Callable[[Do, datetime], str]
 A = TypeVar("A")
 Q = TypeVar("Q")
 TICK_SECONDS: Final = 0.25
@@ -136,6 +140,8 @@ class LiveDesk:
         self._ended = asyncio.Event()
         self._acts: set[asyncio.Task[None]] = set()
         self.refused: Ruling | None = None
+        self.keep: Keep | None = None
+        """Keeps a claim or a stamp while the node is away, and says where."""
 
     async def run(self) -> None:
         """Shows and works the board. Raises BridgeheadError: as the node answered a stream."""
@@ -232,12 +238,20 @@ class LiveDesk:
         self._work(())
 
     async def _do(self, do: Do) -> None:
-        line = self._board.line(do.record)
+        line, at = self._board.line(do.record), self._now()
         if line is None:
             return
+        keep = self.keep if do.name in ("claim", "stamp") else None
         act = replace(self._act, purpose=line.purpose, function=line.function, request_id=str(uuid.uuid4()))
+        if keep is not None and self._board.lost is not None:
+            self._board.done(_kept(keep, do, at))
+            self._work(())
+            return
         try:
-            outcome = await done(self._node, act, line, do)
+            async with asyncio.timeout(None if keep is None else OFFLINE_SECONDS):
+                outcome = await done(self._node, act, line, do)
+        except (UnavailableError, TimeoutError) as error:
+            self._board.done(str(error) if keep is None else _kept(keep, do, at))
         except BridgeheadError as error:
             line = self._board.line(do.record) or line
             held = error.facts.get("why") == "HELD_BY_OTHER" and line.holder
@@ -246,6 +260,13 @@ class LiveDesk:
             self._board.done(outcome_words(outcome))
             self._board.notified(outcome.line, self._now(), known=True, exercises=line.status is not Status.ACTUAL)
         self._work(())
+
+
+def _kept(keep: Keep, do: Do, at: datetime) -> str:
+    try:
+        return keep(do, at)
+    except BridgeheadError as error:
+        return error.message
 
 
 async def done(node: Node, act: Act, line: AlertLine, do: Do) -> AlertOutcome:
@@ -301,6 +322,7 @@ def watch(
     heartbeat: Annotated[bool, typer.Option("--heartbeat", help="In a pipe: signs of life, too.")] = False,
     after: Annotated[str, typer.Option("--after", help="In a pipe: go on behind this token.")] = "",
     count: Annotated[int | None, typer.Option("--count", min=1, help="In a pipe: end after so many.")] = None,
+    offline: OfflineOption = None,
 ) -> None:
     """Watch (值守) the alerts of your desks: a live screen with keys; in a pipe one JSON object an event.
 
@@ -332,6 +354,8 @@ def watch(
         await client.call(GET_STATUS, None, Nothing())
         face = Voice(sys.stdout) if plain else Screen(sys.stdin.fileno(), sys.stdout, ascii_only=ascii_only)
         lively = LiveDesk(client, board, face, act=act, topics=topics)
+        if offline is not None:
+            lively.keep = partial(_keep, desk, offline)
         await lively.run()
         return lively.refused
 
@@ -342,6 +366,11 @@ def watch(
         return
     if refused is not None:
         desk.refuse(refused)
+
+
+def _keep(desk: Desk, file: Path, do: Do, at: datetime) -> str:
+    number = keep(desk, file, do.name, do.record, fields=do.fields, at=at)
+    return f"节点无法到达，已签名存入 {file}（第 {number} 条），恢复后补交 | signed into {file}: hand it in later"
 
 
 def _tell_events(desk: Desk, topic: str, *, after: str, heartbeat: bool, count: int | None) -> None:

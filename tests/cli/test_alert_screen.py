@@ -85,7 +85,7 @@ def test_head_says_that_the_own_node_is_away_and_that_a_shift_was_not_handed_ove
     frame = made.frame(LOOK, 12)
     assert "（上一班未交接）" in frame[0]
     assert "本省节点 ○断开 2分" in made.frame(Look(columns=120), 12)[0]
-    assert frame[-1].startswith("所列为 10:14:22 的情况；登记用 alert stamp --offline")
+    assert frame[-1].startswith("所列为 10:14:22 的情况；登记写入 --offline 的文件")
     made.pressed("n", SETTLED)
     assert made.frame(LOOK, 12)[-1].startswith("记事内容")
 

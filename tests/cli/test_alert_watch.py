@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from federation.cli import alert_watch
 from federation.cli.alert_cards import outcome_words
-from federation.cli.alert_screen import Bells, Board
+from federation.cli.alert_screen import Bells, Board, Do
 from federation.cli.alert_watch import LiveDesk, Screen, Voice, event_of
 from federation.cli.options import ask_node, find_profile, now
 from federation.cli.terminal import Keys
@@ -163,7 +163,7 @@ class Seen:
 
 
 @contextlib.asynccontextmanager
-async def at_the_screen(node: DeskNode, *, bell: bool = False, desk: str = ""):
+async def at_the_screen(node: DeskNode, *, bell: bool = False, desk: str = "", keep: alert_watch.Keep | None = None):
     """A live desk in a pseudo-terminal of 100 columns; types with `os.write`. It has quit when the block ends."""
     end, inner = pty.openpty()
     before = termios.tcgetattr(inner)
@@ -174,6 +174,7 @@ async def at_the_screen(node: DeskNode, *, bell: bool = False, desk: str = ""):
         live = LiveDesk(
             node, bare_board(bell=bell, desk=desk), Screen(inner, stdout), act=ACT, topics=TOPICS, clock=seen.clock
         )
+        live.keep = keep
         task = asyncio.create_task(live.run())
         try:
             yield seen
@@ -274,6 +275,32 @@ async def test_enter_shows_what_an_alert_says():
         type_keys(seen, " ")
         await seen.until(lambda: seen.shows(">"))
         type_keys(seen, "q")
+
+
+async def test_stamp_is_kept_while_the_node_is_away():
+    """By the moment of the key; what is no claim and no stamp is not kept, and nothing is while the node answers."""
+    kept = list[tuple[str, datetime]]()
+
+    def keep(do: Do, at: datetime) -> str:
+        kept.append((do.name, at))
+        return "已存入"
+
+    node = DeskNode(replace(QUARREL, holder=GOVERNANCE))
+    async with at_the_screen(node, keep=keep) as seen:
+        await seen.until(lambda: seen.shows(">"))
+        type_keys(seen, "c")
+        await seen.until(lambda: seen.shows("已记录"))
+        assert kept == []
+        node.refuses = UnavailableError("UNREACHABLE", "no answer from the node")
+        seen.clock.goes(31)
+        await seen.until(lambda: seen.shows("本省节点 ○断开"))
+        type_keys(seen, "c2")
+        await seen.until(lambda: seen.shows("已存入"))
+        assert kept == [("stamp", seen.clock.at)]
+        type_keys(seen, "n车\r")
+        await seen.until(lambda: seen.shows("no answer from the node"))
+        type_keys(seen, "q")
+    assert len(kept) == 1
 
 
 async def test_shift_that_was_not_handed_over_is_in_the_head():
