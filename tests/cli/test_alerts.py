@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -288,6 +289,7 @@ def test_nothing_is_sent_of_what_is_refused_at_the_desk(nodes):
 def test_file_is_read_as_a_proposal_and_nothing_is_raised(nodes, tmp_path):
     """In whatever encoding it came; its faults refuse it; a desk of another office is told nothing."""
     path, desk = tmp_path / "alert.xml", ("--desk", "330822.emergency")
+    before = nodes.ask(FIRE_DESK, "alert", "list", "--ended", "-o", "json").json["lines"]
     text = export_cap(FIRE).decode().replace('encoding="UTF-8"', 'encoding="GB18030"')
     path.write_bytes(text.encode("gb18030"))
     proposed = nodes.ask(FIRE_DESK, "alert", "import", path, *desk)
@@ -302,6 +304,31 @@ def test_file_is_read_as_a_proposal_and_nothing_is_raised(nodes, tmp_path):
     assert "priority" in faulty.out
     assert "拒绝 refused" in nodes.ask(CENTRE, "alert", "import", path, *desk, code=1).out
     assert "拒绝 refused" in nodes.ask(CENTRE, "alert", "raise", "--from", path, *desk, code=1).out
+    after = nodes.ask(FIRE_DESK, "alert", "list", "--ended", "-o", "json").json["lines"]
+    assert [each["record"] for each in after] == [each["record"] for each in before]
+
+
+def test_officer_raises_what_a_file_proposes(nodes, tmp_path):
+    """The digest of the file stands in the entry; what is said at the desk goes before what the file says."""
+    path, now = tmp_path / "fire.xml", options.now().replace(microsecond=0)
+    fire = replace(FIRE, sent=now, info=replace(FIRE.info, expires=now + timedelta(hours=2)))
+    path.write_bytes(export_cap(fire))
+    raised = nodes.ask(
+        FIRE_DESK, "alert", "raise", "--from", path, "--desk", "330822.emergency", "--place", "东坑山脊", "--test",
+        "-o", "json",
+    ).json  # fmt: skip
+    fields = raised["entry"]["fields"]
+    assert (fields["kind"], fields["origin"], fields["status"], fields["priority"]) == (
+        "forest.fire",
+        "cap",
+        "Test",
+        "flash",
+    )
+    assert fields["manifest"] == sha256(path.read_bytes()).hexdigest()
+    texts = {item["kind"]: item["fields"] for item in raised["entry"]["items"]}
+    assert texts["place"] == {"village": "东坑山脊"}
+    assert "山脊见明火" in texts["fact"]["text"]
+    nodes.ask(FIRE_DESK, "alert", "cancel", raised["line"]["cap_id"], "--why", "解除预警")
 
 
 ACCIDENT = (
