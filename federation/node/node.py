@@ -312,7 +312,10 @@ class KnownHeads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One other province; `is_answering`: our newest call to it was answered; `is_silent`: it was not."""
+    """One other province; `is_answering`: our newest call to it was answered.
+
+    `is_silent`: that call was not, and it has not called us since.
+    """
 
     time: datetime | None = None
     is_answering: bool = False
@@ -333,7 +336,7 @@ class Contacts:
     def heard(self, peer: NodeName) -> None:
         """Notes a call of that province."""
         known = self.of(peer)
-        self._known[peer] = replace(known, time=self.now())
+        self._known[peer] = replace(known, time=self.now(), is_silent=False)
 
     def answered(self, peer: NodeName, *, offset: timedelta | None = None) -> None:
         """Notes that a call to it was answered, and the offset where it was measured."""

@@ -75,7 +75,7 @@ class Line:
             writer.transport.abort()
             return
         self.ends |= {writer, back}
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        await asyncio.gather(_pump(reader, back), _pump(there, writer), return_exceptions=True)
         self.ends -= {writer, back}
 
 

@@ -41,6 +41,18 @@ def test_call_of_the_other_side_is_contact_but_no_answer() -> None:
     assert (contacts.of(JIANGXI).time, contacts.of(JIANGXI).is_answering) == (START, False)
 
 
+def test_province_that_calls_us_is_not_silent() -> None:
+    """A call that failed before says nothing about it any more; one that fails afterwards does."""
+    contacts = Contacts(Clock())
+    error = UnavailableError("PEER_DOWN", "nobody listens")
+    contacts.failed(JIANGXI, error)
+    assert contacts.of(JIANGXI).is_silent
+    contacts.heard(JIANGXI)
+    assert not contacts.of(JIANGXI).is_silent
+    contacts.failed(JIANGXI, error)
+    assert contacts.of(JIANGXI).is_silent
+
+
 @pytest.mark.parametrize("ahead", [0.0, 90.0, -3600.0])
 async def test_offset_is_theirs_less_ours_without_the_way(ahead: float) -> None:
     """One second there and one back are no difference of clocks."""
