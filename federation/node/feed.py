@@ -1,26 +1,28 @@
 """A feed: what is said under a topic, numbered in the transaction that writes it, and followed as it comes.
 
-The store is the queue, read page by page: a slow reader holds up nobody, misses nothing and takes no memory; one that
-was very long at an entry is told to go on behind its token, by a call that is verified anew. A token is sealed for its
-topic and outlives the process. Waiters wake after the commit; a look now and then finds what another process wrote.
+The store is the queue: all who follow a topic read its newest entries together, once, and who is behind them reads
+page by page, so that a slow reader holds up nobody, misses nothing and takes no memory; one that was very long at an
+entry is told to go on behind its token, by a call that is verified anew. A token is sealed for its topic and outlives
+the process. Waiters wake after the commit; a look now and then finds what another process wrote.
 Source: M10.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from time import monotonic
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Numbered
-from federation.node.node import LOOK_SECONDS
+from federation.node.node import LOOK_SECONDS, Node
 from federation.node.officers import find_officer_key
 from federation.protocol.errors import MalformedError, UnavailableError
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Page, open_token, page_behind, seal_token
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
@@ -35,24 +37,29 @@ from federation.store.records import (
 )
 
 T = TypeVar("T")
-V = TypeVar("V")
 BEGINNING: Final = "0"
 """The token that goes on behind nothing, of any topic."""
 PAGE: Final = 50
-"""So many entries lie in memory for one stream."""
+"""So many entries lie in memory for a topic, and for a stream that is behind them."""
 SLOW_SECONDS: Final = 60.0
 """A reader that is at one entry for longer calls again."""
 IDLE_SECONDS: Final = 30.0
 """How often a stream that hears nothing looks, where no other process writes to the store."""
+KEY_SECONDS: Final = 1.0
+"""For so long, and for one entry, all streams of an officer go by one look at whether their key is registered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed(Generic[T]):
-    """An entry with its number, and the token to go on behind it."""
+    """An entry with its number, and the token to go on behind it.
+
+    `made` is what was made of it for those who follow, by all that it depends on: once, however many are sent it.
+    """
 
     number: int
     token: str
     entry: T
+    made: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,44 +132,113 @@ class Feed(Generic[T]):
 
         Ends when the node stops and when the officer's key is registered no more. Refuses WATCH_SLOW.
         """
-        node, last = errand.node, after
-        source, idle = node.database, LOOK_SECONDS if node.database.is_postgresql else IDLE_SECONDS
-        while not node.waiters.ended:
-            found = self.after(source, topic, last, unread=node.bad_rows.of("watch"))
-            for number, entry in self._newest(found):
-                if errand.is_signed and find_officer_key(source, errand.caller, errand.act.officer) is None:
-                    return
-                last, since = number, monotonic()
-                yield Followed(number=number, token=self.token(source, topic, number), entry=entry)
-                if monotonic() - since > SLOW_SECONDS:
-                    raise UnavailableError("WATCH_SLOW", "the reader was slow: go on behind the last token")
-            if not found:
-                await node.waiters.wait(self.key(topic), seconds=idle)
+        async for each in self.follow_beating(errand, topic, after=after):
+            if each is not None:
+                yield each
 
-    def _newest(self, found: Sequence[tuple[int, T]]) -> Sequence[tuple[int, T]]:
+    async def follow_beating(
+        self, errand: Errand, topic: str, *, after: int, seconds: float = IDLE_SECONDS
+    ) -> AsyncIterator[Followed[T] | None]:
+        """As `follow`, and None whenever nothing came for so long."""
+        node, last = errand.node, after
+        idle = min(seconds, LOOK_SECONDS if node.database.is_postgresql else IDLE_SECONDS)
+        beat = monotonic() + seconds
+        with _tail(self, node, topic) as tail:
+            while not node.waiters.ended:
+                last, found = tail.behind(last, idle=idle)
+                for each in self._newest(found):
+                    caller, officer = errand.caller, errand.act.officer
+                    if errand.is_signed and not tail.is_registered(caller, officer, number=each.number):
+                        return
+                    last, since = each.number, monotonic()
+                    yield each
+                    if monotonic() - since > SLOW_SECONDS:
+                        raise UnavailableError("WATCH_SLOW", "the reader was slow: go on behind the last token")
+                if found:
+                    beat = monotonic() + seconds
+                    continue
+                await node.waiters.wait(self.key(topic), seconds=idle)
+                if monotonic() >= beat:
+                    beat = monotonic() + seconds
+                    yield None
+
+    def followed(self, source: Source, topic: str, number: int, *, unread: Unread) -> list[Followed[T]]:
+        """Returns what `after` does, each with its token."""
+        found = self.after(source, topic, number, unread=unread)
+        return [Followed(number=at, token=self.token(source, topic, at), entry=entry) for at, entry in found]
+
+    def _newest(self, found: Sequence[Followed[T]]) -> Sequence[Followed[T]]:
         if self.about is None:
             return found
-        last = {self.about(entry): number for number, entry in found}
-        return [(number, entry) for number, entry in found if last[self.about(entry)] == number]
+        last = {self.about(each.entry): each.number for each in found}
+        return [each for each in found if last[self.about(each.entry)] == each.number]
 
     def _read(self, record: Record) -> tuple[int, T]:
         return int(record.id.rpartition("/")[2]), self.read(record.content)
 
 
-async def beats(stream: AsyncIterator[V], *, seconds: float) -> AsyncIterator[V | None]:
-    """Yields what a stream does, and None whenever it was silent for so long; ends with it."""
-    coming = asyncio.ensure_future(anext(stream))
+class _Tail(Generic[T]):
+    """The newest entries of a topic, read once for all who follow it: every one behind the number `floor`."""
+
+    def __init__(self, feed: Feed[T], node: Node, topic: str) -> None:
+        self._feed, self._topic, self._source = feed, topic, node.database
+        self._unread = node.bad_rows.of("watch")
+        self._heard = node.waiters.listen(feed.key(topic))
+        self._floor = self._last = max(0, feed.count(self._source, topic) - PAGE)
+        self._newest = deque[Followed[T]]()
+        self._looked = 0.0
+        self._keys: dict[tuple[AgencyId, str], tuple[int, float, bool]] = {}
+        self.followers = 0
+
+    def behind(self, number: int, *, idle: float) -> tuple[int, Sequence[Followed[T]]]:
+        """Returns the entries behind a number, at most a page, and from where there are none unread before them."""
+        if self._heard.is_set() or not self._looked or monotonic() - self._looked >= idle:
+            self._look()
+        if number < self._floor:
+            found = self._feed.followed(self._source, self._topic, number, unread=self._unread)
+            return (number, found) if found else (self._floor, list(self._newest))
+        return number, [each for each in self._newest if each.number > number] if number < self._last else ()
+
+    def is_registered(self, agency: AgencyId, officer: str, *, number: int) -> bool:
+        """True while an officer's key is registered: looked at once an entry for all their streams at work on it."""
+        found = self._keys.get((agency, officer))
+        if found is None or found[0] != number or monotonic() >= found[1]:
+            known = find_officer_key(self._source, agency, officer) is not None
+            if len(self._keys) >= _MAX_KEYS:
+                self._keys.clear()
+            found = self._keys[agency, officer] = number, monotonic() + KEY_SECONDS, known
+        return found[2]
+
+    def leave(self, node: Node) -> None:
+        node.waiters.leave(self._feed.key(self._topic), event=self._heard)
+
+    def _look(self) -> None:
+        self._heard.clear()
+        self._looked = monotonic()
+        count = self._feed.count(self._source, self._topic)
+        if count - PAGE > self._last:
+            self._newest.clear()
+            self._floor = self._last = count - PAGE
+        self._newest.extend(self._feed.followed(self._source, self._topic, self._last, unread=self._unread))
+        self._last = max(count, self._newest[-1].number if self._newest else 0)
+        while len(self._newest) > PAGE:
+            self._floor = self._newest.popleft().number
+
+
+_MAX_KEYS: Final = 1024
+
+
+@contextmanager
+def _tail(feed: Feed[T], node: Node, topic: str) -> Iterator[_Tail[T]]:
+    """The one tail of a topic while anybody follows it."""
+    key, shared = feed.key(topic), node.waiters.shared
+    tail: _Tail[T] = shared.get(key) or _Tail(feed, node, topic)
+    shared[key] = tail
+    tail.followers += 1
     try:
-        while True:
-            done, _ = await asyncio.wait({coming}, timeout=seconds)
-            if not done:
-                yield None
-                continue
-            try:
-                found = coming.result()
-            except StopAsyncIteration:
-                return
-            yield found
-            coming = asyncio.ensure_future(anext(stream))
+        yield tail
     finally:
-        coming.cancel()
+        tail.followers -= 1
+        if not tail.followers:
+            del shared[key]
+            tail.leave(node)

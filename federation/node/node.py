@@ -62,7 +62,22 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.shared: dict[str, Any] = {}
+        """By key, what all who follow it hold together."""
         self.ended = False
+
+    def listen(self, *keys: str) -> asyncio.Event:
+        """An event that is set whenever one of the keys is told, until `leave`."""
+        event = asyncio.Event()
+        for key in keys:
+            self._waiting.setdefault(key, set()).add(event)
+        return event
+
+    def leave(self, *keys: str, event: asyncio.Event) -> None:
+        for key in keys:
+            self._waiting[key].discard(event)
+            if not self._waiting[key]:
+                del self._waiting[key]
 
     def tell(self, key: str) -> None:
         for event in self._waiting.get(key, ()):
@@ -76,19 +91,14 @@ class Waiters:
 
     async def wait(self, *keys: str, seconds: float = LOOK_SECONDS) -> None:
         """Waits for one of the keys to be told, at most so long; who asks looks at the store afterwards."""
-        event = asyncio.Event()
-        for key in keys:
-            self._waiting.setdefault(key, set()).add(event)
+        event = self.listen(*keys)
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             return
         finally:
-            for key in keys:
-                self._waiting[key].discard(event)
-                if not self._waiting[key]:
-                    del self._waiting[key]
+            self.leave(*keys, event=event)
 
     async def until(self, look: Callable[[], T | None], *keys: str, seconds: float, fresh: bool = False) -> T | None:
         """Returns what `look` finds, looking first (unless `fresh`), when a key is told, now and then; else None."""

@@ -16,6 +16,7 @@ import asyncio
 import inspect
 import logging
 import secrets
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -345,7 +346,8 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         call = _Call(name, self._offered.get(name), self._gate, perf_counter())
         try:
             _admit(call, context)
-            call.place = self._shares.enter(call.caller, stream=stream)
+            watch = call.rpc is not None and call.rpc.watched
+            call.place = self._shares.enter(call.caller, stream=stream, watch=watch)
             context.add_done_callback(call.place.leave)  # type: ignore[arg-type]  # once the answer has left
             yield call
         except BaseException as error:
@@ -511,25 +513,42 @@ def _open(rpc: Rpc[Any, Any], sent: _Sent, context: _Context) -> tuple[Caller, A
 
 def _unary(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
-    kept: list[tuple[object, bytes]] = []  # of an answer that is one object for all who ask
+    encode = _encoder(rpc)
 
     async def handle(sent: _Sent, context: _Context) -> bytes:
-        answered = await answer(*_open(rpc, sent, context))
-        found = next((encoded for each, encoded in kept if each is answered), None)
-        if found is None:
-            found = rpc.encode_answer(answered)
-            kept[:] = [*kept[-1:], (answered, found)] if rpc.shared else []
-        return found
+        return encode(await answer(*_open(rpc, sent, context)))
 
     return handle
 
 
+_KEPT_ANSWERS, _KEPT_NEWS = 2, 64
+"""So many encoded answers that are one object for all who ask are kept; of a stream, for the offices that follow it."""
+
+
+def _encoder(rpc: Rpc[Any, Any]) -> Callable[[Any], bytes]:
+    """Encodes answers; one that is one object for all who ask (`Rpc.shared`) once, while it is among the newest."""
+    if not rpc.shared:
+        return rpc.encode_answer
+    kept: OrderedDict[int, tuple[object, bytes]] = OrderedDict()
+
+    def encode(answered: object) -> bytes:
+        found = kept.get(id(answered))
+        if found is None:
+            found = kept[id(answered)] = answered, rpc.encode_answer(answered)
+            if len(kept) > (_KEPT_NEWS if rpc.stream else _KEPT_ANSWERS):
+                kept.popitem(last=False)
+        return found[1]
+
+    return encode
+
+
 def _stream(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
+    encode = _encoder(rpc)
 
     async def handle(sent: _Sent, context: _Context) -> AsyncIterator[bytes]:
         async for each in answer(*_open(rpc, sent, context)):
-            yield rpc.encode_answer(each)
+            yield encode(each)
 
     return handle
 

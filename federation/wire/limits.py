@@ -21,6 +21,8 @@ from federation.protocol.errors import UnavailableError
 CALLS_EACH: Final = 128
 """Twice what a province at full speed has in flight."""
 STREAMS_EACH: Final = 8
+WATCHES_EACH: Final = 200
+"""Screens of one office's desks, its towns' and bridges' among them, that follow alerts: beside its calls."""
 READS_EACH: Final = 2
 """Requests of a caller that come in at once: each may be as large as a message may be before its size is known."""
 BYTES_EACH: Final = 8 * 1024 * 1024
@@ -37,12 +39,16 @@ MAX_SOURCES: Final = 4096
 
 @dataclass(slots=True)
 class Share:
-    """The calls, streams and bytes of one caller at work now; `reading` is held while a request of theirs comes in."""
+    """The calls, streams and bytes of one caller at work now; `reading` is held while a request of theirs comes in.
+
+    `calls` are all, `watches` those of them that a screen holds open.
+    """
 
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_EACH))
 
     calls: int = 0
     streams: int = 0
+    watches: int = 0
     held_bytes: int = 0
 
 
@@ -53,38 +59,44 @@ class Shares:
         self._of: dict[str, Share] = {}
         self._calls = 0
 
-    def enter(self, caller: str, *, stream: bool) -> PlaceTaken:
+    def enter(self, caller: str, *, stream: bool, watch: bool = False) -> PlaceTaken:
         """Takes a place in the caller's share, to be given back (OVERLOADED)."""
         share = self._of.setdefault(caller, Share())
-        if share.calls >= CALLS_EACH or (self._calls >= CALLS_OF_ALL and share.calls >= CALLS_KEPT):
+        asked = share.calls - share.watches
+        if (asked >= CALLS_EACH and not watch) or (self._calls >= CALLS_OF_ALL and share.calls >= CALLS_KEPT):
             raise UnavailableError("OVERLOADED", f"{share.calls} calls of {caller} are at work: wait for their answers")
-        if stream and share.streams >= STREAMS_EACH:
-            raise UnavailableError("OVERLOADED", f"{share.streams} streams of {caller} are open: close one")
-        share.calls += 1
-        share.streams += stream
-        self._calls += 1
-        return PlaceTaken(self, caller, share, is_stream=stream)
+        if share.watches >= WATCHES_EACH if watch else stream and share.streams >= STREAMS_EACH:
+            is_open = share.watches if watch else share.streams
+            raise UnavailableError("OVERLOADED", f"{is_open} streams of {caller} are open: close one")
+        place = PlaceTaken(self, caller, share, is_stream=stream and not watch, is_watch=watch)
+        self._count(place, 1)
+        return place
 
     def give_back(self, place: PlaceTaken) -> None:
-        share = place.share
-        share.calls -= 1
-        share.streams -= place.is_stream
-        share.held_bytes -= place.held_bytes
-        self._calls -= 1
-        if not share.calls:
+        place.share.held_bytes -= place.held_bytes
+        self._count(place, -1)
+        if not place.share.calls:
             self._of.pop(place.caller, None)
+
+    def _count(self, place: PlaceTaken, by: int) -> None:
+        share = place.share
+        share.calls += by
+        share.streams += by * place.is_stream
+        share.watches += by * place.is_watch
+        self._calls += by
 
 
 class PlaceTaken:
     """The place of one call."""
 
-    __slots__ = ("_shares", "caller", "held_bytes", "is_stream", "share")
+    __slots__ = ("_shares", "caller", "held_bytes", "is_stream", "is_watch", "share")
 
-    def __init__(self, shares: Shares, caller: str, share: Share, *, is_stream: bool) -> None:
+    def __init__(self, shares: Shares, caller: str, share: Share, *, is_stream: bool, is_watch: bool) -> None:
         self._shares = shares
         self.caller = caller
         self.share = share
         self.is_stream = is_stream
+        self.is_watch = is_watch
         self.held_bytes = 0
 
     def hold(self, size: int) -> None:

@@ -186,7 +186,8 @@ class Rpc(Generic[Q, A]):
 
     `kinds` are the kinds of agency that may call it, None for every one of the node's own province. `floor_seconds` is
     the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `shared`: the
-    answer is one object for all who ask until it changes, and is encoded once. `polled`: a clock asks, not a person, so
+    answer is one object for all who ask until it changes, and is encoded once. `watched`: each screen of an office's
+    desks holds one open. `polled`: a clock asks, not a person, so
     that a log names only the calls that fail. `counted` tells how many answers a question wants, one for each and in
     order. `unsigned` is the reason why no officer signs it; what `administers` is signed by an administrator of keys.
     """
@@ -202,6 +203,7 @@ class Rpc(Generic[Q, A]):
     administers: bool = False
     stream: bool = False
     shared: bool = False
+    watched: bool = False
     polled: bool = False
     counted: Callable[[Q], int] | None = None
 

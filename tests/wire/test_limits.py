@@ -10,6 +10,7 @@ from federation.wire.limits import (
     CALLS_OF_ALL,
     MAX_SOURCES,
     STREAMS_EACH,
+    WATCHES_EACH,
     PostLimit,
     Shares,
     source_of,
@@ -47,6 +48,25 @@ def test_streams_are_few():
     with pytest.raises(UnavailableError, match="OVERLOADED"):
         shares.enter("zhejiang", stream=True)
     shares.enter("zhejiang", stream=False)
+
+
+def test_screens_that_follow_alerts_are_counted_apart():
+    """They take no call from their office, and end at a number of their own; a full port has no room for more."""
+    shares = Shares()
+    places = [shares.enter("changshan", stream=True, watch=True) for _ in range(WATCHES_EACH)]
+    with pytest.raises(UnavailableError, match="OVERLOADED"):
+        shares.enter("changshan", stream=True, watch=True)
+    for _ in range(STREAMS_EACH):
+        shares.enter("changshan", stream=True)
+    for _ in range(CALLS_EACH - STREAMS_EACH):
+        shares.enter("changshan", stream=False)
+    with pytest.raises(UnavailableError, match="OVERLOADED"):
+        shares.enter("changshan", stream=False)
+    places.pop().leave(None)
+    shares.enter("changshan", stream=True, watch=True)
+    for number in range(CALLS_OF_ALL // WATCHES_EACH + 1):
+        for _ in range(CALLS_KEPT):
+            shares.enter(f"office {number}", stream=True, watch=True)
 
 
 def test_bytes_are_held_until_the_call_is_over_and_one_alone_may_be_large():

@@ -15,6 +15,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import Final
 
 from federation.domain.alert import STAGES, Alert, advance
@@ -37,6 +38,7 @@ from federation.node.alerts.lists import (
     ALERTS,
     CHANGES,
     NAMES,
+    AlertChange,
     AlertName,
     alert_lines,
     each_open,
@@ -44,7 +46,7 @@ from federation.node.alerts.lists import (
 )
 from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty, visible
 from federation.node.exchange.errand import Errand, on, streaming
-from federation.node.feed import beats
+from federation.node.feed import Followed
 from federation.node.joint.acting import Doing, EntryWritten, handed_on, read_fields, text_of, write_entry, write_more
 from federation.node.joint.entries import record_key
 from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, keep_rules, load_held, parts_of
@@ -410,16 +412,33 @@ async def watch_alerts(errand: Errand, asked: AlertWatch) -> AsyncIterator[Alert
                 yield AlertNews(line=line)
     token = CHANGES.token(source, status.value, start)
     yield AlertNews(token=token)  # the rows are whole, and the stream is alive
-    async for each in beats(CHANGES.follow(errand, status.value, after=start), seconds=HEARTBEAT_SECONDS):
-        if each is None:
+    said = monotonic()
+    async for each in CHANGES.follow_beating(errand, status.value, after=start, seconds=HEARTBEAT_SECONDS):
+        if each is not None:
+            token = each.token
+        news = None if each is None else _news(errand, each)
+        now = None if news is None else news.line
+        if news is not None and now is not None and wanted(now.record, now.desks, now.areas):
+            yield news
+        elif each is None or monotonic() - said >= HEARTBEAT_SECONDS:
             yield AlertNews(token=token)
+        else:
             continue
-        change, token = each.entry, each.token
-        if errand.caller not in change.offices:
-            continue
-        now = ALERTS.find(source, f"{errand.caller}/{change.record}")
-        if now is not None and wanted(now.record, now.desks, now.areas) and _may_read(errand, now):
-            yield AlertNews(token=each.token, line=now, act=change.act)
+        said = monotonic()
+
+
+def _news(errand: Errand, each: Followed[AlertChange]) -> AlertNews | None:
+    """The alert as it stands for an office: one answer for all its streams; None where it is not for it to read."""
+    change, in_force = each.entry, errand.node.trust.in_force
+    if errand.caller not in change.offices:
+        return None
+    asked = (errand.caller, errand.act.purpose, errand.act.function, id(in_force))
+    if asked not in each.made:
+        now = ALERTS.find(errand.node.database, f"{errand.caller}/{change.record}")
+        is_read = now is not None and _may_read(errand, now)
+        each.made[asked] = in_force, AlertNews(token=each.token, line=now, act=change.act) if is_read else None
+    found: AlertNews | None = each.made[asked][1]
+    return found
 
 
 def _may_read(errand: Errand, line: AlertLine) -> bool:
