@@ -138,14 +138,19 @@ def case(
 
     figures = measure_folds(read_policies(policies), entries)
     due, measured = _run(lambda folder: measure_cases(folder, seconds=seconds, levels=in_flight, cases=cases))
-    if output is Form.JSON:
-        show_json({
-            "figures": [figure_object(each) for each in (*figures, *due)],
-            "measurements": [measurement_object(each) for each in measured],
-        })  # fmt: skip
-        return
-    show_figures((*figures, *due), output)
-    show_measurements(measured, output)
+    _show_both((*figures, *due), measured, output)
+
+
+@app.command()
+def alert(
+    screens: Annotated[int, typer.Option(min=1, max=600, help="Open streams at the neighbour's node.")] = 500,
+    alerts: Annotated[int, typer.Option(min=1, max=10_000, help="Alerts raised, one behind the other.")] = 50,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Measure how soon an alert is on many screens of the neighbour, beside a bare fan-out to as many streams."""
+    from federation.cli.bench_alert import measure_alerts
+
+    _show_both(*_run(lambda folder: measure_alerts(folder, screens=screens, alerts=alerts)), output)
 
 
 @app.command(hidden=True)
@@ -168,6 +173,17 @@ def _run(run: Callable[[Path], Coroutine[None, None, T]]) -> T:
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
         gc.freeze()  # as `node serve` does, for the node in this process
         return run_loop(run(Path(folder)))
+
+
+def _show_both(figures: Sequence[Figure], measured: Sequence[Measurement], output: Form) -> None:
+    if output is Form.JSON:
+        show_json({
+            "figures": [figure_object(each) for each in figures],
+            "measurements": [measurement_object(each) for each in measured],
+        })  # fmt: skip
+        return
+    show_figures(figures, output)
+    show_measurements(measured, output)
 
 
 def show_figures(found: Sequence[Figure], output: Form) -> None:

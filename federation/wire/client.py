@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -138,12 +139,18 @@ class Client:
 
     async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:
         """Asks once and is answered on and on, without a deadline, until the other side stops; raises as `call`."""
+        async with aclosing(self.watch_encoded(rpc, act, question)) as stream:
+            async for found in stream:
+                yield rpc.decode_answer(found, question=question)
+
+    async def watch_encoded(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[bytes, None]:
+        """As `watch`, the answers as they came."""
         ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._channel.current().unary_stream(rpc.path)
         request, metadata = self._request(rpc, act, question)
         call = ask(request, metadata=metadata)
         try:
             async for found in call:
-                yield rpc.decode_answer(found, question=question)
+                yield found
         except grpc.aio.AioRpcError as error:
             raise error_of_call(error) from error
         finally:

@@ -21,7 +21,7 @@ from federation.protocol.errors import UnavailableError
 CALLS_EACH: Final = 128
 """Twice what a province at full speed has in flight."""
 STREAMS_EACH: Final = 8
-WATCHES_EACH: Final = 200
+WATCHES_EACH: Final = 256
 """Screens of one office's desks, its towns' and bridges' among them, that follow alerts: beside its calls."""
 READS_EACH: Final = 2
 """Requests of a caller that come in at once: each may be as large as a message may be before its size is known."""

@@ -135,6 +135,16 @@ def test_bench_of_a_case_folds_a_case_that_all_of_its_entries_made():
     assert all(figure.value > 0 and figure.unit == "ms" for figure in figures)
 
 
+def test_bench_alert_measures_each_screen_beside_a_bare_fan_out(capsys: pytest.CaptureFixture[str]):
+    """Two nodes start; every screen of two offices has every alert, and as many bytes go to as many bare streams."""
+    assert main(["bench", "alert", "--screens", "4", "--alerts", "2", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    alert, bare = found["measurements"]
+    assert (alert["in_flight"], bare["operation"]) == (4, "bare fan-out")
+    assert alert["calibration_rate_per_second"] == bare["rate_per_second"]
+    assert [(figure["what"], figure["unit"]) for figure in found["figures"]] == [("memory", "MiB"), ("memory", "KiB")]
+
+
 def test_bench_case_measures_entries_of_two_nodes_and_the_list_of_what_is_due(capsys: pytest.CaptureFixture[str]):
     """Two nodes start, an entry is beside its echo, and the list is of the cases that the bench put there."""
     policies = Path(__file__).parents[2] / "policies"

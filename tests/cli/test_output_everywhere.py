@@ -26,7 +26,7 @@ subject grant|subject deny|subject extend|policy check|policy explain|policy rep
 report quarter|report pair|report county|report procedure|report response|report exercise|report unite|report deliver
 alert raise|alert update|alert cancel|alert claim|alert release|alert stamp|alert hand-over|alert withdraw|alert accept|alert reject
 alert close|alert link|alert unlink|alert note|alert keep|alert show|alert history|alert list|alert import|alert export|alert kinds|alert watch|alert hand-in
-log checkpoint|log proof|log leaf|audit verify|bench|bench lookup|bench case
+log checkpoint|log proof|log leaf|audit verify|bench|bench lookup|bench case|bench alert
 """
 
 
