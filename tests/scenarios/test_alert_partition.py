@@ -146,7 +146,10 @@ def why() -> Act:
 async def ridge(folder: Path) -> AsyncIterator[Ridge]:
     federation = make_federation(folder)
     lines = []
-    for name, behind in zip(NODES, free_ports(len(NODES)), strict=True):
+    known = [home.settings for home in federation.homes.values()]
+    taken = {port for each in known for port in (each.peer_port, each.agency_port, each.read_port)}
+    free = [port for port in free_ports(len(NODES) + len(taken)) if port not in taken]
+    for name, behind in zip(NODES, free, strict=False):
         port, path = federation.homes[name].settings.peer_port, federation.home(name) / "node.toml"
         moved = {"peer_port": behind, "advertise_peer": f"127.0.0.1:{port}"}
         path.write_text(override_settings(path.read_text("utf-8"), moved), "utf-8")
@@ -174,20 +177,16 @@ async def test_lines_are_cut_and_then_the_arbiter_dies(tmp_path: Path) -> None:
         assert (await there.does(WUYUAN, last, "claim")).local is False
         for line in there.lines:
             line.cut()
-        for record, desks in ((two, (WUYUAN, XIUNING)), (three, (KAIHUA, WUYUAN, XIUNING))):
-            for desk in desks:
-                claimed = await there.does(desk, record, "claim")
-                assert (claimed.holder, claimed.local, claimed.helpers) == (desk, desk != KAIHUA, ())
-                await there.does(desk, record, "stamp", stage="contacted")
+        sides = {two: {WUYUAN, XIUNING}, three: {KAIHUA, WUYUAN, XIUNING}}
+        await asyncio.gather(*(alone(there, desk, record) for record, desks in sides.items() for desk in desks))
         for line in there.lines:
             await line.mend()
-        for record, desks in ((two, {WUYUAN, XIUNING}), (three, {KAIHUA, WUYUAN, XIUNING})):
+        for record, desks in sides.items():
             await one_leads(there, record, desks)
 
         kill_node(there.federation.made, ZHEJIANG)
         await there.does(WUYUAN, last, "stamp", stage="contacted")
-        hurt = {"dead": "3", "hurt": "1"}
-        await there.does(WUYUAN, last, "update", **hurt)
+        await there.does(WUYUAN, last, "update", dead="3")
         await there.seen(XIUNING, last, lambda line: line.holder == WUYUAN)
         async with asyncio.timeout(PATIENCE):
             while "trigger" not in (acts := Counter(line.act for line in await there.entries(XIUNING, last))):
@@ -202,6 +201,13 @@ async def test_lines_are_cut_and_then_the_arbiter_dies(tmp_path: Path) -> None:
     agreement = load_home_agreement(there.federation.home(JIANGXI), now=utc_now())
     with kept_homes({name: there.federation.home(name) for name in NODES}) as kept:
         await check_federation(kept, agreement, now=utc_now(), settled=False)
+
+
+async def alone(there: Ridge, desk: str, record: str) -> None:
+    """A desk claims and makes contact while its node reaches no other one."""
+    claimed = await there.does(desk, record, "claim")
+    assert (claimed.holder, claimed.local, claimed.helpers) == (desk, desk != KAIHUA, ())
+    await there.does(desk, record, "stamp", stage="contacted")
 
 
 async def one_leads(there: Ridge, record: str, desks: set[str]) -> None:
