@@ -94,7 +94,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """An alert as its entries so far have made it; `raised` is None before.
 
     `content` is the raise or the update that stands. `asked` are claims that wait for the arbiter, `lost` those that

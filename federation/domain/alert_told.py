@@ -49,7 +49,20 @@ class Told:
 
 
 def told_of(alert: Alert) -> Told:
-    """Returns who is told of an alert that was raised, by the agreed rules that it pins."""
+    """Returns who is told of an alert that was raised, by the agreed rules that it pins.
+
+    It is kept with the state of which it was found, since policy, sharing, clocks and lists all ask for it in one act.
+    """
+    kept: dict[str, Told] = alert.__dict__
+    if _TOLD not in kept:
+        kept[_TOLD] = _find_told(alert)
+    return kept[_TOLD]
+
+
+_TOLD: Final = "told"
+
+
+def _find_told(alert: Alert) -> Told:
     rules = alert.rules
     if alert.raised is None or not isinstance(rules, AgreedAlerts):
         return Told(steps=(), desks=frozenset())
