@@ -1,7 +1,8 @@
 """Alerts on many screens for the bench: from the call that raises one until each screen of the neighbour has it.
 
 The raising province's node runs in this process, as do the screens; the neighbour's in its own, over mutual TLS.
-Beside it, in the same run, a bare server tells as many bytes to as many streams.
+Beside it, in the same run, a bare server tells as many bytes to as many streams. And an invented day of the border is
+done over the calls that desks have, many alerts at once, until both nodes hold the same entries of each.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from federation.cli.bench import Figure, Measurement, Timing
 from federation.cli.bench_runs import (
     COUNTY,
+    PATIENCE_SECONDS,
     RECEIVER,
     SENDER,
     Bench,
@@ -28,12 +31,30 @@ from federation.cli.bench_runs import (
     resident_mib,
     timing_of,
 )
+from federation.cli.demo.border_plants import border_day
+from federation.cli.demo.border_replay import Question, Replay
+from federation.cli.demo.border_story import Deed
 from federation.cli.show import say
+from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
+from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
+from federation.node.joint.records import ALERT, load_held
 from federation.protocol.errors import RuleError, UnavailableError
-from federation.wire.agency.alerts import RAISE_ALERT, WATCH_ALERTS, AlertRaising, AlertWatch
+from federation.protocol.ids import AgencyId, parse_record_id
+from federation.wire.agency.alerts import (
+    ACT_IN_ALERT,
+    LIST_ALERT_ENTRIES,
+    LIST_ALERTS,
+    RAISE_ALERT,
+    WATCH_ALERTS,
+    AlertOutcome,
+    AlertQuery,
+    AlertRaising,
+    AlertWatch,
+)
+from federation.wire.agency.cases import EntryQuery
 from federation.wire.client import AgencyClient
-from federation.wire.rpc import Act
+from federation.wire.rpc import Act, Rpc
 
 RAISER: Final = f"{SENDER}/330822/emergency"
 SCREENS: Final = (
@@ -94,7 +115,7 @@ class Arrivals:
         self._times, self._began = [], time.perf_counter()
         sending = asyncio.ensure_future(send())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._whole.wait()
                 await sending
         except TimeoutError as error:
@@ -173,8 +194,10 @@ async def _raise(raiser: AgencyClient) -> None:
         raise RuleError("BENCH_REFUSED", f"expected an alert: {outcome.decision.title_en}")
 
 
-async def _client(bench: Bench, stack: AsyncExitStack, office: str) -> AgencyClient:
-    await asyncio.to_thread(register_officers, bench.federation, office, [OFFICER])
+async def _client(
+    bench: Bench, stack: AsyncExitStack, office: str, *, officers: Sequence[str] = (OFFICER,)
+) -> AgencyClient:
+    await asyncio.to_thread(register_officers, bench.federation, office, officers)
     client = AgencyClient(bench.federation.profile(office), sign=own_key, timeout_seconds=30)
     stack.push_async_callback(client.close)
     return client
@@ -182,3 +205,109 @@ async def _client(bench: Bench, stack: AsyncExitStack, office: str) -> AgencyCli
 
 def _act() -> Act:
     return Act(request_id=str(uuid.uuid4()), purpose="alert.emergency", function="F18", officer=OFFICER)
+
+
+# ---- a day of the border
+
+LANES: Final = 16
+"""So many alerts of the day are worked at once."""
+_SEED: Final = 1
+
+
+async def measure_day(folder: Path, *, alerts: int) -> Sequence[Figure]:
+    """Does a day of so many alerts as fast as it goes; both nodes hold the same of it in the end (BENCH_LOST)."""
+    async with ready_bench(folder, people=0) as bench, AsyncExitStack() as stack:
+        node = bench.running.node
+        rules = read_alert_rules(node.trust.in_force.agreement.files)
+        day = border_day(_SEED, day=node.today(), rules=rules, count=alerts)
+        stories = [story for story in _stories(day.deeds) if _nodes_of(rules, story) <= {SENDER, RECEIVER}]
+        desks = await _open_desks(bench, stack, rules, chain.from_iterable(stories))
+
+        def call(deed: Deed, kind: str, question: Question) -> Awaitable[AlertOutcome]:
+            purpose, function = rules.why(kind)
+            act = Act(request_id=str(uuid.uuid4()), purpose=purpose, function=function, officer=deed.officer)
+            rpc: Rpc[Any, AlertOutcome] = RAISE_ALERT if isinstance(question, AlertRaising) else ACT_IN_ALERT
+            return desks[rules.agency_of(deed.desk)].call(rpc, act, question)
+
+        replay, waiting = Replay(call=call), iter(stories)
+
+        async def lane() -> None:
+            for story in waiting:
+                await replay.do_all(story)
+
+        began = time.perf_counter()
+        await asyncio.gather(*(lane() for _ in range(LANES)))
+        spent = time.perf_counter() - began
+        shared = await _both_hold(bench, desks, replay)
+    of = f"a day of {len(stories):,} alerts of two provinces"
+    return [
+        Figure(of=of, what="acts done", value=len(replay.entries), unit="entries"),
+        Figure(of=of, what="acts that the alerts as they stood refused", value=len(replay.refused), unit="acts"),
+        Figure(of=of, what="acts a second", value=len(replay.entries) / spent, unit="1/s"),
+        Figure(of=of, what="alerts that both nodes hold alike", value=shared, unit="alerts"),
+    ]
+
+
+def _stories(deeds: Iterable[Deed]) -> Iterable[list[Deed]]:
+    found: dict[int, list[Deed]] = {}
+    for deed in deeds:
+        found.setdefault(deed.number, []).append(deed)
+    return found.values()
+
+
+def _nodes_of(rules: AgreedAlerts, story: Iterable[Deed]) -> set[str]:
+    agencies = (rules.agency_of(deed.desk) for deed in story)
+    return {"" if agency is None else agency.node for agency in agencies}
+
+
+async def _open_desks(
+    bench: Bench, stack: AsyncExitStack, rules: AgreedAlerts, deeds: Iterable[Deed]
+) -> dict[AgencyId | None, AgencyClient]:
+    """A client for each office that does something, with the keys of its officers."""
+    officers: dict[AgencyId, set[str]] = {}
+    for deed in deeds:
+        agency = rules.agency_of(deed.desk)
+        if agency is not None:
+            officers.setdefault(agency, {OFFICER}).add(deed.officer)
+    found: dict[AgencyId | None, AgencyClient] = {}
+    for agency, names in officers.items():
+        found[agency] = await _client(bench, stack, str(agency), officers=sorted(names))
+    return found
+
+
+async def _both_hold(bench: Bench, desks: Mapping[AgencyId | None, AgencyClient], replay: Replay) -> int:
+    """Waits until the nodes hold the same of each alert that both are told of; how many these are (BENCH_LOST)."""
+    node, theirs = bench.running.node, dict[str, tuple[AgencyClient, AgencyId]]()
+    for agency, desk in desks.items():
+        if agency is not None and agency.node == RECEIVER:
+            for status in (Status.ACTUAL, Status.EXERCISE):
+                page = await desk.call(LIST_ALERTS, _look(agency), AlertQuery(status=status, page_size=1_000))
+                theirs.update({line.record: (desk, agency) for line in page.lines})
+
+    async def named(record: str) -> set[str]:
+        desk, agency = theirs[record]
+        page = await desk.call(LIST_ALERT_ENTRIES, _look(agency), EntryQuery(case=record, page_size=1_000))
+        return {line.name for line in page.lines}
+
+    end = time.monotonic() + PATIENCE_SECONDS
+    shared = 0
+    for record in theirs:
+        while (ours := set(load_held(ALERT, node, parse_record_id(record)).kept)) and ours != await named(record):
+            if time.monotonic() > end:
+                raise UnavailableError("BENCH_LOST", f"the nodes do not hold the same of {record}")
+            await asyncio.sleep(0.05)
+        shared += bool(ours)
+    for (number, key), name in replay.entries.items():
+        record = replay.records[number]
+        held = load_held(ALERT, node, parse_record_id(record)).kept
+        if name not in held and (record not in theirs or name not in await named(record)):
+            raise UnavailableError("BENCH_LOST", f"the entry {key} of {record} was acknowledged, and is nowhere")
+    return shared
+
+
+_FUNCTIONS: Final = {"police": "F08", "emergency": "F18"}
+
+
+def _look(agency: AgencyId) -> Act:
+    function = _FUNCTIONS.get(agency.kind, "F12")
+    return Act(request_id=str(uuid.uuid4()), purpose="alert.duty", function=function, officer=OFFICER)

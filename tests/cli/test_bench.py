@@ -145,6 +145,14 @@ def test_bench_alert_measures_each_screen_beside_a_bare_fan_out(capsys: pytest.C
     assert [(figure["what"], figure["unit"]) for figure in found["figures"]] == [("memory", "MiB"), ("memory", "KiB")]
 
 
+def test_bench_alert_does_a_day_of_which_nothing_is_lost(capsys: pytest.CaptureFixture[str]):
+    """Each act that was acknowledged is held; what two provinces share of the day they hold alike."""
+    assert main(["bench", "alert", "--day", "4", "-o", "json"]) == 0
+    done, *_, shared = json.loads(capsys.readouterr().out)
+    assert done["value"] >= 1
+    assert shared["what"] == "alerts that both nodes hold alike"
+
+
 def test_bench_case_measures_entries_of_two_nodes_and_the_list_of_what_is_due(capsys: pytest.CaptureFixture[str]):
     """Two nodes start, an entry is beside its echo, and the list is of the cases that the bench put there."""
     policies = Path(__file__).parents[2] / "policies"
