@@ -55,14 +55,14 @@ def told_of(alert: Alert) -> Told:
     """
     kept: dict[str, Told] = alert.__dict__
     if _TOLD not in kept:
-        kept[_TOLD] = _find_told(alert)
+        kept[_TOLD] = _ladders_of(alert)
     return kept[_TOLD]
 
 
 _TOLD: Final = "told"
 
 
-def _find_told(alert: Alert) -> Told:
+def _ladders_of(alert: Alert) -> Told:
     rules = alert.rules
     if alert.raised is None or not isinstance(rules, AgreedAlerts):
         return Told(steps=(), desks=frozenset())
