@@ -28,7 +28,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 setup: $(VENV)/.runtime  ## what the product needs to run
 setup-dev: $(VENV)/.dev  ## and what its tests need
 
-demo: setup  ## four provinces on loopback exchange permits, then every log is verified (RECORDS=2000)
+demo: setup  ## a border day of four provinces on loopback, then every log is verified (RECORDS=2000)
 	@$(BIN)/bridgehead demo --records $(RECORDS) $(DEMO_FLAGS)
 
 # A file of tests stays with one worker, for what its tests share; half of the workers wait for nodes at any moment. Those of the

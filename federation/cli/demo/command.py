@@ -61,7 +61,7 @@ def demo(
     keep: KeepOption = False,
     output: FormOption = Form.TEXT,
 ) -> None:
-    """Set up four provinces, exchange permits, kill a node and bring it back, verify every log."""
+    """Set up four provinces, live a day at their border with nodes that die and come back, verify every log."""
     if context.invoked_subcommand is None:
         run(home=home, records=records, seed=seed, keep=keep, output=output)
 
@@ -74,7 +74,7 @@ def run(
     keep: KeepOption = False,
     output: FormOption = Form.TEXT,
 ) -> None:
-    """Set up four provinces, exchange permits, kill a node and bring it back, verify every log."""
+    """Set up four provinces, live a day at their border with nodes that die and come back, verify every log."""
     from federation.cli.demo.provinces import ADMINISTRATOR, CLERK, give_keys, set_up, stop_nodes
 
     story = _Story(output)
