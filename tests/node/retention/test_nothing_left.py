@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from federation.domain.case_items import CaseItem
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.leads import Lead
 from federation.domain.recognition import RecognitionMode
@@ -51,6 +52,7 @@ from federation.wire.agency.leads import LeadStep
 from federation.wire.agency.permits import PermitRecognition
 from federation.wire.agency.reports import ReportQuestion
 from federation.wire.rpc import COUNTERS
+from tests.node.alerts.border_desks import CHANGSHAN, border_desks
 from tests.node.corrections.case import correcting, registered
 from tests.node.intake.border import XINZHOU
 from tests.node.intake.border import border as intake_border
@@ -308,10 +310,24 @@ async def traced(folder: Path) -> AsyncIterator[Rig]:
         yield case.rig
 
 
+ALERTED = "山脊小屋旁有人呼救"
+
+
+@asynccontextmanager
+async def alerted(folder: Path) -> AsyncIterator[Rig]:
+    """An alert of which the neighbour's desk is told the text."""
+    async with border_desks(folder) as border:
+        await border.raises(CHANGSHAN, CaseItem(kind="fact", fields={"text": ALERTED}))
+        await border.settled()
+        yield border.rig
+
+
 REGISTERED = "您反映的纠纷已登记，编号3308222026"
 FLOWS.append(Flow("case.trace", traced, STRANGER, ('{"code":"3308222026',)))
 FLOWS.append(Flow("case.progress", traced, LINAN, (REGISTERED,)))
 FLOWS.append(Flow("case.entry", joined, TOWN, (PARTY_NAME,), kept=frozenset({("case-own", True)})))
+RAISER = parse_agency_id("zhejiang/330822/governance")
+FLOWS.append(Flow("alert.entry", alerted, RAISER, (ALERTED,), kept=frozenset({("alert-own", True)})))
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: f"{flow.kind}-{flow.drive.__name__}")
@@ -338,7 +354,11 @@ def test_every_kind_is_erased_above_or_kept_under_a_floor() -> None:
     A notice holds nothing of a person, and a disclosure is an entry again.
     """
     under = {name for name, kind in KINDS.items() if has_floor(AGREED, kind.keep)}
-    assert {flow.kind for flow in FLOWS} | under == set(KINDS) - {"correction.notice", "case.disclosure"}
+    assert {flow.kind for flow in FLOWS} | under == set(KINDS) - {
+        "correction.notice",
+        "case.disclosure",
+        "alert.disclosure",
+    }
 
 
 _BODIES = text(
