@@ -308,8 +308,8 @@ def _claim(alert: Alert, entry: Entry) -> Alert | NoEffect:
     if not alert.rules.may_hold(desk, alert.kind):
         return NoEffect(reason="DESK_NOT_FOR_KIND")
     if (hold := alert.hold) is not None:
-        # what the arbiter's node had not seen yet when one of its desks claimed: both did so at the same time
-        unseen = hold.local and entry.author == alert.arbiter and hold.by not in alert.receipts
+        # what the arbiter's node had not receipted when another desk claimed there: both did so at the same time
+        unseen = hold.local and hold.by not in alert.receipts
         at_once = (local or unseen) and hold.desk != desk
         return _helping(alert, entry) if at_once else NoEffect(reason="HELD_BY_OTHER")
     if local or entry.author == alert.arbiter:
@@ -382,6 +382,8 @@ def _receipt(alert: Alert, entry: Entry) -> Alert | NoEffect:
         return alert
     if about in alert.asked:
         return _held(alert, about, at=at, local=False)
+    if about in alert.lost and alert.hold is not None and alert.hold.local and alert.hold.by not in alert.receipts:
+        return _helping(replace(alert, lost=tuple(each for each in alert.lost if each.name != about.name)), about)
     offer = alert.offer
     if offer is not None and offer.accepted == about.name:
         found = _handed_over(alert, about, at=at)

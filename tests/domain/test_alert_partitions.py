@@ -155,6 +155,30 @@ def test_links_come_and_go(seed: int) -> None:
         assert set(once.values()) <= {1}
 
 
+def test_claim_that_the_arbiter_receipted_helps_where_a_local_one_comes_first() -> None:
+    """Two provinces claim by the arbiter, or apart from it: whoever is first in the order, no stamp of either is lost."""
+    first = set()
+    for seconds in range(1, 13):
+        ridge = Ridge()
+        ridge.raises()
+        ridge.later(seconds)
+        for _ in range(seconds % 4):  # what it wrote before places its claim later in the order
+            ridge.does(YUSHAN, "note")
+        ridge.does(YUSHAN, "claim", local="yes")
+        claim = ridge.does(PUCHENG, "claim")
+        ridge.receipts(claim)
+        ridge.meet(Z, F)
+        ridge.later(5)
+        stamp = ridge.does(PUCHENG, "stamp", stage="contacted")
+        ridge.meet()
+        alert = Fold(ridge.nodes[Z], start=START, step=step).state
+        assert alert.hold is not None
+        assert {alert.hold.desk, *alert.helpers} == {YUSHAN, PUCHENG}
+        assert stamp.name in alert.named
+        first.add(alert.hold.desk)
+    assert first == {YUSHAN, PUCHENG}
+
+
 def test_cancel_and_update_before_alert() -> None:
     """A cancel and updates that arrive before their alert, in a thousand orders: nothing shows before, then one result."""
     ridge = Ridge()

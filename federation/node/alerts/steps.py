@@ -278,8 +278,10 @@ async def _reserved(errand: Errand, desk: str, *, status: str) -> str:
 
 
 def _verify_allowed(alert: Alert, entry: Entry) -> None:
-    """Refuses an act that would be without effect (ALERT_ACT)."""
-    found = advance(alert, entry)
+    """Refuses an act that would be without effect, and a claim of what is known to be held (ALERT_ACT)."""
+    found, said = advance(alert, entry), entry.head.fields
+    if entry.head.act == "claim" and "local" not in said and alert.hold is not None:
+        found = NoEffect(reason="HELD_BY_OTHER")
     if not isinstance(found, NoEffect):
         return
     zh, en = ALERT_REASONS.get(found.reason) or REASONS.get(found.reason, ("", ""))
