@@ -307,10 +307,8 @@ def _claim(alert: Alert, entry: Entry) -> Alert | NoEffect:
     desk, local = _desk(entry.head), entry.head.fields.get("local") == "yes"
     if not alert.rules.may_hold(desk, alert.kind):
         return NoEffect(reason="DESK_NOT_FOR_KIND")
-    if (hold := alert.hold) is not None:
-        # what the arbiter's node had not receipted when another desk claimed there: both did so at the same time
-        unseen = hold.local and hold.by not in alert.receipts
-        at_once = (local or unseen) and hold.desk != desk
+    if alert.hold is not None:
+        at_once = (local or _is_unseen(alert.hold, alert)) and _may_help(alert, desk)
         return _helping(alert, entry) if at_once else NoEffect(reason="HELD_BY_OTHER")
     if local or entry.author == alert.arbiter:
         return _held(alert, entry, at=entry.head.at, local=local)
@@ -382,7 +380,7 @@ def _receipt(alert: Alert, entry: Entry) -> Alert | NoEffect:
         return alert
     if about in alert.asked:
         return _held(alert, about, at=at, local=False)
-    if about in alert.lost and alert.hold is not None and alert.hold.local and alert.hold.by not in alert.receipts:
+    if about in alert.lost and _may_help(alert, _desk(about.head)) and _is_unseen(alert.hold, alert):
         return _helping(replace(alert, lost=tuple(each for each in alert.lost if each.name != about.name)), about)
     offer = alert.offer
     if offer is not None and offer.accepted == about.name:
@@ -510,6 +508,15 @@ def _handed_over(alert: Alert, entry: Entry, *, at: datetime) -> Alert | NoEffec
         return NoEffect(reason="HAND_OVER_LAPSED")
     given = _given(alert, entry, at=at, local=alert.hold.local)
     return replace(given, handed=given.handed | {entry.name})
+
+
+def _is_unseen(hold: Hold | None, alert: Alert) -> bool:
+    """True while the arbiter's node has not receipted a local claim: who claimed there did so at the same time."""
+    return hold is not None and hold.local and hold.by not in alert.receipts
+
+
+def _may_help(alert: Alert, desk: str) -> bool:
+    return alert.hold is not None and desk != alert.hold.desk and desk not in alert.helpers
 
 
 def _helping(alert: Alert, claim: Entry) -> Alert:
