@@ -24,6 +24,7 @@ KEEPS = b"""@id("keep-from-boards")
 forbid (principal, action == Fed::Action::"alert.read", resource);
 """
 SMALL_PAGE = 4
+SCREENS, SLOW, LONG = 40, 4, 3 * SMALL_PAGE
 
 
 def watch(border: BorderDesks, desk: str, after: str = "", *, topic: str = "desk:*", signed: bool = False):
@@ -94,6 +95,33 @@ async def test_who_is_far_behind_the_others_misses_nothing(tmp_path: Path, monke
             assert [CHANGES.place(source, "Actual", news.token) for news in await told(again, acts - 1)] == numbers[0][
                 1:
             ]
+
+
+async def test_slow_screens_hold_up_none_of_many_and_miss_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All screens of two offices have every act in order; for those that read nothing meanwhile no more than a page lies there."""
+    monkeypatch.setattr(feed, "PAGE", SMALL_PAGE)
+    async with border_desks(tmp_path) as border, AsyncExitStack() as stack:
+        desks = [(CHANGSHAN, YUSHAN)[number % 2] for number in range(SCREENS)]
+        screens = [await stack.enter_async_context(watch(border, desk)) for desk in desks]
+        for screen in screens:
+            assert (await anext(screen)).token
+        await border.raises()
+        assert all([(await told(screen, 1))[0].act == "raise" for screen in screens])
+        slow, fast = screens[:SLOW], screens[SLOW:]
+        for _ in range(LONG):
+            await border.does(CHANGSHAN, "note")
+        read = await asyncio.gather(*(told(screen, LONG) for screen in fast))
+        for node in (ZHEJIANG, JIANGXI):
+            tail = border.rig[node].waiters.shared[CHANGES.key("Actual")]
+            assert tail.followers == SCREENS // 2
+            assert len(tail._newest) <= SMALL_PAGE
+        read = [*(await asyncio.gather(*(told(screen, LONG) for screen in slow))), *read]
+        for desk, news in zip(desks, read, strict=True):
+            source = border.rig[ZHEJIANG if desk == CHANGSHAN else JIANGXI].database
+            assert {each.act for each in news} == {"note"}
+            assert [CHANGES.place(source, "Actual", each.token) for each in news] == list(range(2, LONG + 2))
 
 
 async def test_office_that_policy_keeps_out_is_told_no_more(tmp_path: Path) -> None:
