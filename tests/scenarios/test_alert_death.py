@@ -1,8 +1,12 @@
-"""A node is killed outright amid a burst of stamps at many desks, and started again: what it acknowledged is on both sides."""
+"""A node is killed outright amid a burst of stamps at many desks, and started again: what it acknowledged is on both sides.
+
+`BRIDGEHEAD_ALERT_STAMPS=2000 BRIDGEHEAD_ALERT_KILLS=4 BRIDGEHEAD_ALERT_STREAMS=200` makes a longer burst of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
@@ -11,7 +15,6 @@ from pathlib import Path
 from federation.cli.demo.provinces import kill_node, start_node, stop_nodes, wait_ready
 from federation.domain.case_items import CaseItem
 from federation.node.alerts.lists import CHANGES
-from federation.node.feed import PAGE
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.errors import UnavailableError
@@ -31,14 +34,18 @@ from federation.wire.agency.alerts import (
 from federation.wire.agency.cases import EntryQuery
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
+from tests.node.alerts.border_desks import assert_feeds_whole
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
 CHANGSHAN, YUSHAN = "zhejiang/330822/governance", "jiangxi/361123/governance"
-ALERTS, STAMPS, KILLS = 8, 20, 2
+_WHOLE = int(os.environ.get("BRIDGEHEAD_ALERT_STAMPS", "160"))
+ALERTS = max(8, -(-_WHOLE // 200))  # one alert takes 250 entries of a province
+STAMPS = _WHOLE // ALERTS
+KILLS = int(os.environ.get("BRIDGEHEAD_ALERT_KILLS", "2"))
 """Alerts that are worked at once, notes in each of them, and how often the node dies meanwhile."""
-STREAMS = 40
+STREAMS = int(os.environ.get("BRIDGEHEAD_ALERT_STREAMS", "40"))
 """So often the neighbour's screen lets go of its stream after two events, and goes on behind its token."""
 PATIENCE = 60.0
 _FACT = CaseItem(kind="fact", fields={"text": "两村村民因界址争执"})
@@ -181,11 +188,7 @@ async def test_node_killed_amid_a_burst_of_stamps_loses_no_acknowledged_one(tmp_
     with kept_homes({name: federation.home(name) for name in (ZHEJIANG, JIANGXI)}) as kept:
         await check_federation(kept, agreement, now=utc_now())
         for store in kept:
-            count = CHANGES.count(store.database, "Actual")
-            numbers = [
-                number for at in range(0, count, PAGE) for number, _ in CHANGES.after(store.database, "Actual", at)
-            ]
-            assert numbers == list(range(1, count + 1)), "the counter of a feed has no hole"
+            assert_feeds_whole(store.database)
         database = next(store.database for store in kept if store.name == JIANGXI)
         seen = [CHANGES.place(database, "Actual", token) for token in screen.tokens]
         assert seen == list(range(1, len(seen) + 1)), "let go and resumed, the screen had each of them, in order"

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from federation.domain.alert import Alert
 from federation.domain.alert_rules import read_alert_rules
+from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
 from federation.domain.duty import read_duty
 from federation.node.alerts import steps
+from federation.node.alerts.lists import CHANGES
 from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.exchange.errand import Errand, begin_errand
+from federation.node.feed import PAGE
 from federation.node.home.draft import read_duty_sheets
 from federation.node.joint import entries
 from federation.node.joint.records import ALERT, Held, load_held
@@ -20,6 +23,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, RecordId, parse_agency_id, parse_record_id
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.members import Agency
+from federation.store.database import Source
 from federation.store.messages import count_pending
 from federation.wire.agency.alerts import AlertOutcome, AlertRaising, AlertStep, AlertView
 from tests.node.joint.desks import with_offices
@@ -85,8 +89,17 @@ class BorderDesks:
             self.record = parse_record_id(outcome.line.record)
         return outcome
 
-    async def does(self, desk: str, name: str, *items: CaseItem, kind: str = "dispute", **fields: str) -> AlertOutcome:
-        errand = self.errand(desk, kind=kind, officer=fields.pop("officer", "officer-7"))
+    async def does(
+        self,
+        desk: str,
+        name: str,
+        *items: CaseItem,
+        kind: str = "dispute",
+        request_id: str | None = None,
+        **fields: str,
+    ) -> AlertOutcome:
+        officer = fields.pop("officer", "officer-7")
+        errand = self.errand(desk, kind=kind, officer=officer, request_id=request_id)
         step = AlertStep(alert=self.record, name=name, fields={"desk": desk, **fields}, items=items)
         return await steps.act_in_alert(errand, step)
 
@@ -109,6 +122,15 @@ class BorderDesks:
                 if self.rig[name].database is not None:
                     await entries.settle(ALERTS_SHARED, self.rig[name], self.record)
         assert not any(count_pending(self.rig[name].database) for name in self.rig.hosts)
+
+
+def assert_feeds_whole(source: Source) -> None:
+    """The news of each status has the numbers from 1 on, each once."""
+    for status in Status:
+        count = CHANGES.count(source, status.value)
+        pages = (CHANGES.after(source, status.value, at) for at in range(0, count, PAGE))
+        numbers = [number for page in pages for number, _ in page]
+        assert numbers == list(range(1, count + 1)), f"the counter of {status} has a hole"
 
 
 @asynccontextmanager
