@@ -10,12 +10,13 @@ import pytest
 
 from federation.domain.alert import Alert
 from federation.domain.joint import FieldValue, Head
+from federation.node.alerts import steps
 from federation.node.exchange.receive import receive
-from federation.node.joint.records import ALERT, CASE, Family
+from federation.node.joint.records import ALERT, CASE, Family, load_held
 from federation.protocol.body import Body, open_places
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import encode, replace
-from federation.protocol.ids import format_time, parse_agency_id
+from federation.protocol.ids import RecordId, format_time, parse_agency_id
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender
@@ -47,12 +48,14 @@ def head_of(border: BorderDesks, act: str, fields: dict[str, FieldValue], *, off
     )  # fmt: skip
 
 
-async def sends(border: BorderDesks, head: Head, family: Family[Alert] = ALERT, *, kind: str = "alert.entry") -> str:
+async def sends(
+    border: BorderDesks, head: Head, family: Family[Alert] = ALERT, *, kind: str = "alert.entry", ahead: int = 100
+) -> str:
     """Has Zhejiang's node receive it: the reason of its refusal, or of its being without effect; empty when it counts."""
     body = Body(type=family.media_type, salt=os.urandom(32), items=(encode(head),))
     purpose, function = border.rules.why("dispute")
     made = statement(
-        border.rig, body, seq=pair_state(border.rig[JIANGXI].database, "sent", Pair(JIANGXI, ZHEJIANG)).highest + 100,
+        border.rig, body, seq=pair_state(border.rig[JIANGXI].database, "sent", Pair(JIANGXI, ZHEJIANG)).highest + ahead,
         kind=kind, sender=Sender(node=JIANGXI, agency=PEER, officer=head.officer), recipient=Recipient(node=ZHEJIANG),
         purpose=purpose, function=function, case=head.record,
     )  # fmt: skip
@@ -130,3 +133,19 @@ async def test_entry_of_another_family(border: BorderDesks) -> None:
     assert border.rig[ZHEJIANG].sequencer.head.size == size
     assert list(CASE.records.each(border.rig[ZHEJIANG].database)) == []
     assert await sends(border, replace(head, at=border.rig.clock())) == ""
+
+
+async def test_name_of_another_desks_message_names_nothing(border: BorderDesks) -> None:
+    """A record that carries the identifier of an alert of ours is not found by it: an officer never acts on the wrong one."""
+    ours = border.alert(ZHEJIANG).said["cap_id"]
+    said = {"status": "Actual", "kind": "dispute", "desk": YUSHAN, "agreement": 1, "ticked": ("both_sides",)}
+    first = head_of(border, "raise", {**CONTENT, **said, "cap_id": ours}, officer="officer-7")
+    for number in range(8):  # any of them would be found first
+        name = RecordId(f"jiangxi/01936000-0000-7000-8000-00000000007{number}")
+        raised = replace(first, record=name, n=1, parents=frozenset(), height=0)
+        assert await sends(border, raised, ahead=100 + number) == ""
+        assert load_held(ALERT, border.rig[ZHEJIANG], name).state is not None
+
+    view = await steps.read_alert(border.errand(CHANGSHAN), str(ours))
+    assert view.line is not None
+    assert view.line.record == border.record

@@ -16,6 +16,7 @@ from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.alert_rules import AgreedAlerts
 from federation.domain.alert_told import offices_of, told_of
 from federation.domain.cap import Status
+from federation.domain.division import province_of
 from federation.domain.duty import Area, DutyClass
 from federation.domain.duty_roster import OpenAlert
 from federation.domain.response import is_doubtful
@@ -46,13 +47,14 @@ class AlertChange(Item, frozen=True, kw_only=True):
 
 
 class AlertName(Item, frozen=True, kw_only=True):
-    """The identifier of a message of an alert: `name` is its entry, empty while it is only reserved."""
+    """The identifier of a message of an alert: `name` is its entry by `author`, empty while it is only reserved."""
 
     WHAT: ClassVar[str] = "name of an alert"
 
     cap_id: str
     record: str
     name: str = ""
+    author: str = ""
 
 
 ALERTS: Final = item_collection(
@@ -192,5 +194,6 @@ def record_of(source: Source, name: str) -> RecordId | None:
     """The record of an alert by its own name or the identifier of any of its messages; None for a strange one."""
     if "/" in name:
         return RecordId(name)
-    found = [each for each in NAMES.by_subject(source, name) if each.name]
+    # a name begins with the division of its desk: whoever else wrote it names nothing
+    found = [each for each in NAMES.by_subject(source, name) if each.name and each.author == province_of(name)]
     return RecordId(found[0].record) if found else None

@@ -190,7 +190,7 @@ class AlertSharing(Sharing[Alert]):
         cap_id = kept.head.fields.get("cap_id")
         if not isinstance(cap_id, str):
             return ()
-        found = AlertName(cap_id=cap_id, record=kept.head.record, name=kept.name)
+        found = AlertName(cap_id=cap_id, record=kept.head.record, name=kept.name, author=kept.author)
         return (NAMES.record(found, owner=kept.author),)
 
     def put_handed(
