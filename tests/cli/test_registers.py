@@ -119,7 +119,7 @@ def test_look_up_by_plate_and_by_uscc(nodes):
         released = nodes.ask(ACROSS_POLICE, *fetch, "--full", "-o", "json").json
         assert released["fields"] == {field: told}
     masked = nodes.ask(ACROSS_POLICE, "lookup", "search", "浙H·I0301", *where, "-o", "json").json["answers"][0]
-    lines = nodes.ask(ACROSS_POLICE, "lookup", "fetch", masked["handle"], *where, "--field", "keeper").out
+    lines = nodes.ask(ACROSS_POLICE, "lookup", "fetch", f"handle:{masked['handle']}", *where, "--field", "keeper").out
     assert "所有人" in lines
     assert VEHICLE.keeper not in lines
 
