@@ -1,8 +1,10 @@
 """Those who are told of an alert: the steps of its ladder by the duty sheets that it pins, the provinces that share it.
 
 Rules kept: neighbours see an alert silently from T0; whoever was told once is told on, also when a later message names
-other places; a neighbour's desk is told only where its kind says so. What the agreed tables cannot place (no desk of
-the county has the kind) rings nobody beside the desk that raised it. Source: `duty`, `policies/alerts.toml`.
+other places; a desk over the line is told only where the kind tells neighbours, and what else it asks for holds, also
+where the place itself lies there: what a sensor saw stays at home until a person confirmed it. What the agreed tables
+cannot place (no desk of the county has the kind) rings nobody beside the desk that raised it.
+Source: `duty`, `policies/alerts.toml`.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from typing import Final
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert import Alert, AlertState
-from federation.domain.alert_kinds import When
+from federation.domain.alert_kinds import Notified, When
 from federation.domain.alert_rules import AgreedAlerts
-from federation.domain.duty import Ring, Scene, ladder
+from federation.domain.duty import Ring, Scene, is_notified, ladder
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName
 
 SHARED_PLACE: Final = frozenset({When.BOTH_SIDES, When.ON_THE_LINE, When.WITHIN_3_KM})
 """What holds of itself in an area of several counties."""
+PLACE_OVER: Final = SHARED_PLACE | {When.MOVES_OVER, When.COUNTY_OF_VICTIM}
+"""What holds of itself for a county where the place lies while another one raised the alert."""
 _HIGH: Final = frozenset({"orange", "red"})
 
 
@@ -111,9 +115,10 @@ def _steps(alert: Alert, rules: AgreedAlerts, said: Mapping[str, FieldValue]) ->
         holds = _holds(alert, said) | (SHARED_PLACE if row is not None and len(row.county) > 1 else frozenset())
         counties = dict.fromkeys([home, *(place[:6] for place in divisions if place[:6] != home)])
         for county in counties:
-            if county != home:
-                holds = holds | {When.ON_THE_LINE, When.BOTH_SIDES, When.WITHIN_3_KM}
-            scene = Scene(county=county, area=area, at=alert.dispatched, holds=holds)
+            here = holds if county == home else holds | PLACE_OVER
+            scene = Scene(county=county, area=area, at=alert.dispatched, holds=here)
+            if county != home and not is_notified(kind, Notified.NEIGHBOUR, scene):
+                continue
             try:
                 ladders.append(ladder(rules.duty, kind, scene, priority=priority))
             except NotFoundError:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.alert import Alert
+from federation.domain.clock import CHINA_TIME
 from federation.domain.joint import FieldValue, Head
 from federation.node.alerts import steps
 from federation.node.exchange.receive import receive
@@ -149,3 +150,18 @@ async def test_name_of_another_desks_message_names_nothing(border: BorderDesks) 
     view = await steps.read_alert(border.errand(CHANGSHAN), str(ours))
     assert view.line is not None
     assert view.line.record == border.record
+
+
+async def test_names_of_a_desk_are_used_up_by_nobody_else(border: BorderDesks) -> None:
+    """A record that carries the next identifier of a desk of ours takes it from nobody."""
+    unit = str(border.alert(ZHEJIANG).said["cap_id"])[:14]
+    coming = f"{unit}_{border.rig.clock().astimezone(CHINA_TIME):%Y%m%d%H%M%S}_0"
+    said = {"status": "Actual", "kind": "dispute", "desk": YUSHAN, "agreement": 1, "ticked": ("both_sides",)}
+    first = head_of(border, "raise", {**CONTENT, **said, "cap_id": coming}, officer="officer-7")
+    name = RecordId("jiangxi/01936000-0000-7000-8000-000000000079")
+    assert await sends(border, replace(first, record=name, n=1, parents=frozenset(), height=0)) == ""
+
+    raised = await border.raises()
+
+    assert raised.line is not None
+    assert raised.line.cap_id == coming

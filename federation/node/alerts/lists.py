@@ -191,9 +191,7 @@ def _urgency(line: AlertLine) -> tuple[bool, datetime]:
 
 
 def record_of(source: Source, name: str) -> RecordId | None:
-    """The record of an alert by its own name or the identifier of any of its messages; None for a strange one."""
-    if "/" in name:
-        return RecordId(name)
+    """The record of an alert by the identifier of any of its messages; None for a strange one."""
     # a name begins with the division of its desk: whoever else wrote it names nothing
     found = [each for each in NAMES.by_subject(source, name) if each.name and each.author == province_of(name)]
     return RecordId(found[0].record) if found else None

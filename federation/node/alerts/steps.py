@@ -266,7 +266,8 @@ async def _reserved(errand: Errand, desk: str, *, status: str) -> str:
     def reserve(transaction: GroupTransaction) -> tuple[str, datetime]:
         now = node.now().astimezone(CHINA_TIME)
         minutes = (f"{unit}_{at:%Y%m%d%H%M}" for at in (now, now + timedelta(minutes=1)))
-        used = {found.cap_id for minute in minutes for found in NAMES.each(transaction, under=minute)}
+        taken = (found for minute in minutes for found in NAMES.each(transaction, under=minute))
+        used = {found.cap_id for found in taken if found.author in ("", node.name)}  # nobody else uses our names up
         name, moment = allocate_identifier(unit, node.now(), used=used)
         NAMES.put(transaction, AlertName(cap_id=name, record=""), owner=node.name)
         return name, moment
