@@ -63,7 +63,7 @@ _LISTS: Final = {
     "cancelled": "时限前撤销，不计 cancelled before it was due, left out",
     "duplicate": "关联的重复，不计 linked duplicates, left out",
     "clock_doubtful": "时钟存疑，不计 doubtful clock, left out",
-    "waiting": "等待首报记录，未计 waiting for the opening, not counted",
+    "waiting": "等待首报或者立案记录，未计 waiting for the opening, not counted",
     "same_event": "疑似同一事件，均计 perhaps one event, both counted",
     "raised_again": "撤销后重报 cancelled and raised again",
     "arrived_at_once": "签收后立即到场 arrived at once",

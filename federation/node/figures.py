@@ -102,12 +102,14 @@ async def read_report(errand: Errand, query: ReportQuery) -> SignedAnswer:
         return SignedAnswer(decision=ruling)
     is_exercise, of_alerts = kind is ReportKind.EXERCISE, kind is not ReportKind.PROCEDURE
     alerts, waiting = await _alerts(node, [period] if is_exercise else [period, base]) if of_alerts else ((), ())
-    cases = await _cases(node, base) if kind not in (ReportKind.EXERCISE, ReportKind.RESPONSE) else ()
+    of_cases = kind not in (ReportKind.EXERCISE, ReportKind.RESPONSE)
+    cases, unopened = await _cases(node, base) if of_cases else ((), ())
     kinds = read_alerts(files).kinds
     counting = Counting(
         table=table, duty=duty, register=parse_functions(files[FUNCTIONS_FILE].decode()), alerts=alerts, cases=cases,
         measured=lambda name: name in kinds and kinds[name].measured, counties=counties, period=period,
-        base=None if is_exercise else base, status="Exercise" if is_exercise else "Actual", waiting=waiting,
+        base=None if is_exercise else base, status="Exercise" if is_exercise else "Actual",
+        waiting=(*waiting, *unopened),
         tallies=await asyncio.to_thread(_tallies, node, duty, period),
     )  # fmt: skip
     head = Head(
@@ -167,10 +169,12 @@ def _rows_of(node: Node, periods: list[Period]) -> Iterator[StoredRecord]:
                 yield row
 
 
-async def _cases(node: Node, base: Period) -> tuple[Case, ...]:
-    """The cases that are open, or were closed since the period of last year began."""
+async def _cases(node: Node, base: Period) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """The cases that are open, or were closed since the period of last year began, and those that wait as alerts do."""
     rows = (row for row in CASE.records.each(node.database) if row.closed is None or row.closed >= base.begin)
-    return tuple([state async for _, state in _folded(CASE, node, rows) if state is not None])
+    folded = [(record, state) async for record, state in _folded(CASE, node, rows)]
+    found = tuple(state for _, state in folded if state is not None)
+    return found, tuple(record for record, state in folded if state is None)
 
 
 async def _folded(

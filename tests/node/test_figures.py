@@ -13,7 +13,7 @@ from federation.domain.figures_report import Report, open_report, unite_reports
 from federation.domain.joint_record import Record
 from federation.node import figures
 from federation.node.exchange.errand import begin_errand
-from federation.node.joint.records import ALERT, HeadProof, StoredEntry, StoredRecord
+from federation.node.joint.records import ALERT, CASE, HeadProof, StoredEntry, StoredRecord
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.form import replace
@@ -234,3 +234,18 @@ async def test_alerts_that_desks_worked(tmp_path: Path) -> None:
         assert of(found, "response.attain.1", HERE).p50_ms is None
         theirs = await report(border.rig, query, JIANGXI, parse_agency_id("jiangxi/361123/governance"))
         assert of(theirs, "alert.n", Group(county="330822")).why == "small"
+
+
+async def test_records_that_cannot_be_folded_are_listed_and_not_passed_over(tmp_path: Path) -> None:
+    """Of an alert and of a case whose opening is not here: neither counts, and the report says that they do not."""
+    stamp = format_message_id(NIGHT, bytes(10))
+    async with running(tmp_path) as rig:
+        rows = [(family, StoredRecord(record=f"{JIANGXI}/{stamp}", entries=1, step=1)) for family in (ALERT, CASE)]
+        for family, row in rows:
+            await rig[ZHEJIANG].sequencer.commit(
+                lambda tx, family=family, row=row: family.records.put(tx, row, owner=ZHEJIANG)
+            )
+        found = await report(rig)
+
+    (waiting,) = [each for each in found.listed if each.why == "waiting"]
+    assert waiting.records == (f"{JIANGXI}/{stamp}",) * 2
