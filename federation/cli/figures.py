@@ -8,7 +8,9 @@ two such files under the agreement, makes one report of them and names the entri
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +38,6 @@ from federation.wire.agency import figures as wire
 from federation.wire.agency.figures import Delivery, FigureRow, ReportQuery
 
 app = typer.Typer(name="report", no_args_is_help=True, help="Figures and reports (统计报告).")
-command = commands_for(REPORT_PURPOSE, REPORT_FUNCTION)
 
 
 class Output(StrEnum):
@@ -76,16 +77,88 @@ NEXT_STEPS.update({
 })  # fmt: skip
 
 
-def _read(desk: Desk, query: ReportQuery, *, output: Output, hand_over: Path | None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The period of a report, and the form in which it is shown."""
+
+    period: str
+    leaves: bool
+    output: Output
+
+
+def open_shown(
+    period: PeriodOption = "", leaves: LeavesOption = False, output: OutputOption = Output.TEXT
+) -> Shown:  # fmt: skip
+    return Shown(period=period, leaves=leaves, output=output)
+
+
+command = partial(commands_for(REPORT_PURPOSE, REPORT_FUNCTION), without="form", shown=open_shown)
+
+
+@command(app, "quarter")
+def quarter(desk: Desk, shown: Shown, counties: CountyOption = None, hand_over: HandOverOption = None) -> None:
+    """Report (季度报告) every figure, under the six joint mechanisms (六联)."""
+    _read(desk, shown, _query(ReportKind.QUARTER, counties), hand_over)
+
+
+@command(app, "pair")
+def pair(
+    desk: Desk,
+    shown: Shown,
+    one: Annotated[str, typer.Argument(metavar="COUNTY", help="Six digits (GB/T 2260).")],
+    other: Annotated[str, typer.Argument(metavar="COUNTY", help="The county over the border.")],
+    hand_over: HandOverOption = None,
+) -> None:
+    """Report (毗邻两县) on two counties that touch, as far as this node knows both."""
+    _read(desk, shown, _query(ReportKind.PAIR, [one, other]), hand_over)
+
+
+@command(app, "county")
+def county(
+    desk: Desk, shown: Shown, code: Annotated[str, typer.Argument(metavar="COUNTY", help="Six digits (GB/T 2260).")]
+) -> None:  # fmt: skip
+    """Report (县域) on one county of the province."""
+    _read(desk, shown, _query(ReportKind.COUNTY, [code]))
+
+
+@command(app, "procedure")
+def procedure(
+    desk: Desk,
+    shown: Shown,
+    name: Annotated[str, typer.Argument(metavar="PROCEDURE", help="Such as vehicle-business.")],
+    counties: CountyOption = None,
+) -> None:
+    """Report (程序) on the joint cases of one procedure: how many were closed, in how many days."""
+    _read(desk, shown, _query(ReportKind.PROCEDURE, counties, procedure=name))
+
+
+@command(app, "response")
+def response(desk: Desk, shown: Shown, counties: CountyOption = None) -> None:
+    """Report (1-3-10) how fast desks accepted, made contact and arrived, with every late stage."""
+    _read(desk, shown, _query(ReportKind.RESPONSE, counties))
+
+
+@command(app, "exercise")
+def exercise(desk: Desk, shown: Shown, counties: CountyOption = None) -> None:
+    """Report (演练) the same times of exercises, which no other report counts."""
+    _read(desk, shown, _query(ReportKind.EXERCISE, counties))
+
+
+def _query(kind: ReportKind, counties: list[str] | None, *, procedure: str = "") -> ReportQuery:
+    return ReportQuery(kind=kind, counties=tuple(counties or ()), procedure=procedure)
+
+
+def _read(desk: Desk, shown: Shown, query: ReportQuery, hand_over: Path | None = None) -> None:
     """Asks for a report and shows it, or writes it for the other side."""
+    query = replace(query, period=shown.period, leaves=shown.leaves, handed_over=hand_over is not None)
     answer = desk.call(wire.READ_REPORT, query, changes=False)
     if not answer.decision.allowed:
-        replace(desk, form=Form.JSON if output is Output.JSON else Form.TEXT).refuse(answer.decision)
+        replace(desk, form=Form.JSON if shown.output is Output.JSON else Form.TEXT).refuse(answer.decision)
     _, content = read_report(answer.signed)
     if hand_over is not None:
         hand_over.write_bytes(answer.signed)
         say(f"已写入 {hand_over}，可交对方节点核对 | written to {hand_over}, for the other side to compare")
-    _show(decode(Report, content), output, leaves=query.leaves)
+    _show(decode(Report, content), shown.output, leaves=shown.leaves)
 
 
 def _show(report: Report, output: Output, *, leaves: bool) -> None:
@@ -98,98 +171,6 @@ def _show(report: Report, output: Output, *, leaves: bool) -> None:
             sys.stdout.write(report_svg(report))
         case Output.TEXT:
             show_lines(report_lines(report, leaves=leaves))
-
-
-@command(app, "quarter", without="form")
-def quarter(
-    desk: Desk,
-    counties: CountyOption = None,
-    period: PeriodOption = "",
-    leaves: LeavesOption = False,
-    hand_over: HandOverOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Report (季度报告) every figure, under the six joint mechanisms (六联)."""
-    query = _query(ReportKind.QUARTER, tuple(counties or ()), period, leaves=leaves, hand_over=hand_over)
-    _read(desk, query, output=output, hand_over=hand_over)
-
-
-@command(app, "pair", without="form")
-def pair(
-    desk: Desk,
-    one: Annotated[str, typer.Argument(metavar="COUNTY", help="Six digits (GB/T 2260).")],
-    other: Annotated[str, typer.Argument(metavar="COUNTY", help="The county over the border.")],
-    period: PeriodOption = "",
-    leaves: LeavesOption = False,
-    hand_over: HandOverOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Report (毗邻两县) on two counties that touch, as far as this node knows both."""
-    query = _query(ReportKind.PAIR, (one, other), period, leaves=leaves, hand_over=hand_over)
-    _read(desk, query, output=output, hand_over=hand_over)
-
-
-@command(app, "county", without="form")
-def county(
-    desk: Desk,
-    code: Annotated[str, typer.Argument(metavar="COUNTY", help="Six digits (GB/T 2260).")],
-    period: PeriodOption = "",
-    leaves: LeavesOption = False,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Report (县域) on one county of the province."""
-    query = _query(ReportKind.COUNTY, (code,), period, leaves=leaves, hand_over=None)
-    _read(desk, query, output=output, hand_over=None)
-
-
-@command(app, "procedure", without="form")
-def procedure(
-    desk: Desk,
-    name: Annotated[str, typer.Argument(metavar="PROCEDURE", help="Such as vehicle-business.")],
-    counties: CountyOption = None,
-    period: PeriodOption = "",
-    leaves: LeavesOption = False,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Report (程序) on the joint cases of one procedure: how many were closed, in how many days."""
-    query = ReportQuery(
-        kind=ReportKind.PROCEDURE, period=period, counties=tuple(counties or ()), procedure=name, leaves=leaves
-    )
-    _read(desk, query, output=output, hand_over=None)
-
-
-@command(app, "response", without="form")
-def response(
-    desk: Desk,
-    counties: CountyOption = None,
-    period: PeriodOption = "",
-    leaves: LeavesOption = False,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Report (1-3-10) how fast desks accepted, made contact and arrived, with every late stage."""
-    query = _query(ReportKind.RESPONSE, tuple(counties or ()), period, leaves=leaves, hand_over=None)
-    _read(desk, query, output=output, hand_over=None)
-
-
-@command(app, "exercise", without="form")
-def exercise(
-    desk: Desk,
-    counties: CountyOption = None,
-    period: PeriodOption = "",
-    leaves: LeavesOption = False,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Report (演练) the same times of exercises, which no other report counts."""
-    query = _query(ReportKind.EXERCISE, tuple(counties or ()), period, leaves=leaves, hand_over=None)
-    _read(desk, query, output=output, hand_over=None)
-
-
-def _query(
-    kind: ReportKind, counties: tuple[str, ...], period: str, *, leaves: bool, hand_over: Path | None
-) -> ReportQuery:
-    return ReportQuery(
-        kind=kind, period=period, counties=counties, leaves=leaves, handed_over=hand_over is not None
-    )  # fmt: skip
 
 
 @plain_command(app, "unite", sought=open_sought)
@@ -240,7 +221,7 @@ class DeliveryFile(Row, frozen=True, kw_only=True):
     figure: tuple[DeliveredRow, ...]
 
 
-@command(app, "deliver")
+@plain_command(app, "deliver", usual=(REPORT_PURPOSE, REPORT_FUNCTION))
 def deliver(
     desk: Desk,
     path: Annotated[
