@@ -16,9 +16,19 @@ from typing import Annotated
 
 import typer
 from typer._click.core import Command, Context
+from typer._click.exceptions import ClickException
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from federation.cli.language import (
+    LANGUAGE_VARIABLE,
+    error_halves,
+    error_text,
+    halves,
+    is_language,
+    said,
+    translate_help,
+)
 from federation.cli.next_step import NEXT_STEPS, exit_code, find_next_steps
 from federation.protocol.errors import BridgeheadError
 
@@ -65,6 +75,7 @@ class PartsGroup(TyperGroup):
         super().__init__(**attributes)  # type: ignore[arg-type]  # typer's own, passed through
         for name, (_, sentence) in PARTS.items():
             self.commands[name] = TyperGroup(name=name, help=sentence)
+        translate_help(self)
 
     def resolve_command(  # the signature is typer's
         self, ctx: Context, args: list[str]
@@ -73,6 +84,7 @@ class PartsGroup(TyperGroup):
             module, _, name = PARTS[args[0]][0].rpartition(".")
             part = get_group(getattr(import_module(f"federation.cli.{module}"), name))
             part.name = args[0]
+            translate_help(part)
             self.commands[args[0]] = part
         return super().resolve_command(ctx, args)
 
@@ -111,26 +123,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    as_json = _wants_json(given)
+    if not is_language(os.environ.get(LANGUAGE_VARIABLE, "")):
+        wrong = f"{LANGUAGE_VARIABLE} 只能是 zh、en 或 both | {LANGUAGE_VARIABLE} is zh, en or both"
+        _tell(wrong, "USAGE", (), as_json=as_json)
+        return 2
     try:
-        get_command(app).main(args=given, prog_name="bridgehead")
+        code = get_command(app).main(args=given, prog_name="bridgehead", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return 130
+    except ClickException as error:
+        if type(error).__name__ != "NoArgsIsHelpError":  # its help was printed when it was made
+            _tell_usage(error, as_json=as_json)
+        return error.exit_code
     except BridgeheadError as error:
         _raise_when_debugging()
-        _tell(error.message, error.reason, find_next_steps(error), as_json=_wants_json(given))
+        _tell(error.message, error.reason, find_next_steps(error), as_json=as_json)
         return exit_code(error)
     except OSError as error:
         _raise_when_debugging()
-        _tell(f"{error.strerror}: {error.filename}", "FILE", (NEXT_STEPS["FILE"],), as_json=_wants_json(given))
+        _tell(f"{error.strerror}: {error.filename}", "FILE", (NEXT_STEPS["FILE"],), as_json=as_json)
         return 1
     except Exception as error:  # noqa: BLE001 - a clerk is shown no traceback
         _raise_when_debugging()
-        steps = (f"联系节点管理员 | tell the node's operator; {DEBUG_VARIABLE}=1 shows where",)
-        _tell(f"this should not happen: {type(error).__name__}", "INTERNAL", steps, as_json=_wants_json(given))
+        steps = (
+            f"联系节点管理员；{DEBUG_VARIABLE}=1 显示出处 | tell the node's operator; {DEBUG_VARIABLE}=1 shows where",
+        )
+        _tell(f"this should not happen: {type(error).__name__}", "INTERNAL", steps, as_json=as_json)
         return 1
-    return 0
 
 
 def _raise_when_debugging() -> None:
@@ -138,20 +161,30 @@ def _raise_when_debugging() -> None:
         raise  # noqa: PLE0704 - called where an error is being looked at
 
 
+def _tell_usage(error: ClickException, *, as_json: bool) -> None:
+    """What is wrong with the command line as it was typed, and where its help is."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "bridgehead"
+    own = halves(error.message) or (not getattr(error, "param", None) and not getattr(error, "param_hint", None))
+    message = (error.message if own else error.format_message()).rstrip(".")
+    _tell(message, "USAGE", (f"查看用法：{where} --help | see: {where} --help",), as_json=as_json)
+
+
 def _tell(message: str, reason: str, steps: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         from json import dumps
 
-        data = {"error": {"reason": reason, "message": message, "next": list(steps)}}
-        print(dumps(data, ensure_ascii=False), file=sys.stderr)
+        chinese, english = error_halves(message, reason)
+        data = {"reason": reason, "message": english, "message_zh": chinese, "next": [said(step) for step in steps]}
+        print(dumps({"error": data}, ensure_ascii=False), file=sys.stderr)
         return
-    print(f"bridgehead: {message} [{reason}]", file=sys.stderr)
+    print(f"bridgehead: {error_text(message, reason)} [{reason}]", file=sys.stderr)
     for step in steps:
-        print(f"  -> {step}", file=sys.stderr)
+        print(f"  -> {said(step)}", file=sys.stderr)
 
 
 def _wants_json(given: Sequence[str]) -> bool:
-    pairs = zip(given, [*given[1:], ""], strict=True)
+    pairs = zip(given, [*given, ""][1:], strict=True)
     return any(
         (name in {"-o", "--output"} and value == "json") or name in {"-ojson", "--output=json"} for name, value in pairs
     )

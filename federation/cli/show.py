@@ -16,6 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from federation.cli import words
+from federation.cli.language import said
 from federation.protocol.ids import AgencyId, format_time
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ _CARD_ORDER: Final = {name: place for place, name in enumerate(words.RECORD_FIEL
 
 
 def say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    """Says a sentence on stderr, a pair in the language that is asked for."""
+    print(said(sentence), file=sys.stderr, flush=True)
 
 
 def show_json(value: JsonOut) -> None:

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from federation.cli import main as entry
+from federation.cli.language import error_halves, error_text
 from federation.cli.next_step import NEXT_STEPS, find_next_steps
 from federation.protocol.errors import (
     ConflictError,
@@ -110,7 +111,7 @@ def test_wrong_usage_exits_2(arguments):
     done = run(*arguments, code=2)
 
     assert done.out == ""
-    assert "Error" in done.err
+    assert "[USAGE]" in done.err
 
 
 def test_misspelt_command_is_suggested():
@@ -136,7 +137,8 @@ def test_error_of_the_house_is_a_sentence_with_its_reason(raising, error, code):
 
     done = run("go", code=code)
 
-    assert done.err.startswith(f"bridgehead: {error.message} [{error.reason}]\n")
+    assert done.err.startswith(f"bridgehead: {error_text(error.message, error.reason)} [{error.reason}]\n")
+    assert f"| {error.message} [" in done.err
     assert "Traceback" not in done.err
     assert done.out == ""
 
@@ -150,6 +152,7 @@ def test_error_as_json_when_json_was_asked_for(raising):
     assert error == {
         "reason": "ENDORSEMENT_LATE",
         "message": "the full year is over",
+        "message_zh": error_halves("the full year is over", "ENDORSEMENT_LATE")[0],
         "next": [NEXT_STEPS["ENDORSEMENT_LATE"]],
     }
 

@@ -1,0 +1,153 @@
+"""The language in which a person is spoken to: `BRIDGEHEAD_LANG` is `zh`, `en` or `both`; `both` when nothing is said.
+
+A sentence of the house is a pair, `中文 | English` or `中文|English`: this is the one place that chooses a half. What
+code says in English only has its Chinese in the tables of `chinese/`: `reasons.toml` by the reason of an error,
+`help.toml` by the English sentence of a help screen. A table is read when it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context
+    from typer._click.formatting import HelpFormatter
+
+LANGUAGE_VARIABLE: Final = "BRIDGEHEAD_LANG"
+TABLES: Final = Path(__file__).parent / "chinese"
+HAN: Final = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_GLOSS: Final = re.compile(r" ?\([^()]*[\u3400-\u9fff][^()]*\)")
+"""A Chinese word in brackets behind the English one."""
+_DATA: Final = re.compile(r"[0-9'\"/@{\u3400-\u9fff]|--")
+"""What a sentence with something particular in it has: a number, what was quoted, an id, a name, an option."""
+
+
+class Language(StrEnum):
+    CHINESE = "zh"
+    ENGLISH = "en"
+    BOTH = "both"
+
+
+def is_language(text: str) -> bool:
+    return text in {"", *Language}
+
+
+def language() -> Language:
+    """The language asked for; both where the environment says nothing, or nothing known (which `main` refuses)."""
+    asked = os.environ.get(LANGUAGE_VARIABLE, "")
+    return Language(asked) if asked and is_language(asked) else Language.BOTH
+
+
+def halves(text: str) -> tuple[str, str] | None:
+    """The Chinese and the English of a pair; None for what is no pair, or has more than one bar in it."""
+    for bar in (" | ", "|"):
+        if text.count(bar) == 1:
+            chinese, english = text.split(bar)
+            return (chinese, english) if HAN.search(chinese) else None
+    return None
+
+
+def said(text: str) -> str:
+    """A pair in the language that is asked for; what is no pair is said whole, so that nothing is lost.
+
+    In both languages `中文 | English` stays as it is, and of `中文|English` the bar is left out.
+    """
+    found, asked = halves(text), language()
+    if found is None:
+        return text
+    if asked is Language.BOTH:
+        return text if " | " in text else " ".join(found)
+    margin = text[: len(text) - len(text.lstrip())]
+    return found[0] if asked is Language.CHINESE else margin + found[1]
+
+
+# ---- errors
+
+
+@cache
+def _table(name: str) -> Mapping[str, str | Sequence[str]]:
+    found: Mapping[str, str | Sequence[str]] = tomllib.loads((TABLES / f"{name}.toml").read_text(encoding="utf-8"))
+    return found
+
+
+def error_halves(message: str, reason: str) -> tuple[str, str]:
+    """What is wrong, in Chinese and in English.
+
+    The table has the Chinese of a reason: a sentence, or several lines. A line `中文 {} | English {}` is taken when it
+    is the English that was said, with what stands in the gaps; a third part is the English of another program, which
+    the second says in our words. What is particular in a message that no line fits is given behind the sentence.
+    """
+    pair = halves(message)
+    if pair is not None:
+        return pair
+    lines = _table("reasons").get(reason, "未能办理")
+    for line in [lines] if isinstance(lines, str) else lines:
+        chinese, *english = line.split(" | ")
+        if not english:
+            return (f"{chinese}（{message}）" if _DATA.search(message) else chinese), message
+        gaps = re.fullmatch(re.escape(english[-1]).replace(r"\{\}", "(.*)"), message, re.DOTALL)
+        if gaps is not None:
+            return chinese.format(*gaps.groups()), english[0].format(*gaps.groups())
+    return message, message
+
+
+def error_text(message: str, reason: str) -> str:
+    chinese, english = error_halves(message, reason)
+    return said(f"{chinese} | {english}") if chinese != english else message
+
+
+# ---- help
+
+
+def help_text(english: str) -> str:
+    """A text of a help screen in the language that is asked for, paragraph by paragraph.
+
+    A paragraph that is not in the table stays as it is; a Chinese gloss in brackets goes where the whole is said.
+    """
+    return "\n\n".join(map(_paragraph, english.split("\n\n")))
+
+
+def _paragraph(english: str) -> str:
+    plain = " ".join(english.split())
+    chinese, asked = _table("help").get(plain), language()
+    if asked is Language.ENGLISH or chinese:
+        plain = _GLOSS.sub("", plain)
+    return said(f"{chinese} | {plain}") if chinese and asked is not Language.ENGLISH else plain
+
+
+def translate_help(command: Command) -> None:
+    """Has the help screens of a command and of all beneath it shown in the language that is asked for."""
+    setattr(command, "format_help", partial(_format_help, command))  # noqa: B010 - one command, not its class
+    for each in getattr(command, "commands", {}).values():
+        translate_help(each)
+
+
+def _format_help(command: Command, ctx: Context, formatter: HelpFormatter) -> None:
+    from typer import rich_utils
+
+    for name, pair in _HEADINGS.items():
+        setattr(rich_utils, name, f"[{said(pair)}]" if name.endswith("STRING") else said(pair))
+    for each in (command, *getattr(command, "commands", {}).values()):
+        each.help = each.help and help_text(each.help)
+    for param in command.get_params(ctx):
+        for name in ("help", "rich_help_panel"):
+            if text := getattr(param, name, None):
+                setattr(param, name, help_text(text))
+    type(command).format_help(command, ctx, formatter)
+
+
+_HEADINGS: Final = {
+    "ARGUMENTS_PANEL_TITLE": "参数|Arguments",
+    "OPTIONS_PANEL_TITLE": "选项|Options",
+    "COMMANDS_PANEL_TITLE": "命令|Commands",
+    "DEFAULT_STRING": "默认：{0}|default: {0}",
+    "REQUIRED_LONG_STRING": "必填|required",
+    "ENVVAR_STRING": "环境变量：{0}|env var: {0}",
+}
