@@ -78,7 +78,7 @@ def _table(name: str) -> Mapping[str, str | Sequence[str]]:
 
 
 def error_halves(message: str, reason: str) -> tuple[str, str]:
-    """What is wrong, in Chinese and in English.
+    """The Chinese and the English sentence of an error.
 
     The table has the Chinese of a reason: a sentence, or several lines. A line `中文 {} | English {}` is taken when it
     is the English that was said, with what stands in the gaps; a third part is the English of another program, which

@@ -162,7 +162,7 @@ def _raise_when_debugging() -> None:
 
 
 def _tell_usage(error: ClickException, *, as_json: bool) -> None:
-    """What is wrong with the command line as it was typed, and where its help is."""
+    """Tells a fault of the command line as it was typed, and where its help is."""
     context = getattr(error, "ctx", None)
     where = context.command_path if context is not None else "bridgehead"
     own = halves(error.message) or (not getattr(error, "param", None) and not getattr(error, "param_hint", None))
