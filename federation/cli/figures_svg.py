@@ -13,7 +13,7 @@ from html import escape
 from typing import Final
 
 from federation.cli.alert_rows import seen
-from federation.cli.figures_text import TITLES, group_name, place_name, scope_name
+from federation.cli.figures_text import TITLES, group_name, place_name, scope_name, span_text
 from federation.domain.figures import Figure
 from federation.domain.figures_report import MINUTES_SHOWN, Charts, Report
 from federation.domain.response import Hidden
@@ -137,7 +137,8 @@ def _share_bars(report: Report, bars: Sequence[Figure]) -> Iterator[str]:
             yield from _hatched(_LEFT, y)
             continue
         wide = _ROOM * float(each.value) / 100 if each.value else 0
-        counts = f"{each.numerator}/{each.denominator}"
+        way = "" if each.transit_ms is None else f"  传输 {span_text(each.transit_ms)}"
+        counts = f"{each.numerator}/{each.denominator}{way}"
         yield _rect(_LEFT, y, (wide, 16), "url(#p0)")
         yield _text(_LEFT + wide + 6, y + 13, f"{each.value} %  {counts}" if each.value else counts)
     if bars:

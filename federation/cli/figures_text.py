@@ -144,6 +144,7 @@ def _beside(figure: Figure, meaning: Meaning) -> Iterator[str]:
             yield f"{name} {ms / DAY_MS:.1f} 日" if days else f"{name} {span_text(ms)}"
     if figure.form is Form.SHARE:
         yield from _marks(figure)
+        yield from _way(figure)
 
 
 def _marks(figure: Figure) -> Iterator[str]:
@@ -158,6 +159,16 @@ def _marks(figure: Figure) -> Iterator[str]:
     left = figure.doubtful or 0
     if left * 100 > _MAX_DOUBTFUL_PERCENT * (left + (figure.denominator or 0)):
         yield "※时钟存疑较多，慎用 many doubtful clocks"
+
+
+def _way(figure: Figure) -> Iterator[str]:
+    """The words about an alert's way to the desk that answered: never counted against it, and changing no figure."""
+    if "own" in figure.hidden:
+        yield "席位自身 from receipt <5"
+    elif figure.own is not None:
+        yield f"席位自身 from receipt {figure.own} / {figure.denominator}"
+    if figure.transit_ms is not None:
+        yield f"传输 transit p50 {span_text(figure.transit_ms)}"
 
 
 # ---- lines ---
@@ -242,7 +253,10 @@ def _breach_lines(report: Report) -> Iterator[str]:
         return
     yield ""
     yield "超时清单 | late stages, of the own counties"
-    head = ("时点 stage", "应于 due", "登记 made", "迟 late by", "席位 desk", "原因 reason", "方式 how", "警情 alert")
+    head = (
+        "时点 stage", "应于 due", "登记 made", "迟 late by", "席位 desk", "原因 reason", "方式 how", "传输 transit",
+        "警情 alert",
+    )  # fmt: skip
     rows = [_breach_row(each) for each in report.breaches]
     yield from (f"  {line}" for line in align([head, *rows]))
 
@@ -257,6 +271,7 @@ def _breach_row(each: Breach) -> tuple[str, ...]:
         each.desk or "—",
         _REASONS.get(each.reason, each.reason),
         "补录 entered late" if each.entered else "现场 at once",
+        "—" if each.transit_ms is None else span_text(each.transit_ms),
         each.record,
     )
 
@@ -316,7 +331,7 @@ def _method_lines(report: Report) -> Iterator[str]:
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _COLUMNS: Final = (
     "value", "why", "numerator", "denominator", "base", "before", "p50_ms", "p90_ms", "p95_ms", "missing", "excused",
-    "late", "doubtful", "words", "by", "computed", "digest",
+    "late", "doubtful", "own", "transit_ms", "words", "by", "computed", "digest",
 )  # fmt: skip
 
 

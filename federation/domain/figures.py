@@ -263,7 +263,8 @@ class Figure(Item, frozen=True, kw_only=True):
 
     `base` is the number of the same period of last year, `before` its share in percent; `late` are entered late,
     `doubtful` left out for a clock; `hidden` names the numbers that are left out beside it; `digest` is of the leaves,
-    whether they are here or not.
+    whether they are here or not. `own` were in time counted from when the answering node had the alert, `transit_ms` is
+    the median time until then; neither changes the value.
     Delivered figures and texts have `words`; a delivered one says `by` whom, and what its own parts make.
     """
 
@@ -287,6 +288,8 @@ class Figure(Item, frozen=True, kw_only=True):
     excused: Count | None = None
     late: Count | None = None
     doubtful: Count | None = None
+    own: Count | None = None
+    transit_ms: Count | None = None
     hidden: tuple[str, ...] = ()
     words: str = ""
     by: str = ""
@@ -414,8 +417,9 @@ def unite(definition: Definition | Meaning, one: Figure, other: Figure) -> tuple
     """The figure of the union of two nodes' leaves, and where they differ, None where they do not.
 
     Of one thing that both have, the node that knows more entries of it is believed; where neither knows more, the
-    worse counts, and the thing is named. Who was excused, late or doubtful each node tells for itself alone. Refuses
-    two figures of different meaning (FIGURES_DIFFER), and one whose leaves are not all here (FIGURES_LEAVES).
+    worse counts, and the thing is named. Who was excused, late or doubtful, and what the way took, each node tells for
+    itself alone. Refuses two figures of different meaning (FIGURES_DIFFER), and one whose leaves are not all here
+    (FIGURES_LEAVES).
     """
     for each in (one, other):
         if digest_of((*each.leaves, *each.base_leaves)) != each.digest:

@@ -32,6 +32,7 @@ from federation.domain.figures import (
     Mark,
     Source,
     count_figure,
+    percentile,
     share_figure,
 )
 from federation.domain.functions import FunctionRegister
@@ -63,7 +64,8 @@ class Counting:
 
     `alerts` and `cases` may hold more than the period; `base` is the period of last year, None where it is not
     compared. `measured` says which kinds have the three clocks, `doubtful` names records whose clock the node knows to
-    be off, `waiting` those whose opening is not here yet. `status` is of the alerts that count: an exercise has a
+    be off, `waiting` those whose opening is not here yet; `received` says when the node of the desk that answered an
+    alert had it, by record, as far as that is known here. `status` is of the alerts that count: an exercise has a
     report of its own. `tallies` are by what is counted.
     """
 
@@ -79,6 +81,7 @@ class Counting:
     cases: tuple[Case, ...] = ()
     doubtful: Collection[str] = ()
     waiting: tuple[str, ...] = ()
+    received: Mapping[str, datetime] = field(default_factory=dict)
     tallies: Mapping[Counts, tuple[Tally, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -103,6 +106,11 @@ class Counting:
             found, alerts=alerts, times=tuple(found.times[at] for at in kept), left_out=left,
             in_time=sum(alert.attained(stage) is True for alert in alerts),
         )  # fmt: skip
+
+    def transit_of(self, alert: Alert) -> int | None:
+        """Milliseconds from T0 until the node of the desk that answered had the alert; None where nobody knows."""
+        at = self.received.get(record_of_alert(alert))
+        return None if at is None else max(0, _ms(at - alert.dispatched))
 
     @cached_property
     def places(self) -> Mapping[str, Group]:
@@ -372,14 +380,14 @@ def figures_of(counting: Counting, definition: Definition) -> tuple[Figure, ...]
         base = list(_in_counties(counting, _COUNT[what](counting, definition, counting.base)))
     now, then, found = _by_group(rows), None if base is None else _by_group(base), []
     classes = sorted({DutyClass.TOWN.value, *(row.group.duty_class for row in rows)})
-    doubtful = _doubtful(counting, definition) if what is Counts.ATTAIN else None
+    beside = _beside(counting, definition) if what is Counts.ATTAIN else None
     for duty_class in classes if what is Counts.ATTAIN else ("",):
         for group in _groups(counting, definition, [*rows, *(base or ())], duty_class):
             past = None if then is None else then.get(group, ())
             figure = count_figure(definition, group, now.get(group, ()), base=past)
             if not group.county or group.area or group.kind:
                 figure = replace(figure, leaves=(), base_leaves=())
-            found.append(figure if doubtful is None else replace(figure, doubtful=doubtful[group]))
+            found.append(figure if beside is None else replace(figure, **beside(group)))
     return tuple(found)
 
 
@@ -401,11 +409,25 @@ def _around(narrow: Group) -> Iterator[Group]:
             yield Group(duty_class=duty_class, county=county, area=narrow.area)
 
 
-def _doubtful(counting: Counting, definition: Definition) -> Counter[Group]:
-    """The number of those that a stage leaves out for a clock, by group."""
-    left = set(counting.attained[definition.stage or AlertState.ACCEPTED].left_out.get(LeftOut.CLOCK_DOUBTFUL, ()))
+def _beside(counting: Counting, definition: Definition) -> Callable[[Group], Mapping[str, int | None]]:
+    """Returns the numbers beside a stage by group: those left out for a clock, the way, who kept time then."""
+    attained = counting.attained[definition.stage or AlertState.ACCEPTED]
+    left = set(attained.left_out.get(LeftOut.CLOCK_DOUBTFUL, ()))
     groups = (counting.group_of(alert) for alert in counting.alerts if record_of_alert(alert) in left)
-    return Counter(each for group in groups for each in _around(group))
+    doubtful = Counter(each for group in groups for each in _around(group))
+    ways: dict[Group, list[Leaf]] = {}
+    for alert, hit in zip(attained.alerts, attained.in_time_from(counting.received), strict=True):
+        way = Leaf(entries=(), hit=hit, ms=counting.transit_of(alert))
+        for group in _around(counting.group_of(alert)):
+            ways.setdefault(group, []).append(way)
+
+    def of(group: Group) -> Mapping[str, int | None]:
+        found = ways.get(group, [])
+        known = [way for way in found if way.ms is not None]
+        own = sum(way.hit for way in found) if known else None
+        return {"doubtful": doubtful[group], "own": own, "transit_ms": percentile(known, 50)}
+
+    return of
 
 
 def _in_counties(counting: Counting, rows: _Rows) -> _Rows:

@@ -113,7 +113,10 @@ def verify_delivered(table: FigureTable, each: Delivered) -> None:
 
 
 class Breach(Item, frozen=True, kw_only=True):
-    """A stage that was late: `at` None where nobody came; `entered`: the stamp was entered afterwards (补录)."""
+    """A stage that was late: `at` None where nobody came; `entered`: the stamp was entered afterwards (补录).
+
+    `transit_ms`: how long the alert was on its way to the node of the desk, where that is known.
+    """
 
     WHAT: ClassVar[str] = "breach"
 
@@ -126,6 +129,7 @@ class Breach(Item, frozen=True, kw_only=True):
     desk: str = ""
     reason: str = ""
     entered: bool = False
+    transit_ms: Count | None = None
 
 
 class Listed(Item, frozen=True, kw_only=True):
@@ -327,6 +331,7 @@ def _breach(counting: Counting, alert: Alert, stage: AlertState) -> Breach:
         record=record_of_alert(alert), kind=alert.kind, area=counting.group_of(alert).area, stage=stage,
         due=alert.due(stage), at=None if stamp is None else stamp.measured, desk=holder,
         reason="" if stamp is None else stamp.late_reason, entered=stamp is not None and stamp.made is not None,
+        transit_ms=counting.transit_of(alert),
     )  # fmt: skip
 
 

@@ -88,6 +88,17 @@ class Attainment:
         rank = -(-percent * len(self.times) // 100)
         return known[rank - 1] if rank <= len(known) else None
 
+    def in_time_from(self, received: Mapping[str, datetime]) -> tuple[bool, ...]:
+        """For each alert, True when it was in time counted from when the answering desk's node had it (席位自身).
+
+        `received` are those moments by record; where one is not known T0 counts, as it does in the figure itself.
+        """
+        late_by = (received.get(str(alert.first.record), alert.dispatched) - alert.dispatched for alert in self.alerts)
+        return tuple(
+            time is not None and alert.dispatched + time - max(by, timedelta()) <= alert.due(self.stage)
+            for alert, time, by in zip(self.alerts, self.times, late_by, strict=True)
+        )
+
     @property
     def heap(self) -> int:
         """The number of stamps that fall into the last ten seconds before the limit."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import ClassVar, Final, TypeVar
 
-from federation.domain.alert import Alert
+from federation.domain.alert import Alert, AlertState
 from federation.domain.alert_kinds import read_alerts
 from federation.domain.clock import china_day
 from federation.domain.division import NODES, province_of
@@ -37,12 +37,13 @@ from federation.domain.procedure import procedure_names
 from federation.domain.response import Period
 from federation.node.duty_volunteers import activity_in
 from federation.node.exchange.errand import Errand, on
-from federation.node.joint.records import ALERT, CASE, Family, StoredRecord, load_held
+from federation.node.exchange.replies import find_delivery
+from federation.node.joint.records import ALERT, CASE, Family, Held, StoredRecord, each_sent, load_held
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import Digest, Item, Time, encode
-from federation.protocol.ids import RecordId, format_message_id, format_time, truncate_to_millisecond
+from federation.protocol.ids import format_message_id, format_time, truncate_to_millisecond
 from federation.protocol.leaf import LeafKind
 from federation.protocol.policy import PolicyRequest
 from federation.store.collection import item_collection
@@ -101,7 +102,7 @@ async def read_report(errand: Errand, query: ReportQuery) -> SignedAnswer:
     if not ruling.allowed:
         return SignedAnswer(decision=ruling)
     is_exercise, of_alerts = kind is ReportKind.EXERCISE, kind is not ReportKind.PROCEDURE
-    alerts, waiting = await _alerts(node, [period] if is_exercise else [period, base]) if of_alerts else ((), ())
+    alerts, waiting, received = _NO_ALERTS if not of_alerts else await _alerts(node, [period, base][: 2 - is_exercise])
     of_cases = kind not in (ReportKind.EXERCISE, ReportKind.RESPONSE)
     cases, unopened = await _cases(node, base) if of_cases else ((), ())
     kinds = read_alerts(files).kinds
@@ -109,7 +110,7 @@ async def read_report(errand: Errand, query: ReportQuery) -> SignedAnswer:
         table=table, duty=duty, register=parse_functions(files[FUNCTIONS_FILE].decode()), alerts=alerts, cases=cases,
         measured=lambda name: name in kinds and kinds[name].measured, counties=counties, period=period,
         base=None if is_exercise else base, status="Exercise" if is_exercise else "Actual",
-        waiting=(*waiting, *unopened),
+        waiting=(*waiting, *unopened), received=received,
         tallies=await asyncio.to_thread(_tallies, node, duty, period),
     )  # fmt: skip
     head = Head(
@@ -145,16 +146,40 @@ def _counties(errand: Errand, duty: Duty, kind: ReportKind, asked: tuple[str, ..
     return found
 
 
-async def _alerts(node: Node, periods: list[Period]) -> tuple[tuple[Alert, ...], tuple[str, ...]]:
-    """The alerts of some periods, and the records of which the opening, or its rules, is not here yet."""
+_Alerts = tuple[tuple[Alert, ...], tuple[str, ...], Mapping[str, datetime]]
+_NO_ALERTS: Final[_Alerts] = ((), (), {})
+
+
+async def _alerts(node: Node, periods: list[Period]) -> _Alerts:
+    """The alerts of some periods, the records of which the opening, or its rules, is not here yet, and `_received`."""
     found: list[Alert] = []
     waiting: list[str] = []
-    async for record, state in _folded(ALERT, node, _rows_of(node, periods)):
-        if state is None or state.raised is None:
-            waiting.append(record)
-        else:
-            found.append(state)
-    return tuple(found), tuple(waiting)
+    received: dict[str, datetime] = {}
+    async for held in _folded(ALERT, node, _rows_of(node, periods)):
+        if held.state is None or held.state.raised is None:
+            waiting.append(held.id)
+            continue
+        found.append(held.state)
+        if (at := _received(node, held, held.state, name=held.state.raised.name)) is not None:
+            received[held.id] = at
+    return tuple(found), tuple(waiting), received
+
+
+def _received(node: Node, held: Held[Alert], alert: Alert, *, name: str) -> datetime | None:
+    """Returns when the node of the desk that accepted an alert had its raise: by its own clock, or by its receipt.
+
+    None where nobody accepted it, and at a node that is neither of the two.
+    """
+    accepted = alert.stamps.get(AlertState.ACCEPTED)
+    agency = None if accepted is None else alert.rules.agency_of(accepted.desk)
+    if agency is None:
+        return None
+    if agency.node == alert.arbiter:
+        return alert.dispatched
+    if agency.node == node.name:
+        return held.kept[name].arrived
+    sent = (each for each in each_sent(ALERT, node.database, held.id, name=name) if each.to == agency.node)
+    return min((at for each in sent if (at := find_delivery(node, each.message_id).leafed) is not None), default=None)
 
 
 def _rows_of(node: Node, periods: list[Period]) -> Iterator[StoredRecord]:
@@ -172,24 +197,22 @@ def _rows_of(node: Node, periods: list[Period]) -> Iterator[StoredRecord]:
 async def _cases(node: Node, base: Period) -> tuple[tuple[Case, ...], tuple[str, ...]]:
     """The cases that are open, or were closed since the period of last year began, and those that wait as alerts do."""
     rows = (row for row in CASE.records.each(node.database) if row.closed is None or row.closed >= base.begin)
-    folded = [(record, state) async for record, state in _folded(CASE, node, rows)]
+    folded = [(held.id, held.state) async for held in _folded(CASE, node, rows)]
     found = tuple(state for _, state in folded if state is not None)
     return found, tuple(record for record, state in folded if state is None)
 
 
-async def _folded(
-    family: Family[_S], node: Node, rows: Iterator[StoredRecord]
-) -> AsyncIterator[tuple[RecordId, _S | None]]:
-    """Each record with what it folds to, others served in between. Refuses FIGURES_MANY."""
+async def _folded(family: Family[_S], node: Node, rows: Iterator[StoredRecord]) -> AsyncIterator[Held[_S]]:
+    """Each record as this node holds it, others served in between. Refuses FIGURES_MANY."""
     for number, row in enumerate(rows):
         if number >= MAX_COUNTED:
             raise RuleError("FIGURES_MANY", f"expected at most {MAX_COUNTED} records to be counted at once")
         key = (family.name, row.record)
         is_hot = key in node.folds
-        state = load_held(family, node, row.record).state
+        held = load_held(family, node, row.record)
         if not is_hot:
             node.folds.pop(key, None)
-        yield row.record, state
+        yield held
         await asyncio.sleep(0)
 
 

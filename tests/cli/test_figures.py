@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,6 +15,7 @@ from federation.domain.figures_report import Delivered, Report, ReportKind, unit
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from tests.cli.command_line import run
+from tests.domain.alert_ridge import NIGHT
 from tests.domain.test_figures_count import THERE
 from tests.domain.test_figures_report import both, report
 from tests.domain.test_response import lived, seen
@@ -47,6 +49,26 @@ def test_a_figure_is_one_row(shown: Report) -> None:
     )
     assert "超时清单 | late stages, of the own counties" in lines
     assert "突发事件联处 | responding to incidents together" in lines
+
+
+def test_the_way_is_a_column_of_its_own() -> None:
+    """In lines, CSV and SVG the way and who kept time after it stand beside attainment, and beside a late stage."""
+    ridges = [lived(n, (20, 80, 400 + 20 * n)) for n in range(20)]
+    received = {ridge.record: NIGHT + timedelta(seconds=90) for ridge in ridges}
+    found = report(seen(*ridges), received=received)
+    lines = list(report_lines(found))
+    row = next(line for line in lines if line.startswith("  常山县 · 2026Q2 · 到场达标率（城镇"))
+    assert "11 / 20 = 55.0 %" in row
+    assert "席位自身 from receipt 15 / 20  传输 transit p50 1分30秒  [" in row
+    assert sum("1分30秒" in line and "到场 arrived" in line for line in lines) == 9
+    rows = list(csv.DictReader(io.StringIO(report_csv(found).removeprefix("\ufeff"))))
+    [cells] = [
+        each
+        for each in rows
+        if each["figure"] == "response.attain.10" and each["county"] == "330822" and not each["area"]
+    ]
+    assert (cells["own"], cells["transit_ms"]) == ("15", "90000")
+    assert "传输 1分30秒" in report_svg(found)
 
 
 def test_published_stands_beside_computed(shown: Report) -> None:

@@ -78,6 +78,22 @@ def test_attainment_by_county_area_and_kind() -> None:
     assert found[replace(here, area="330822.circle.qiuchuan")].leaves == ()
 
 
+def test_the_way_stands_beside_and_is_never_counted_against_a_desk() -> None:
+    """What was late from T0 and in time from the receipt is in a column of its own; the value stays as it was."""
+    ridges = [*(lived(n) for n in range(4)), lived(4, (20, 80, 605)), lived(5, (20, 80, 700))]
+    alerts, county = seen(*ridges), Group(duty_class="town", county="330822")
+    got = {ridge.record: NIGHT + timedelta(seconds=at) for ridge, at in zip(ridges, (0, 1, 2, 3, 10), strict=False)}
+    plain = figures("response.attain.10", alerts)[county]
+    found = figures("response.attain.10", alerts, received=got)[county]
+    assert (plain.own, plain.transit_ms) == (None, None)
+    assert (found.numerator, found.own, found.transit_ms) == (4, 5, 2_000)
+    assert replace(found, own=None, transit_ms=None) == plain
+    early = dict.fromkeys(got, NIGHT - timedelta(seconds=9))  # the other node's clock is behind
+    assert figures("response.attain.10", alerts, received=early)[county].transit_ms == 0
+    few = figures("response.attain.10", alerts, received=dict(list(got.items())[:4]))[county]
+    assert few.transit_ms is None
+
+
 def test_remote_areas_are_apart() -> None:
     """A remote area has figures of its own, which no town is added to."""
     remote = lived(1, (20, 80, 1500), area=("tri.qixi",), division=("330824",))

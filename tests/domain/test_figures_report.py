@@ -101,6 +101,16 @@ def test_each_figure_says_what_it_is() -> None:
     assert of(found, "award.pingan_streak", Group(county="330800")).words == "十八连冠"
 
 
+def test_a_breach_says_how_long_the_alert_was_on_its_way() -> None:
+    """Beside what was late stands the way to the node of the desk; nothing where it is not known."""
+    ridges = [lived(1, (70, 80, 400)), lived(2, (75, 80, 400))]
+    received = {ridges[0].record: NIGHT + timedelta(seconds=12)}
+    found = report(seen(*ridges), received=received)
+    assert [(each.record, each.transit_ms) for each in found.breaches] == [
+        (ridges[0].record, 12_000), (ridges[1].record, None)
+    ]  # fmt: skip
+
+
 def test_kinds_of_reports() -> None:
     """A report of the response has its figures alone, one of an exercise only what was exercised."""
     alerts = seen(lived(1), lived(2, status="Exercise"))

@@ -24,7 +24,7 @@ from federation.store.exchange_log import GroupTransaction, find_leaf
 from federation.wire.agency import figures as wire
 from federation.wire.agency.figures import Delivery, DeliveryOutcome, FigureRow, ReportQuery
 from tests.domain.alert_ridge import NIGHT, QIUCHUAN, Ridge
-from tests.node.alerts.border_desks import CHANGSHAN, border_desks
+from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, border_desks
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, Rig, act, running_rig
 
 CENTRE = parse_agency_id("zhejiang/330822/governance")
@@ -234,6 +234,28 @@ async def test_alerts_that_desks_worked(tmp_path: Path) -> None:
         assert of(found, "response.attain.1", HERE).p50_ms is None
         theirs = await report(border.rig, query, JIANGXI, parse_agency_id("jiangxi/361123/governance"))
         assert of(theirs, "alert.n", Group(county="330822")).why == "small"
+
+
+async def test_the_way_of_an_alert_is_known_at_both_ends(tmp_path: Path) -> None:
+    """Twenty seconds on the way stand so at the node that raised it, by the receipt, and at the one that answered."""
+    async with border_desks(tmp_path) as border:
+        border.rig.faults(ZHEJIANG, JIANGXI).cut = True
+        for place in ({}, {"area": "361123.circle.shuangming", "division": "361123108"}):
+            await border.raises(CHANGSHAN, **place)
+        border.rig.clock.advance(seconds=20)
+        await border.rig.restore(ZHEJIANG, JIANGXI)
+        await border.settled()
+        border.rig.clock.advance(seconds=50)
+        for row in ALERT.records.each(border.rig[ZHEJIANG].database):
+            border.record = row.record
+            await border.does(YUSHAN, "claim")
+        await border.settled()
+        border.rig.clock.advance(minutes=11)
+        centres = {ZHEJIANG: CENTRE, JIANGXI: parse_agency_id("jiangxi/361123/governance")}
+        for node, centre in centres.items():
+            found = (await report(border.rig, replace(PAIR, period=""), node, centre)).breaches
+            accepted = [(each.desk, each.transit_ms) for each in found if each.stage == "accepted"]
+            assert accepted == [(YUSHAN, 20_000)]
 
 
 async def test_records_that_cannot_be_folded_are_listed_and_not_passed_over(tmp_path: Path) -> None:

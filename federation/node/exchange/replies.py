@@ -108,6 +108,7 @@ class Response:
 
     `body` is None once the reply was erased; `refused` names the policies or rule as the receipt does; `rejected` is
     why it can never be judged; `received` with a question awaits a reply until `due`, after which it has `expired`.
+    `leafed`: the time of the other side's leaf.
     """
 
     reply: Reply | None = None
@@ -117,6 +118,7 @@ class Response:
     expired: bool = False
     received: bool = False
     due: datetime | None = None
+    leafed: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -155,7 +157,8 @@ def find_delivery(node: Node, message_id: MessageId) -> Response:
     if leaf is not None and leaf.verdict is Verdict.REFUSED:
         return Response(refused=leaf.policies, received=True)
     is_over = row.expires < node.now() or (row.state == "expired" and leaf is None)
-    return Response(expired=is_over, received=leaf is not None, due=row.expires)
+    leafed = None if leaf is None else leaf.time
+    return Response(expired=is_over, received=leaf is not None, due=row.expires, leafed=leafed)
 
 
 async def replies(
