@@ -297,12 +297,16 @@ class Desk:
         return self.ask(lambda client: client.call(rpc, given, question), changes=changes)
 
     def read(self, rpc: Rpc[Q, P], query: Q, paging: Paging, *, act: Act | None = None, items: str = "lines") -> P:
-        """Reads one page of a list, or every page as one, in which `items` are all of them; as `call`."""
+        """Reads one page of a list, or every page as one, in which `items` are all of them; as `call`.
+
+        A node that looks at many records of which the caller may read none answers an empty page that goes on: what
+        comes behind it is read, so that an empty page is the end.
+        """
         given = act or self.act()
 
         async def read(client: AgencyClient) -> P:
             page = await client.call(rpc, given, replace(query, page_size=paging.size, page_token=paging.token))
-            while paging.everything and page.next_page_token:
+            while page.next_page_token and (paging.everything or not getattr(page, items)):
                 following = replace(query, page_size=paging.size, page_token=page.next_page_token)
                 more = await client.call(rpc, given, following)
                 found = (*getattr(page, items), *getattr(more, items))

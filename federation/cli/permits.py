@@ -27,7 +27,6 @@ from federation.domain.permits import (
     PermitStatus,
     PermitUrn,
     RevokeReason,
-    derive_status,
     format_permit_urn,
     parse_permit_urn,
     register_permit,
@@ -172,21 +171,18 @@ def invent_one(agency: AgencyId, *, household: str | None, seed: int, today: dat
 # ---- what is shown
 
 
-def standing(item: PermitItem, today: date) -> PermitStatus:
-    return derive_status(item.status, item.endorsed_until, today=today) if item.endorsed_until else item.status
-
-
-def permit_object(item: PermitItem, *, full: bool, today: date) -> dict[str, JsonOut]:
+def permit_object(item: PermitItem, *, full: bool) -> dict[str, JsonOut]:
+    """The permit as JSON; `standing` is its status, which the node has said for the day."""
     found = {name: value for name in words.PERMIT_FIELDS if (value := getattr(item, name, None)) is not None}
     shown = to_json(found, full=full)
-    return {"standing": standing(item, today).value, **(shown if isinstance(shown, dict) else {})}
+    return {"standing": item.status.value, **(shown if isinstance(shown, dict) else {})}
 
 
-def permit_lines(item: PermitItem | None, *, full: bool, today: date) -> Iterator[str]:
+def permit_lines(item: PermitItem | None, *, full: bool) -> Iterator[str]:
     if item is not None:
-        shown = permit_object(item, full=full, today=today)
-        status = shown.pop("standing")
-        yield from card({**shown, "status": status}, enum="PermitStatus")
+        shown = permit_object(item, full=full)
+        del shown["standing"]
+        yield from card(shown, enum="PermitStatus")
 
 
 def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
@@ -195,8 +191,8 @@ def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
         yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {link.mode}: {outcome}"
 
 
-def list_lines(items: Sequence[PermitItem], *, today: date) -> Iterator[str]:
-    status = ("status", lambda item: words.word(standing(item, today)))
+def list_lines(items: Sequence[PermitItem]) -> Iterator[str]:
+    status = ("status", lambda item: words.word(item.status))
     return table(items, "urn", status, "holder_name", "household_division", "endorsed_until")
 
 
@@ -265,17 +261,14 @@ def recognise(
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
     presented = wire.PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
-    answer, today = (
-        desk.call(wire.RECOGNISE_PERMIT, presented, act=_act(desk, PermitPurpose.RECOGNITION)),
-        china_today(),
-    )
+    answer = desk.call(wire.RECOGNISE_PERMIT, presented, act=_act(desk, PermitPurpose.RECOGNITION))
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
         shown: dict[str, JsonOut] = {"outcome": words.word(found.outcome), "reason": words.word(found.reason)}
         lines += card(shown | ({"counted_days": found.counted_days} if found.counted_days else {}))
         lines += (f"{words.label('service')}  {words.word(service)}" for service in found.services)
-    lines += permit_lines(item, full=full, today=today)
-    permit = permit_object(item, full=full, today=today) if item else None
+    lines += permit_lines(item, full=full)
+    permit = permit_object(item, full=full) if item else None
     done = found is not None and found.outcome is not RecognitionOutcome.REFUSED
     desk.show(answer, lines, data={"permit": permit}, code=0 if done else 1)
 
@@ -299,13 +292,11 @@ def list_permits(
     full: FullOption = False,
 ) -> None:
     """List (列表) the permits that the agency may read."""
-    query, today = wire.PermitQuery(residence_division=division, status=status), china_today()
+    query = wire.PermitQuery(residence_division=division, status=status)
     act = _act(desk, _reading_purpose(desk))
     page = desk.read(wire.LIST_PERMITS, query, paging, act=act, items="permits")
-    permits = [permit_object(item, full=full, today=today) for item in page.permits]
-    desk.show_page(
-        page, list_lines(page.permits, today=today), items="permits", noun="permits", data={"permits": permits}
-    )
+    permits = [permit_object(item, full=full) for item in page.permits]
+    desk.show_page(page, list_lines(page.permits), items="permits", noun="permits", data={"permits": permits})
 
 
 @command(app, "import", options=open_import)
@@ -362,9 +353,9 @@ def _take_step(desk: Desk, rpc: Rpc[Q, wire.PermitAnswer], question: Q, *, full:
 def _show_permit(
     desk: Desk, answer: wire.PermitAnswer, *, lines: Iterable[str] = (), notes: Iterable[str] = (), full: bool
 ) -> None:
-    item, today = answer.permit, china_today()
-    permit = permit_object(item, full=full, today=today) if item else None
-    desk.show(answer, (*permit_lines(item, full=full, today=today), *lines), data={"permit": permit}, notes=notes)
+    item = answer.permit
+    permit = permit_object(item, full=full) if item else None
+    desk.show(answer, (*permit_lines(item, full=full), *lines), data={"permit": permit}, notes=notes)
 
 
 def _act(desk: Desk, usual: PermitPurpose) -> Act:

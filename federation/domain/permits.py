@@ -1,9 +1,10 @@
 """The residence permit (居住证) as the law has it, its stored bytes, and its projection on the wire.
 
 Rules kept: every step returns a new value with the next version; a step that the law does not allow is an error that
-names the article; `endorsement_open` and a suspension nobody recorded are derived (`status_on`), never stored; late
-issue is no reason to refuse. The whole permit never leaves its node: a `PermitItem` holds the fields this recipient
-may have. The realm guard holds for every birth date and citizen number; no error shows a value.
+names the article; late issue is no reason to refuse. `endorsement_open` and a suspension nobody recorded are derived,
+never stored: where a permit or a copy stands on a day is said by `status_on` alone, and whoever asks is answered
+`shown_permit`. The whole permit never leaves its node: a `PermitItem` holds the fields this recipient may have. The
+realm guard holds for every birth date and citizen number; no error shows a value.
 Sources: 居住证暂行条例 (State Council decree 663), articles 2, 4, 7, 9, 10, 11.
 """
 
@@ -12,9 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, NewType
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, NewType
 
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
@@ -52,7 +53,7 @@ _URN: Final = re.compile(_URN_FORM)
 
 
 class PermitStatus(StrEnum):
-    """`endorsement_open` is derived and never stored or sent; `revoked` is 注销."""
+    """`endorsement_open` is derived: never stored, nor sent to another province; `revoked` is 注销."""
 
     VALID = "valid"
     ENDORSEMENT_OPEN = "endorsement_open"
@@ -275,18 +276,45 @@ def replace_permit(permit: Permit, successor: PermitUrn, *, today: date) -> Perm
     )
 
 
-def status_on(permit: Permit, today: date) -> PermitStatus:
-    """Returns where the permit stands on a day, the derived states included."""
-    return derive_status(permit.status, permit.endorsed_until, today=today)
+def status_on(permit: Permit | PermitItem, today: date) -> PermitStatus:
+    """Returns where a permit or copy stands on a day (article 10): open in the last month, suspended after the year.
 
-
-def derive_status(stored: PermitStatus, endorsed_until: date, *, today: date) -> PermitStatus:
-    """Returns the status on a day (article 10): open in the last month, suspended after the full year."""
-    if stored is not PermitStatus.VALID:
-        return stored
-    if today > endorsed_until:
+    A copy that does not say until when it is endorsed stands as its owner wrote it.
+    """
+    if permit.status is not PermitStatus.VALID or permit.endorsed_until is None:
+        return permit.status
+    if today > permit.endorsed_until:
         return PermitStatus.SUSPENDED
-    return PermitStatus.ENDORSEMENT_OPEN if today >= endorsement_opens(endorsed_until) else PermitStatus.VALID
+    return PermitStatus.ENDORSEMENT_OPEN if today >= endorsement_opens(permit.endorsed_until) else PermitStatus.VALID
+
+
+def works_on(permit: Permit | PermitItem, today: date) -> bool:
+    """Returns whether the card works on that day: endorsed, and neither suspended nor ended."""
+    return status_on(permit, today) in {PermitStatus.VALID, PermitStatus.ENDORSEMENT_OPEN}
+
+
+class StoredAs(NamedTuple):
+    """Permits that are stored in that status, and, where days are given, endorsed from `since` to before `before`.
+
+    With `since` alone, also those of which it is not known until when they are endorsed.
+    """
+
+    status: PermitStatus
+    since: date | None = None
+    before: date | None = None
+
+
+def stored_as(standing: PermitStatus, today: date) -> tuple[StoredAs, ...]:
+    """Returns how the permits that stand so on a day are stored: `status_on` the other way round, for a list."""
+    opens_later = add_months(today, 1)  # the first day of the full year whose month has not begun
+    while endorsement_opens(opens_later) <= today:
+        opens_later += timedelta(days=1)
+    valid = PermitStatus.VALID
+    return {
+        PermitStatus.VALID: (StoredAs(valid, since=opens_later),),
+        PermitStatus.ENDORSEMENT_OPEN: (StoredAs(valid, since=today, before=opens_later),),
+        PermitStatus.SUSPENDED: (StoredAs(PermitStatus.SUSPENDED), StoredAs(valid, before=today)),
+    }.get(standing, (StoredAs(standing),))
 
 
 def endorsement_opens(endorsed_until: date) -> date:
@@ -405,6 +433,12 @@ def project_permit(permit: Permit, fields: frozenset[str]) -> PermitItem:
         for name in fields | ALWAYS_FIELDS
     }
     return PermitItem(**found)
+
+
+def shown_permit(permit: Permit | PermitItem, fields: frozenset[str], *, today: date) -> PermitItem:
+    """Returns the released fields of a permit or copy with its status of the day: what anybody who asks is answered."""
+    kept = project_permit(permit, fields) if isinstance(permit, Permit) else keep_fields(permit, fields)
+    return replace(kept, status=status_on(permit, today))
 
 
 def keep_fields(item: PermitItem, fields: frozenset[str]) -> PermitItem:

@@ -128,7 +128,7 @@ def item_facts(item: PermitItem, *, today: date) -> PermitFacts:
         issuing_division=item.residence_division,
         household_division=item.household_division,
         work_division=item.work_division,
-        status=item.status,
+        status=status_on(item, today),
         minor=born is None or age_on(born, today) < CHILD_AGE,
     )
 

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, derive_status, urn_division
+from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, status_on, urn_division
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Item, decode
 from federation.protocol.ids import AgencyId, Realm
@@ -95,7 +95,7 @@ def decide_recognition(item: PermitItem, mode: RecognitionMode, *, rules: Recogn
     issue_date, endorsed_until, counted_from = _needed(item, mode)
     if issue_date > today:
         return _refused(RecognitionReason.NOT_YET_ISSUED)
-    standing = derive_status(item.status, endorsed_until, today=today)
+    standing = status_on(item, today)
     if mode is RecognitionMode.CARD:
         return _recognise_card(standing, rules)
     end = today

@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from datetime import date
 from functools import partial
 from typing import Final
 
@@ -25,11 +26,11 @@ from federation.domain.permits import (
     decode_permit_item,
     endorse_permit,
     format_permit_urn,
-    keep_fields,
-    project_permit,
     register_permit,
     restore_permit,
     revoke_permit,
+    shown_permit,
+    stored_as,
     suspend_permit,
 )
 from federation.domain.permits_policy import (
@@ -121,14 +122,15 @@ async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
     """Shows the fields of a permit or copy that policy releases to this agency; refuses as `_ask`."""
     source = errand.node.database
     record = find_record(source, PERMIT, urn, replica=False) or find_record(source, PERMIT, urn, replica=True)
-    question = _read_question(errand, _facts(errand, record)) if record is not None else None
+    permit, today = _decode(errand, record) if record is not None else None, errand.node.today()
+    question = _read_question(errand, _facts(permit, today)) if permit is not None else None
     ruling = await _ask(errand, urn, question, _read_question(errand, unknown_facts(urn)))
-    if record is None or not ruling.allowed:
+    if record is None or permit is None or not ruling.allowed:
         return PermitReading(decision=ruling)
     links = recognitions_of(source, urn, errand.in_force.agreement.realm)
     return PermitReading(
         decision=ruling,
-        permit=_item(errand, record, ruling.fields),
+        permit=shown_permit(permit, ruling.fields, today=today),
         recognitions=links,
         outdated_by=find_outdated(source, record),
     )
@@ -164,21 +166,23 @@ def _readable(
     """
     rulings: dict[PolicyRequest, Ruling] = {}
     found: list[tuple[Ruling, PermitItem]] = []
-    last = ""
-    for looked_at, record in enumerate(_each_record(errand.node.database, query, place)):
-        question = _read_question(errand, _facts(errand, record))
+    last, today = "", errand.node.today()
+    for looked_at, record in enumerate(_each_record(errand.node.database, query, place, today=today)):
+        permit = _decode(errand, record)
+        question = _read_question(errand, _facts(permit, today))
         ruling = rulings.get(question) or rulings.setdefault(question, errand.rule(question))
         if looked_at == MAX_LOOKED_AT or (ruling.allowed and len(found) == size):
             return found, last
         if ruling.allowed:
-            found.append((ruling, _item(errand, record, ruling.fields)))
+            found.append((ruling, shown_permit(permit, ruling.fields, today=today)))
         if ruling.allowed or looked_at == MAX_LOOKED_AT - 1:
             last = f"copy:{record.id}" if record.replica else record.id
     return found, ""
 
 
-def _each_record(source: Source, query: PermitQuery, place: str) -> Iterator[Record]:
-    """Our own permits, then the copies, that fit the filters, read as they are asked for."""
+def _each_record(source: Source, query: PermitQuery, place: str, *, today: date) -> Iterator[Record]:
+    """Our own permits, then the copies, that fit the filters on that day, read as they are asked for."""
+    stored = stored_as(query.status, today) if query.status is not None else None
     for is_copy in (False, True):
         if place.startswith("copy:") > is_copy:
             continue
@@ -190,7 +194,7 @@ def _each_record(source: Source, query: PermitQuery, place: str) -> Iterator[Rec
             limit=_AT_ONCE,
             replica=is_copy,
             division=query.residence_division,
-            status=query.status.value if query.status else None,
+            stored=stored,
         ):
             yield from records
             after = records[-1].id
@@ -253,7 +257,7 @@ def _change_question(errand: Errand, change: PermitChange, permit: Permit) -> Po
 def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
     """Returns the fields of a changed permit that policy lets the agency read for the same purpose."""
     reading = errand.rule(_read_question(errand, permit_facts(permit, today=errand.node.today())))
-    item = project_permit(permit, reading.fields) if reading.allowed else None
+    item = shown_permit(permit, reading.fields, today=errand.node.today()) if reading.allowed else None
     return PermitAnswer(decision=ruling, permit=item)
 
 
@@ -262,18 +266,15 @@ def application_text(application: PermitApplication) -> str:
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
 
 
-def _facts(errand: Errand, record: Record) -> PermitFacts:
-    today = errand.node.today()
+def _decode(errand: Errand, record: Record) -> Permit | PermitItem:
+    """The permit of ours, or the copy, that a record is."""
     if record.replica:
-        return item_facts(decode_permit_item(record.content, errand.in_force.agreement.realm), today=today)
-    return permit_facts(decode_permit(record.content), today=today)
+        return decode_permit_item(record.content, errand.in_force.agreement.realm)
+    return decode_permit(record.content)
 
 
-def _item(errand: Errand, record: Record, fields: frozenset[str]) -> PermitItem:
-    """The fields of a permit or copy that were released."""
-    if record.replica:
-        return keep_fields(decode_permit_item(record.content, errand.in_force.agreement.realm), fields)
-    return project_permit(decode_permit(record.content), fields)
+def _facts(permit: Permit | PermitItem, today: date) -> PermitFacts:
+    return permit_facts(permit, today=today) if isinstance(permit, Permit) else item_facts(permit, today=today)
 
 
 def _read_question(errand: Errand, facts: PermitFacts) -> PolicyRequest:

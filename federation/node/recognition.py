@@ -6,7 +6,14 @@ the home node judges the signed outcome by its own policy and receipts it.
 
 from __future__ import annotations
 
-from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, decode_permit_item, keep_fields, urn_division
+from federation.domain.permits import (
+    PermitItem,
+    PermitStatus,
+    PermitUrn,
+    decode_permit_item,
+    shown_permit,
+    urn_division,
+)
 from federation.domain.permits_policy import (
     LEGAL_BASIS,
     PermitFacts,
@@ -79,7 +86,9 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
     if errand.remembered(asked, HomeNotified) is None:
         notice = _notice(item, recognition, errand, presented.mode)
         await _notify_home(errand, notice, home=record.owner, question=question, ruling=ruling, asked=asked)
-    return RecognitionAnswer(decision=ruling, recognition=recognition, permit=keep_fields(item, ruling.fields))
+    return RecognitionAnswer(
+        decision=ruling, recognition=recognition, permit=shown_permit(item, ruling.fields, today=today)
+    )
 
 
 def recognitions_of(database: Database, urn: PermitUrn, realm: Realm) -> tuple[RecognitionLink, ...]:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
 from federation.domain.lookups_case import DossierFacts
-from federation.domain.permits import PermitStatus, status_on
+from federation.domain.permits import works_on
 from federation.domain.registers import (
     DossierKind,
     Enterprise,
@@ -50,7 +50,6 @@ from federation.wire.rpc import Ruling
 ELSEWHERE: Final = "REGISTERED_ELSEWHERE"
 _LET_GO: Final = frozenset({"transferred", "deregistered"})
 """How a record stands that another county may take over."""
-_WORKING: Final = frozenset({PermitStatus.VALID, PermitStatus.ENDORSEMENT_OPEN})
 
 _Fact = TypeVar("_Fact", Vehicle, Enterprise)
 
@@ -282,11 +281,7 @@ def _verify_vehicle(errand: Errand, vehicle: Vehicle) -> Vehicle:
     if vehicle.permit is None or any(each.facts.permit == vehicle.permit for each in known):
         return vehicle
     permit = find_own_permit(node.database, vehicle.permit)
-    if (
-        permit is None
-        or permit.holder.citizen_number != vehicle.keeper
-        or status_on(permit, node.today()) not in _WORKING
-    ):
+    if permit is None or permit.holder.citizen_number != vehicle.keeper or not works_on(permit, node.today()):
         raise RuleError("VEHICLE_PERMIT", "expected a permit of this province that is valid today and the keeper's own")
     return vehicle
 

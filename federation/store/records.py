@@ -13,7 +13,22 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
-from sqlalchemy import ARRAY, JSON, Connection, Select, String, any_, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from federation.protocol.errors import ConflictError, CorruptError, UnavailableError
 from federation.protocol.ids import NodeName
@@ -186,11 +201,16 @@ class Record:
 
 
 class RecordFilter(TypedDict, total=False):
-    """A filter by exact division or status, and by a due date before that day. None narrows nothing."""
+    """A filter by exact division or status, and by a due date before that day. None narrows nothing.
+
+    `stored`: any of several statuses, each with the first due date, no due date being later than any, and the day
+    before which it is.
+    """
 
     division: str | None
     status: str | None
     due_before: date | None
+    stored: Sequence[tuple[str, date | None, date | None]] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,10 +300,22 @@ def list_records(
         conditions.append(RECORD.c.status == status)
     if (due_before := where.get("due_before")) is not None:
         conditions.append(RECORD.c.due_date < due_before)
+    if (stored := where.get("stored")) is not None:
+        conditions.append(or_(*(_stored_so(*wanted) for wanted in stored)))
     statement = select(RECORD).where(*conditions).order_by(RECORD.c.id).limit(limit)
     with source.reading() as connection:
         rows = connection.execute(statement).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
+
+
+def _stored_so(status: str, since: date | None, before: date | None) -> ColumnElement[bool]:
+    conditions = [RECORD.c.status == status]
+    if before is not None:
+        conditions.append(RECORD.c.due_date < before)
+    if since is not None:
+        later = RECORD.c.due_date >= since
+        conditions.append(later if before is not None else or_(later, RECORD.c.due_date.is_(None)))
+    return and_(*conditions)
 
 
 def passing_over(

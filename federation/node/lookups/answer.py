@@ -54,7 +54,7 @@ from federation.domain.lookups_case import (
     lookup_occasion,
     search_request,
 )
-from federation.domain.permits import Permit, decode_permit, parse_permit_urn, project_permit
+from federation.domain.permits import Permit, decode_permit, parse_permit_urn, shown_permit
 from federation.domain.permits_policy import CHILD_AGE
 from federation.domain.registers import (
     DOSSIER_FIELDS,
@@ -130,9 +130,9 @@ def find_own(node: Node, selector: Selector) -> list[FoundDossier]:
         return [_of_enterprise(node, kept) for kept in list_registered(node.database, ENTERPRISES, selector.value)]
     if selector.kind is SelectorKind.PERMIT:
         found = find_own_permit(node.database, parse_permit_urn(selector.value))
-        return [_of_permit(found)] if found is not None else []
+        return [_of_permit(found, node.today())] if found is not None else []
     permits = sorted(_permits_of(node, selector.value), key=lambda permit: permit.issue_date, reverse=True)
-    return [_of_permit(permit) for permit in permits]
+    return [_of_permit(permit, node.today()) for permit in permits]
 
 
 def find_dossier(node: Node, ref: DossierRef) -> FoundDossier | None:
@@ -144,7 +144,7 @@ def find_dossier(node: Node, ref: DossierRef) -> FoundDossier | None:
         enterprise = find_registered(node.database, ENTERPRISES, ref.id)
         return _of_enterprise(node, enterprise) if enterprise is not None else None
     permit = find_own_permit(node.database, parse_permit_urn(ref.id))
-    return _of_permit(permit) if permit is not None else None
+    return _of_permit(permit, node.today()) if permit is not None else None
 
 
 def dossier_of(province: NodeName, found: FoundDossier, today: date) -> DossierFacts:
@@ -157,14 +157,14 @@ def dossier_of(province: NodeName, found: FoundDossier, today: date) -> DossierF
     )
 
 
-def _of_permit(permit: Permit) -> FoundDossier:
+def _of_permit(permit: Permit, today: date) -> FoundDossier:
     fields = DOSSIER_FIELDS[DossierKind.PERMIT]
     return FoundDossier(
         ref=DossierRef(kind=DossierKind.PERMIT, id=permit.urn),
         division=permit.residence_division,
         sealed=permit.sealed,
         born=permit.holder.birth_date,
-        texts=release_fields(project_permit(permit, fields), fields),
+        texts=release_fields(shown_permit(permit, fields, today=today), fields),
         person=permit.holder.citizen_number,
     )
 
