@@ -80,6 +80,8 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "CITIZEN_NUMBER_FORM": _NUMBER,
     "CITIZEN_NUMBER_FUTURE": "演示人员只能用于演示节点 | synthetic people are for demo nodes only",
     "CITIZEN_NUMBER_LENGTH": _NUMBER,
+    "CITIZEN_NUMBER_PROVINCE": _NUMBER,
+    "CITIZEN_NUMBER_YEAR": _NUMBER,
     "COLUMN": "首行写字段名:bridgehead permit import --help | the first line names the fields: see --help",
     "CORRECTION_ENDED": "查看结果:bridgehead subject corrections --all | see the list: subject corrections --all",
     "CORRECTION_NOT_OURS": "由签发省决定,进度见清单 | the owner decides: see bridgehead subject corrections",

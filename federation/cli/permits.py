@@ -16,8 +16,8 @@ from federation.cli.imports import ImportOptions, Tally, open_import, parse_rows
 from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, constant
 from federation.cli.show import card, china_today, say, table, to_json
-from federation.domain.citizen_number import Sex, parse_citizen_number
-from federation.domain.division import border_counties, find_division
+from federation.domain.citizen_number import Sex, find_number_doubt, verify_citizen_number
+from federation.domain.division import border_counties, find_division, find_division_doubt
 from federation.domain.permits import (
     HOLDER_FIELDS,
     Ground,
@@ -127,9 +127,10 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
         "work_division": application.work_division,
     }
     for name, code in divisions.items():
-        if code is not None and find_division(code) is None:
-            label = words.PERMIT_FIELDS[name]
-            yield f"{name} {code}: {label}不在已知的边界县之列 | not one of the border counties known here"
+        if code is not None and (doubt := find_division_doubt(code)):
+            yield f"{name} {code}: {doubt}"
+    if doubt := find_number_doubt(holder.citizen_number):
+        yield f"citizen_number: {doubt}"
     if holder.birth_date.isoformat().replace("-", "") != holder.citizen_number[6:14]:
         yield "birth_date: 出生日期与号码不符,请核对 | not the one in the citizen number"
     if (int(holder.citizen_number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):
@@ -139,7 +140,7 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
 def judge_import(row: wire.PermitImport, realm: Realm, today: date) -> str | None:
     """Judges a row as its node would, as far as that needs no node; returns its name if it has one."""
     application, issued = row.application, row.issue_date or today
-    parse_citizen_number(application.holder.citizen_number, realm, today=today)
+    verify_citizen_number(application.holder.citizen_number, realm, today=today)
     if issued > today:
         raise MalformedError("ISSUE_DATE", f"expected a day of issue up to {today}, got {issued}")
     urn = row.urn or format_permit_urn(application.residence_division, issued.year, serial="0")

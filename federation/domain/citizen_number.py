@@ -1,10 +1,10 @@
 """The citizen number: 18 characters that name a person, with place, birth date, sex and a check character.
 
-Rules kept: wrong length, form, check character or an impossible date is refused; a division code that was not
-assigned in the birth year, or is unknown here, is a warning for a person to look at, never a refusal, because the
-code follows the registration and not the birth. The realm guard holds: the demo realm takes only birth years
-2100-2299 (birth year + 200), the live realm takes none of them. No message of an error shows the number. Sources:
-GB 11643-1999; ISO 7064 MOD 11-2 (check character); GB/T 2260 (division codes).
+Rules kept: wrong length, form or check character, a province that does not exist or an impossible date is refused, all
+of it at once and in words; a county that is unknown here, or that the person cannot have been numbered in, is a doubt
+for a person to look at, never a refusal, because the code follows the registration and not the birth. The realm guard
+holds: the demo realm takes only birth years 2100-2299 (birth year + 200), the live realm takes none of them. No message
+of an error shows the number. Sources: GB 11643-1999; ISO 7064 MOD 11-2 (check character); GB/T 2260 (division codes).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
-from federation.domain.division import find_division
+from federation.domain.division import PROVINCE_CODES, find_division_doubt
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import Realm
 
@@ -25,6 +25,9 @@ DEMO_SHIFT_YEARS: Final = 200
 _FIRST_DEMO_YEAR: Final = 2100
 _LAST_DEMO_YEAR: Final = 2299
 _FIRST_LIVE_YEAR: Final = 1870  # nobody who was older could be given a number in 1984, when numbering began
+_ONLY_DEMO: Final = "演示环境只收2100至2299年出生的虚构人员 | the demo realm takes birth years 2100 to 2299 only"
+_LENGTH: Final = 18
+_OLD_LENGTH: Final = 15
 _CHECK: Final = "0123456789X"
 _IN_A_TEXT: Final = re.compile(
     "[1-8][0-9]{5}(1[89]|2[0-2])[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9X]", re.ASCII
@@ -40,13 +43,6 @@ class Sex(StrEnum):
     FEMALE = "female"
 
 
-class NumberWarning(StrEnum):
-    """A doubt for a person to look at; none refuses a number."""
-
-    DIVISION_UNKNOWN = "division_unknown"
-    DIVISION_NOT_IN_BIRTH_YEAR = "division_not_in_birth_year"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CitizenNumber:
     """A citizen number that passed every check, taken apart."""
@@ -55,7 +51,6 @@ class CitizenNumber:
     division: str
     birth_date: date
     sex: Sex
-    warnings: tuple[NumberWarning, ...] = ()
 
     def __repr__(self) -> str:
         return f"CitizenNumber({self.value[:6]}************)"
@@ -81,40 +76,70 @@ def format_citizen_number(division: str, birth_date: date, *, sequence: int) -> 
 
 
 def parse_citizen_number(text: str, realm: Realm, *, today: date | None = None) -> CitizenNumber:
-    """Parses a number exactly as printed and says what looks odd about its division code.
-
-    Refuses what GB 11643 does not allow (CITIZEN_NUMBER_LENGTH, FORM, CHECKSUM, DATE), the birth year of a real person
-    in the demo realm (REAL_NUMBER_IN_DEMO), and who cannot be born yet or any more (CITIZEN_NUMBER_FUTURE, also after
-    `today`; YEAR).
-    """
-    verify_number_form(text)
-    birth_date = verify_birth_realm(_birth_date(text), realm, today=today)
-    division = text[:6]
+    """Takes a number apart, exactly as printed; refuses as `verify_citizen_number`."""
+    verify_citizen_number(text, realm, today=today)
     return CitizenNumber(
         value=text,
-        division=division,
-        birth_date=birth_date,
+        division=text[:6],
+        birth_date=_birth_date(text),
         sex=Sex.MALE if int(text[16]) % 2 else Sex.FEMALE,
-        warnings=_warnings(division, birth_date.year),
     )
 
 
-def verify_citizen_number(text: str, realm: Realm) -> str:
-    """Returns the number when `parse_citizen_number` would take it; a third of the work, for bulk exchange."""
-    verify_number_form(text)
-    verify_birth_realm(_birth_date(text), realm)
+def verify_citizen_number(text: str, realm: Realm, *, today: date | None = None) -> str:
+    """Returns a number that the realm may hold; refuses others by their first fault, with all of them in words.
+
+    CITIZEN_NUMBER_LENGTH, FORM, CHECKSUM, PROVINCE and DATE are what GB 11643 does not allow; REAL_NUMBER_IN_DEMO,
+    FUTURE (in the live realm also after `today`) and YEAR are who cannot be of this realm.
+    """
+    faults = _find_faults(text, realm, today)
+    if faults:
+        zh, en = "；".join(fault.zh for fault in faults), "; ".join(fault.en for fault in faults)
+        raise MalformedError(faults[0].reason, f"{zh} | {en}")
     return text
 
 
-def verify_number_form(text: str) -> str:
-    """Returns a number of the right length, characters and check character; the date is not looked at."""
-    if len(text) != 18:
-        raise MalformedError("CITIZEN_NUMBER_LENGTH", f"expected a citizen number of 18 characters, got {len(text)}")
+def is_possible_number(text: str) -> bool:
+    """True when somebody, of either realm, may have this number."""
+    return not (_find_faults(text, Realm.DEMO, None) and _find_faults(text, Realm.LIVE, None))
+
+
+def find_number_doubt(number: str) -> str | None:
+    """Returns what a person should look at, Chinese and English, in a number that is not refused for its form."""
+    return find_division_doubt(number[:6], born=int(number[6:10])) if number[:2] in PROVINCE_CODES else None
+
+
+class _Fault(NamedTuple):
+    reason: str
+    zh: str
+    en: str
+
+
+def _find_faults(text: str, realm: Realm, today: date | None) -> list[_Fault]:
+    if len(text) != _LENGTH:
+        old = ("，15位号码2013年起停用", ", those of 15 ended in 2013") if len(text) == _OLD_LENGTH else ("", "")
+        zh, en = f"公民身份号码应为18位，现为{len(text)}位{old[0]}", f"expected 18 characters, got {len(text)}{old[1]}"
+        return [_Fault("CITIZEN_NUMBER_LENGTH", zh, en)]
+    faults = []
     if not _digits(text[:17]) or text[17] not in _CHECK:
-        raise MalformedError("CITIZEN_NUMBER_FORM", "expected 17 digits and a digit or X, got another character")
-    if check_character(text[:17]) != text[17]:
-        raise MalformedError("CITIZEN_NUMBER_CHECKSUM", "the check character of the citizen number does not fit")
-    return text
+        digits = [*([_CHECK[:10]] * 17), _CHECK]
+        wrong = [str(place) for place, sign in enumerate(text, start=1) if sign not in digits[place - 1]]
+        zh, en = f"第{'、'.join(wrong)}位应为数字", f"expected a digit at {', '.join(wrong)}"
+        faults.append(_Fault("CITIZEN_NUMBER_FORM", f"{zh}（末位可为X）", f"{en} (or X at the end)"))
+    elif check_character(text[:17]) != text[17]:
+        zh, en = "校验码（第18位）与前17位不符", "the last character, a check, does not fit the others"
+        faults.append(_Fault("CITIZEN_NUMBER_CHECKSUM", zh, en))
+    if _digits(text[:2]) and text[:2] not in PROVINCE_CODES:
+        zh, en = "前两位不是任何省份的代码", "the first two digits are no province's"
+        if text[0] == "9":
+            zh, en = f"{zh}（外国人永久居留身份证另有号码）", f"{en} (a foreigner's card has a number of its own)"
+        faults.append(_Fault("CITIZEN_NUMBER_PROVINCE", zh, en))
+    if _digits(text[6:14]):
+        try:
+            verify_birth_realm(_birth_date(text), realm, today=today)
+        except MalformedError as error:
+            faults.append(_Fault(error.reason, *error.message.split(" | ")))
+    return faults
 
 
 def verify_birth_realm(birth_date: date, realm: Realm, *, today: date | None = None) -> date:
@@ -122,14 +147,15 @@ def verify_birth_realm(birth_date: date, realm: Realm, *, today: date | None = N
     year = birth_date.year
     if realm is _DEMO:
         if year < _FIRST_DEMO_YEAR:
-            raise MalformedError("REAL_NUMBER_IN_DEMO", f"the demo realm takes birth years 2100 to 2299, got {year}")
+            raise MalformedError("REAL_NUMBER_IN_DEMO", _ONLY_DEMO)
         if year > _LAST_DEMO_YEAR:
-            raise MalformedError("CITIZEN_NUMBER_FUTURE", f"the demo realm takes birth years 2100 to 2299, got {year}")
+            raise MalformedError("CITIZEN_NUMBER_FUTURE", _ONLY_DEMO)
         return birth_date
     if year >= _FIRST_DEMO_YEAR or (today is not None and birth_date > today):
-        raise MalformedError("CITIZEN_NUMBER_FUTURE", f"expected a birth date in the past, got one of {year}")
+        raise MalformedError("CITIZEN_NUMBER_FUTURE", "出生日期尚未到来 | the day of birth is yet to come")
     if year < _FIRST_LIVE_YEAR:
-        raise MalformedError("CITIZEN_NUMBER_YEAR", f"expected a birth year from {_FIRST_LIVE_YEAR} on, got {year}")
+        zh, en = f"出生年份早于{_FIRST_LIVE_YEAR}年", f"the birth year is before {_FIRST_LIVE_YEAR}"
+        raise MalformedError("CITIZEN_NUMBER_YEAR", f"{zh} | {en}")
     return birth_date
 
 
@@ -162,11 +188,4 @@ def _birth_date(text: str) -> date:
     try:
         return date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
     except ValueError as error:
-        raise MalformedError("CITIZEN_NUMBER_DATE", "the citizen number holds an impossible birth date") from error
-
-
-def _warnings(division: str, birth_year: int) -> tuple[NumberWarning, ...]:
-    known = find_division(division)
-    if known is None:
-        return (NumberWarning.DIVISION_UNKNOWN,)
-    return () if known.assigned_in(birth_year) else (NumberWarning.DIVISION_NOT_IN_BIRTH_YEAR,)
+        raise MalformedError("CITIZEN_NUMBER_DATE", "第7至14位不是日历中的日期 | digits 7 to 14 are no day") from error

@@ -19,7 +19,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from federation.domain.citizen_number import verify_citizen_number, verify_number_form
+from federation.domain.citizen_number import is_possible_number, verify_citizen_number
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits import PERMIT_FIELDS, PermitUrn, parse_permit_urn
 from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask
@@ -116,14 +116,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 def is_citizen_number(text: str) -> bool:
     """True when 18 characters are meant as a citizen number and not as a USCC, which may consist of digits, too."""
-    if not _DIGITS.fullmatch(text):
-        return False
-    try:
-        verify_number_form(text)
-        date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
-    except (MalformedError, ValueError):
-        return not _is_uscc(text)
-    return True
+    return bool(_DIGITS.fullmatch(text)) and (is_possible_number(text) or not _is_uscc(text))
 
 
 def verify_text(name: str, text: str) -> str:

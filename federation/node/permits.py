@@ -81,8 +81,8 @@ async def register(errand: Errand, application: PermitApplication) -> PermitAnsw
     asked = errand.asked(PermitChange.REGISTER, application_text(application))
     if (known := errand.remembered(asked, PermitMade)) is not None:
         return _repeated_answer(errand, PermitChange.REGISTER, known.answer)
-    verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
     today = node.today()
+    verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm, today=today)
     trial = register_permit(
         application, format_permit_urn(application.residence_division, today.year, serial="0"), today=today
     )

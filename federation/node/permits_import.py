@@ -115,7 +115,7 @@ async def _judge_rows(
 
 def _permit_of(errand: Errand, row: PermitImport, *, today: date) -> Permit:
     application, issued = row.application, row.issue_date or today
-    verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
+    verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm, today=today)
     if issued > today:
         raise MalformedError("ISSUE_DATE", f"expected a day of issue up to {today}, got {issued}")
     urn = row.urn

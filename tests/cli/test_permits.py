@@ -109,7 +109,7 @@ def test_register_without_papers_names_them(nodes):
 
 
 def test_register_with_unknown_county_asks_to_check(nodes):
-    """A code that the border table does not know is a doubt, not a refusal."""
+    """A code of no province is a doubt, not a refusal."""
     done = nodes.ask(HALL, "permit", "register", *options(person(5) | {"household_division": "999999"}))
 
     assert "household_division 999999" in done.err

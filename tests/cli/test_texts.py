@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+from federation.domain.citizen_number import format_citizen_number
 from federation.domain.registers import enterprise_texts, vehicle_texts
 from tests.cli.applications import csv_of, person
 from tests.cli.command_line import ACROSS_POLICE, HALL, POLICE
@@ -12,6 +15,7 @@ from tests.cli.test_registers import csv_of as register_csv_of
 from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.seen import DOUBTS, OTHER_FORMS, SOUND, UNSEEN_SIGNS
 
+BORN = date(2190, 3, 7)
 UNSEEN = [
     sign for category, signs in UNSEEN_SIGNS.items() if category != "Cs" for sign in signs if sign not in "\r\x00"
 ]
@@ -104,3 +108,19 @@ def test_free_texts_of_a_lookup_are_written_in_one_form(nodes):
     for sign in UNSEEN:
         case = ("lookup", "case", "open", "CS-2026-7200", "--letter", f"u{sign}", *where)
         assert nodes.ask(ACROSS_POLICE, *case, code=1).error["reason"] == "TEXT_UNSEEN"
+
+
+def test_import_tells_a_number_of_no_province_and_doubts_a_county_of_another_time(nodes, tmp_path):
+    """99 and 00 are no province's; a county that ended long before the birth is stored, and told with its successor."""
+    rows = [
+        person(7) | {"birth_date": "2190-03-07", "citizen_number": format_citizen_number(division, BORN, sequence=7)}
+        for division in ("991123", "001123", "362325", "361123")
+    ]
+    done = dry_run(nodes, tmp_path / "rows.csv", rows, code=1)
+
+    assert [(row["line"], row["reason"]) for row in done["bad_rows"]] == [
+        (2, "CITIZEN_NUMBER_PROVINCE"), (3, "CITIZEN_NUMBER_PROVINCE"),
+    ]  # fmt: skip
+    doubts = [doubt for doubt in done["doubts"] if doubt.startswith("citizen_number")]
+    told = "362325是横峰县2000年以前的代码，现为361125 横峰县 | 362325 was in use until 2000; today 361125 横峰县"
+    assert doubts == [f"citizen_number: {told}"]

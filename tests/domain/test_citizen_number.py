@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.cn import ric
+from stdnum.exceptions import InvalidComponent
 
 from federation.domain.citizen_number import (
-    NumberWarning,
     Sex,
     age_on,
     check_character,
     demo_birth_date,
+    find_number_doubt,
     format_citizen_number,
     names_by_number,
     parse_citizen_number,
@@ -20,7 +21,7 @@ from federation.domain.citizen_number import (
     verify_birth_realm,
     verify_citizen_number,
 )
-from federation.domain.division import DIVISIONS
+from federation.domain.division import DIVISIONS, PROVINCE_CODES
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import Realm
 
@@ -41,12 +42,12 @@ def real_number(division: str, born: date, sequence: int = 1) -> str:
 
 @pytest.mark.parametrize(("male", "female_end"), PUBLISHED)
 def test_parse_published_vectors_gives_sex_and_date(male, female_end):
-    """Odd sequences are men, even ones women; both vectors of each county pass without a warning."""
+    """Odd sequences are men, even ones women; both vectors of each county pass without a doubt."""
     man = parse_citizen_number(male, Realm.DEMO)
     woman = parse_citizen_number(male[:14] + female_end, Realm.DEMO)
     assert (man.sex, woman.sex) == (Sex.MALE, Sex.FEMALE)
     assert man.birth_date == woman.birth_date == date(2190, 3, 7)
-    assert man.warnings == woman.warnings == ()
+    assert find_number_doubt(man.value) is find_number_doubt(woman.value) is None
     assert ric.validate(male) == male
 
 
@@ -88,20 +89,91 @@ def test_parse_impossible_date_is_refused(day):
 
 
 @pytest.mark.parametrize(
-    ("division", "born", "warning"),
+    ("division", "born", "doubt"),
     [
         ("362323", date(1990, 3, 7), None),
-        ("361123", date(1990, 3, 7), NumberWarning.DIVISION_NOT_IN_BIRTH_YEAR),
+        ("361123", date(1990, 3, 7), None),  # numbered at sixteen
+        ("362323", date(2001, 3, 7), "现为361123"),
         ("361123", date(2001, 3, 7), None),
-        ("361104", date(2018, 3, 7), NumberWarning.DIVISION_NOT_IN_BIRTH_YEAR),
+        ("361103", date(1990, 3, 7), "自2015年起用"),
+        ("361104", date(2018, 3, 7), None),
+        ("330822", date(1950, 3, 7), None),  # nobody was numbered before 1984
         ("332427", date(1984, 3, 7), None),
-        ("330899", date(1990, 3, 7), NumberWarning.DIVISION_UNKNOWN),
+        ("332529", date(1970, 3, 7), None),  # of 常山 until 1982, and then of 景宁
+        ("330899", date(1990, 3, 7), "不是已知的县级代码"),
+        ("330800", date(1990, 3, 7), "不是已知的县级代码"),
+        ("522601", date(1990, 3, 7), None),
+        ("362325", date(2190, 3, 7), "现为361125"),
     ],
 )
-def test_parse_division_of_another_year_warns_and_never_refuses(division, born, warning):
-    """The code follows the registration: a code of another year, or an unknown one, goes to a person."""
-    parsed = parse_citizen_number(real_number(division, born), Realm.LIVE)
-    assert parsed.warnings == ((warning,) if warning else ())
+def test_division_of_another_time_is_a_doubt_and_never_refused(division, born, doubt):
+    """The code follows the registration, up to the sixteenth year: a code of another time goes to a person."""
+    realm = Realm.DEMO if born.year > 2099 else Realm.LIVE
+    number = verify_citizen_number(real_number(division, born), realm)
+    told = find_number_doubt(number)
+    assert (told is None) if doubt is None else (doubt in told)
+    assert told is None or number not in told
+
+
+@given(first=st.integers(0, 99), born=DEMO_DATES)
+def test_number_of_a_province_that_does_not_exist_is_refused(first, born):
+    """GB/T 2260: 00 and 99 are nobody's; a foreigner's card, with a 9 first, is told as one."""
+    number = real_number(f"{first:02d}1123", born)
+    if number[:2] in PROVINCE_CODES:
+        assert verify_citizen_number(number, Realm.DEMO) == number
+    else:
+        with pytest.raises(MalformedError, match="CITIZEN_NUMBER_PROVINCE") as caught:
+            verify_citizen_number(number, Realm.DEMO)
+        assert ("外国人" in caught.value.message) is (first >= 90)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("991123219013070018", ["校验码", "前两位", "第7至14位"]),
+        ("00112A219013070010", ["第6位应为数字", "前两位", "第7至14位"]),
+        ("361123199013070018", ["校验码", "第7至14位"]),
+        ("361123199003070018", ["校验码", "2100至2299年"]),
+        ("361123900307001", ["应为18位，现为15位", "2013年起停用"]),
+    ],
+)
+def test_all_faults_are_told_at_once_in_words_and_without_the_number(text, told):
+    """Whoever compares the card once finds all of them; Chinese and English have as many."""
+    with pytest.raises(MalformedError) as caught:
+        verify_citizen_number(text, Realm.DEMO)
+    chinese, _, english = caught.value.message.partition(" | ")
+    assert all(each in chinese for each in told)
+    assert english.isascii()
+    assert text not in caught.value.message
+    assert text[6:14] not in caught.value.message
+
+
+def test_who_is_born_tomorrow_has_no_number_in_the_live_realm():
+    """Up to today, the day itself included."""
+    number, today = real_number("361123", date(2026, 11, 24)), date(2026, 11, 24)
+    assert verify_citizen_number(number, Realm.LIVE, today=today) == number
+    with pytest.raises(MalformedError, match="CITIZEN_NUMBER_FUTURE"):
+        verify_citizen_number(number, Realm.LIVE, today=date(2026, 11, 23))
+
+
+@given(
+    division=st.sampled_from(["361123", "110101", "650102", "710000", "810000"]),
+    day=st.integers(2100, 2299).flatmap(lambda year: st.sampled_from([f"{year}0229", f"{year}0431", f"{year}1231"])),
+    sequence=st.integers(0, 999),
+    last=st.sampled_from("0123456789X"),
+)
+def test_numbers_agree_with_python_stdnum(division, day, sequence, last):
+    """What is taken has the library's check character and a day that it knows; the rest it refuses as well."""
+    text = f"{division}{day}{sequence:03d}{last}"
+    try:
+        fits = ric.calc_check_digit(text) == last and ric.get_birth_date(text) is not None
+    except InvalidComponent:
+        fits = False
+    if fits:
+        assert verify_citizen_number(text, Realm.DEMO) == text
+    else:
+        with pytest.raises(MalformedError):
+            verify_citizen_number(text, Realm.DEMO)
 
 
 def test_parse_real_number_in_demo_is_refused():
