@@ -177,9 +177,9 @@ def raise_(
 @command(app, "update", usual=USUAL, content=open_content)
 def update(desk: Desk, content: Content, alert: AlertArgument, own: DeskOption = "") -> None:
     """Update (续报): what is not said anew is said again as it stands."""
-    line = _line(desk, alert)
+    line = line_of(desk, alert)
     anew = said_anew(_entry(desk, line, "raise", "update"), content)
-    _act(desk, line, "update", own, anew.fields, anew.items)
+    do_act(desk, line, "update", own, anew.fields, anew.items)
 
 
 @command(app, "cancel", usual=USUAL)
@@ -190,20 +190,20 @@ def cancel(
     own: DeskOption = "",
 ) -> None:
     """Cancel (撤销) an alert that your office raised: a false alarm, or one that is lifted."""
-    _act(desk, _line(desk, alert), "cancel", own, {"why": choose(why, WHYS, "--why")})
+    do_act(desk, line_of(desk, alert), "cancel", own, {"why": choose(why, WHYS, "--why")})
 
 
 @command(app, "claim", usual=USUAL)
 def claim(desk: Desk, alert: AlertArgument, own: DeskOption = "", offline: OfflineOption = None) -> None:
     """Claim (签收) an alert: your desk answers for it from now on."""
     with kept_offline(desk, offline, "claim", alert, fields=_there({"desk": own}), at=now()) as reached:
-        _act(reached, _line(reached, alert), "claim", own)
+        do_act(reached, line_of(reached, alert), "claim", own)
 
 
 @command(app, "release", usual=USUAL)
 def release(desk: Desk, alert: AlertArgument, reason: ReasonOption, own: DeskOption = "") -> None:
     """Give a claim back (退回): the alert waits to be claimed again."""
-    _act(desk, _line(desk, alert), "release", own, {"reason": reason})
+    do_act(desk, line_of(desk, alert), "release", own, {"reason": reason})
 
 
 @command(app, "stamp", usual=USUAL)
@@ -230,10 +230,10 @@ def stamp(
     _verify("stamp", said, ())
     where = _there({"village": place, "point": point})
     with kept_offline(desk, offline, "stamp", alert, fields=_there({"desk": own, **said}), at=at) as reached:
-        line = _line(reached, alert)
+        line = line_of(reached, alert)
         _verify_in_time(line, said, at)
         items = (CaseItem(kind="place", fields=where),) if where else ()
-        _act(reached, line, "stamp", own, {**said, "made": format_time(at) if made else ""}, items)
+        do_act(reached, line, "stamp", own, {**said, "made": format_time(at) if made else ""}, items)
 
 
 def _verify_in_time(line: AlertLine, said: Mapping[str, str], at: datetime) -> None:
@@ -260,7 +260,7 @@ def hand_over(
     own: DeskOption = "",
 ) -> None:
     """Hand over (移交) an alert: your desk holds it until the other one accepts."""
-    _act(desk, _line(desk, alert), "hand_over", own, {"to": to})
+    do_act(desk, line_of(desk, alert), "hand_over", own, {"to": to})
 
 
 @command(app, "withdraw", usual=USUAL)
@@ -294,7 +294,7 @@ def close(
 ) -> None:
     """Close (办结) an alert that your desk holds."""
     said = {"result": choose(result, RESULTS, "RESULT"), "by_phone": "yes" if by_phone else "", "reason": reason}
-    _act(desk, _line(desk, alert), "close", own, said)
+    do_act(desk, line_of(desk, alert), "close", own, said)
 
 
 OtherArgument = Annotated[str, typer.Argument(metavar="OTHER", help="The other alert, by its number or record.")]
@@ -303,14 +303,14 @@ OtherArgument = Annotated[str, typer.Argument(metavar="OTHER", help="The other a
 @command(app, "link", usual=USUAL)
 def link(desk: Desk, alert: AlertArgument, other: OtherArgument, own: DeskOption = "") -> None:
     """Link (关联) two alerts of one matter; it counts once when both sides have linked it."""
-    line = _line(desk, alert)
-    _act(desk, line, "link", own, {"other": _record(desk, other), "status": line.status.value})
+    line = line_of(desk, alert)
+    do_act(desk, line, "link", own, {"other": _record(desk, other), "status": line.status.value})
 
 
 @command(app, "unlink", usual=USUAL)
 def unlink(desk: Desk, alert: AlertArgument, other: OtherArgument, own: DeskOption = "") -> None:
     """Undo a link (取消关联)."""
-    _act(desk, _line(desk, alert), "unlink", own, {"other": _record(desk, other)})
+    do_act(desk, line_of(desk, alert), "unlink", own, {"other": _record(desk, other)})
 
 
 @command(app, "note", usual=USUAL)
@@ -321,7 +321,7 @@ def note(
     own: DeskOption = "",
 ) -> None:
     """Keep a note (记事) that every desk of the alert reads."""
-    _act(desk, _line(desk, alert), "note", own, {}, (CaseItem(kind="fact", fields={"text": text}),))
+    do_act(desk, line_of(desk, alert), "note", own, {}, (CaseItem(kind="fact", fields={"text": text}),))
 
 
 @command(app, "keep", usual=USUAL)
@@ -332,7 +332,7 @@ def keep(
     own: DeskOption = "",
 ) -> None:
     """Keep (留作证据) what your alert says as evidence, beyond the day on which it is destroyed else."""
-    _act(desk, _line(desk, alert), "keep_as_evidence", own, {"document": document})
+    do_act(desk, line_of(desk, alert), "keep_as_evidence", own, {"document": document})
 
 
 @command(app, "show", usual=USUAL)
@@ -420,7 +420,8 @@ def _there(said: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def _line(desk: Desk, alert: str) -> AlertLine:
+def line_of(desk: Desk, alert: str) -> AlertLine:
+    """An alert as it stands for the office; one that it may not read ends the command with 1."""
     view = desk.call(wire.READ_ALERT, alert, changes=False)
     if view.line is None:
         desk.refuse(view.decision)
@@ -430,7 +431,7 @@ def _line(desk: Desk, alert: str) -> AlertLine:
 
 def _record(desk: Desk, alert: str) -> str:
     """A record as it is, and the record of a number."""
-    return alert if "/" in alert else str(_line(desk, alert).record)
+    return alert if "/" in alert else str(line_of(desk, alert).record)
 
 
 def _entry(desk: Desk, line: AlertLine, *acts: str) -> EntryLine:
@@ -455,11 +456,11 @@ def said_anew(standing: EntryLine, content: Content) -> Content:
 
 
 def _answer(desk: Desk, alert: str, act: str, own: str, said: Mapping[str, str] | None = None) -> None:
-    line = _line(desk, alert)
-    _act(desk, line, act, own, {"about": _entry(desk, line, "hand_over").name, **(said or {})})
+    line = line_of(desk, alert)
+    do_act(desk, line, act, own, {"about": _entry(desk, line, "hand_over").name, **(said or {})})
 
 
-def _act(
+def do_act(
     desk: Desk,
     line: AlertLine,
     name: str,

@@ -1,4 +1,4 @@
-"""`bridgehead case document`: documents of a joint case (材料): added, listed, fetched.
+"""`bridgehead case document`: documents of a joint case (材料): added, listed, fetched; and how, for any joint record.
 
 A file goes to the office's own node chunk by chunk; run again after a break, it goes on where it stopped. The root that
 the officer files is computed here, over what was read here. What another province filed is pulled by the own node once
@@ -50,13 +50,13 @@ NEXT_STEPS.update({
     "BLOB_ORDER": "重新运行同一命令 | run the same command again",
     "DOCUMENT_ARCHIVE": "改用普通 zip，不加密，不套压缩包 | take a plain zip: not encrypted, no archive within",
     "DOCUMENT_MANIFEST": "改文件名：不含证件号码和 / \\ : | rename the file: no person's number, no / \\ :",
-    "DOCUMENT_NOT_OPEN": "查看可取材料：bridgehead case document list | see which: bridgehead case document list CODE",
+    "DOCUMENT_NOT_OPEN": "查看可取材料：document list | see which may be had: document list CODE",
     "DOCUMENT_ON_ITS_WAY": "稍候重新运行，从断点继续 | run it again shortly: it goes on where it stopped",
     "DOCUMENT_PROGRAM": "去掉程序、脚本和宏后再提交 | take programs, scripts and macros out",
     "DOCUMENT_REFUSED": "请提交方重新提交 | ask the office that filed it to file it anew",
     "DOCUMENT_ROOT": "重新运行；再现则报告管理员 | run it again; if it stays, tell the node's operator",
     "DOCUMENT_TYPE": "另存为 PDF、OFD、图片或 docx | save it as PDF, OFD, a picture or docx",
-    "DOCUMENT_UNKNOWN": "已提交过或已过一天 | it was filed already, or is older than a day: case document list CODE",
+    "DOCUMENT_UNKNOWN": "已提交过或已过一天 | it was filed already, or is older than a day: document list CODE",
     "FILE_EXISTS": "换一个目录：--to | name another folder: --to",
 })  # fmt: skip
 
@@ -69,36 +69,50 @@ def add(
     chunk: Annotated[int, typer.Option("--chunk", min=4096, max=CHUNK_BYTES, hidden=True)] = CHUNK_BYTES,
 ) -> None:
     """Add (提交材料) a file to a case; the same command goes on after a break."""
+    do_act(desk, code, "add_document", filed=(upload(desk, code, file, chunk),))
+
+
+@command(app, "list", usual=USUAL)
+def list_(desk: Desk, code: CodeArgument) -> None:
+    """List (材料清单) the documents of a case that your office may have."""
+    show_documents(desk, code)
+
+
+EntryArgument = Annotated[str, typer.Argument(metavar="ENTRY", help="The entry, as the list shows it.")]
+ItemOption = Annotated[int, typer.Option("--item", min=1, max=64, help="Which of its documents.")]
+ToOption = Annotated[Path, typer.Option("--to", help="The folder to write it to.")]
+
+
+@command(app, "get", usual=USUAL)
+def get(desk: Desk, code: CodeArgument, entry: EntryArgument, item: ItemOption = 1, to: ToOption = Path()) -> None:
+    """Fetch (取回材料) a document of a case; the same command goes on after a break."""
+    fetch(desk, code, entry, item, to=to)
+
+
+def upload(desk: Desk, record: str, file: Path, chunk: int = CHUNK_BYTES) -> CaseItem:
+    """Brings a file to the own node, and returns the item that an act about the record carries it by."""
     digest = paper_digest(file)
     made = DocumentUpload(
         name=file.name, media_type=media_type_of(file.name), size=file.stat().st_size, chunk_size=chunk
     )
     with file.open("rb") as content:
         verify_start(made.media_type, content.read(chunk))
-        name = f"{desk.profile.agency}/{code}/{digest}/{file.name}/{now().astimezone(CHINA):%Y-%m-%d}/{chunk}"
+        name = f"{desk.profile.agency}/{record}/{digest}/{file.name}/{now().astimezone(CHINA):%Y-%m-%d}/{chunk}"
         act = replace(desk.act(), request_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)))
         root = desk.ask(lambda client: _until_done(lambda: _upload(client, act, made, content)))
     manifest = Manifest(**{each: getattr(made, each) for each in DocumentUpload.__slots__}, root=root)
-    do_act(desk, code, "add_document", filed=(CaseItem(kind=DOCUMENT, fields=manifest_fields(manifest)),))
+    return CaseItem(kind=DOCUMENT, fields=manifest_fields(manifest))
 
 
-@command(app, "list", usual=USUAL)
-def list_(desk: Desk, code: CodeArgument) -> None:
-    """List (材料清单) the documents of a case that your office may have."""
-    found = desk.call(wire.LIST_DOCUMENTS, code, changes=False)
+def show_documents(desk: Desk, record: str) -> None:
+    """Lists the documents of a record that the office may have."""
+    found = desk.call(wire.LIST_DOCUMENTS, record, changes=False)
     desk.show(found, (text for line in found.lines for text in document_lines(line)))
 
 
-@command(app, "get", usual=USUAL)
-def get(
-    desk: Desk,
-    code: CodeArgument,
-    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="The entry, as the list shows it.")],
-    item: Annotated[int, typer.Option("--item", min=1, max=64, help="Which of its documents.")] = 1,
-    to: Annotated[Path, typer.Option("--to", help="The folder to write it to.")] = Path(),
-) -> None:
-    """Fetch (取回材料) a document of a case; the same command goes on after a break."""
-    found = desk.call(wire.LIST_DOCUMENTS, code, changes=False)
+def fetch(desk: Desk, record: str, entry: str, item: int, *, to: Path) -> None:
+    """Writes a document into a folder. Refuses DOCUMENT_NOT_OPEN, FILE_EXISTS."""
+    found = desk.call(wire.LIST_DOCUMENTS, record, changes=False)
     if not found.decision.allowed:
         desk.refuse(found.decision)
         return

@@ -192,6 +192,9 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "lookup.fetch": "调取",
         "case.entry": "联办案件",
         "case.disclosure": "联办案件另行提供",
+        "alert.entry": "警情通报",
+        "alert.disclosure": "警情另行提供",
+        "alert.document": "调取照片或材料",
     },
     "Outcome": {
         "hit": "命中",
@@ -248,6 +251,9 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "Step.lookup.case": "case",
     "Step.lookup.search": "search",
     "Step.lookup.fetch": "fetch",
+    "Step.alert.entry": "told in an alert",
+    "Step.alert.disclosure": "told more of an alert later",
+    "Step.alert.document": "a picture or paper of an alert was fetched",
 }
 AWAITED: Final = "等待答复 waiting"
 """In the place of an outcome that has not come yet."""

@@ -51,7 +51,7 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
                 when_closed=True),
             act("unlink", "取消关联|unlink", "desk:desk! other:record!", when_closed=True),
             act("keep_as_evidence", "留作证据|keep as evidence", "desk:desk! document:text!", when_closed=True),
-            act("note", "记事|keep a note", "desk:desk!", items="fact", when_closed=True),
+            act("note", "记事|keep a note", "desk:desk!", items="fact document", when_closed=True),
             act("close", "办结|close", "desk:desk! result:handled|no_fault_found|handed_to_110|to_case! "
                 "by_phone:yes|no reason:text"),
         )

@@ -2,7 +2,8 @@
 
 Rules kept: no question names an alert, a desk, a person or an officer, so equal acts are equal questions; an exercise
 is judged as a real alert. A desk is measured by the kinds that its sheet has. What crosses of an item is what its kind
-names in `alerts.toml`: who somebody is, and a picture, only where the family agreed; a plate goes to police alone.
+names in `alerts.toml`: who somebody is, and a picture, only where the family agreed and while the alert is open; no
+document of an exercise; a plate goes to police alone.
 The answers are in `policies/alerts.cedar`, the vocabulary in `policies/schema.cedarschema`; both change together.
 """
 
@@ -14,12 +15,15 @@ from typing import ClassVar, Final
 
 from federation.domain.alert import Alert
 from federation.domain.alert_kinds import AlertKind
+from federation.domain.cap import Status
 from federation.domain.joint import Head
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.form import Item, always
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy.engine import Entity, EntityRef, PolicyRequest
 
+ALERT_PURPOSES: Final = "alert."
+"""The beginning of every purpose for which an office reads alerts."""
 DUTY_PURPOSE: Final = "alert.duty"
 """The purpose of looking at what a desk has: its list, its board, its feed."""
 DETAIL: Final = "detail"
@@ -109,14 +113,26 @@ def standing_of(
     return AlertStanding.FORMER if {*desks} & {*reached, raiser} else AlertStanding.STRANGER
 
 
-def crosses(kind: AlertKind, item_class: str, field: str, *, ticked: Collection[str] = ()) -> bool:
+def is_of_person(kind: AlertKind) -> bool:
+    """True for a kind that is about somebody who is looked for: a document of it is taken for a picture of them."""
+    return not _LOOKS.isdisjoint(kind.crosses)
+
+
+def crosses(
+    kind: AlertKind,
+    item_class: str,
+    field: str,
+    *,
+    ticked: Collection[str] = (),
+    status: str = Status.ACTUAL,
+    is_over: bool = False,
+) -> bool:
     """True when a field of an item may be shown beyond the office that wrote it; `ticked` is what the alert says.
 
     A kind that crosses a digest alone (a sensor's) crosses no document, one without a place none of the place. Who told
     of it crosses for none, nor more of a contact than the desk's telephone.
     """
-    facts, is_agreed = {*kind.crosses}, CONSENT in ticked
-    is_of_person = bool(facts & _LOOKS)
+    facts, is_named = {*kind.crosses}, CONSENT in ticked and not is_over
     match item_class:
         case "fact":
             return field != "source"
@@ -125,9 +141,9 @@ def crosses(kind: AlertKind, item_class: str, field: str, *, ticked: Collection[
         case "place":
             return bool(facts & _PLACES)
         case "person":
-            return is_of_person and is_agreed and field in _NAMES
+            return is_of_person(kind) and is_named and field in _NAMES
         case "document":
-            return "digest" not in facts and (is_agreed or not is_of_person)
+            return status == Status.ACTUAL and "digest" not in facts and (is_named or not is_of_person(kind))
         case _:
             return item_class == DETAIL and field in facts
 

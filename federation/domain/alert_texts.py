@@ -13,8 +13,10 @@ from typing import Final
 
 from federation.domain.alert import Alert
 from federation.domain.alert_acts import ALERT_ACTS
-from federation.domain.alert_policy import DETAIL, PLATE
+from federation.domain.alert_policy import DETAIL, PLATE, is_of_person
+from federation.domain.alert_rules import AgreedAlerts
 from federation.domain.case_items import CLASSES, CaseItem, Part, read_part
+from federation.domain.documents import DOCUMENT
 from federation.domain.joint import FieldValue, Head
 from federation.domain.personal import find_personal, verify_impersonal
 from federation.domain.retention import ALERT, EMERGENCY, EVIDENCE
@@ -58,9 +60,11 @@ def kept_under(alert: Alert) -> str:
 
 
 def names_person(alert: Alert) -> bool:
-    """True when an entry has an item that says who somebody is, whether it had effect or not."""
+    """True when an entry has an item that says who somebody is, or a picture of them, whether it had effect or not."""
     entries = (*(done.entry for done in alert.named.values()), *(entry for entry, _ in alert.without_effect))
-    return any("person" in entry.head.items for entry in entries)
+    kind = alert.rules.table.kinds.get(alert.kind) if alert.raised and isinstance(alert.rules, AgreedAlerts) else None
+    naming = {"person", DOCUMENT} if kind is not None and is_of_person(kind) else {"person"}
+    return any(not naming.isdisjoint(entry.head.items) for entry in entries)
 
 
 def _free_fields(act: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Documents of joint cases at the office that files one: announced, uploaded chunk by chunk, carried by an entry.
+"""Documents of joint records at the office that files one: announced, uploaded chunk by chunk, carried by an entry.
 
 Rules kept: room is taken when a document is announced, and given back when it ends; what no entry carries ends after a
 day; chunks come in order and each is durable before it counts, so that an upload goes on after any break; with the last

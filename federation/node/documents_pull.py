@@ -90,10 +90,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldDocument:
-    """A document whose bytes are here, some or all."""
+    """A document whose bytes are here, some or all; `tell` writes for a person that it leaves this province."""
 
     blob: Blob
     stored: StoredDocument
+    tell: Callable[[GroupTransaction], None] = lambda _: None
 
 
 class Fetches(Protocol):
@@ -162,7 +163,7 @@ async def serve_document(
     held = find()
     manifest = held.stored.manifest
     file = file_of(node, held.blob.id, manifest)
-    await node.sequencer.commit(partial(_note_served, node, manifest.root, to))
+    await node.sequencer.commit(partial(_note_served, node, held, to))
     prover = Prover(await asyncio.to_thread(file.hashes))
     for number in range(place.from_chunk, manifest.chunks):
         if number % LOOK_EVERY == LOOK_EVERY - 1:
@@ -171,9 +172,10 @@ async def serve_document(
         yield Chunk(number=number, salt=leaf[:SALT_BYTES], data=leaf[SALT_BYTES:], proof=prover.prove(number))
 
 
-def _note_served(node: Node, root: str, to: NodeName, transaction: GroupTransaction) -> None:
-    """Appends the leaf of a document that goes to a province, once."""
-    named = {"type": _CONTEXT, "root": root, "to": str(to)}
+def _note_served(node: Node, held: HeldDocument, to: NodeName, transaction: GroupTransaction) -> None:
+    """Appends the leaf of a document that goes to a province, once, and tells who it is about."""
+    held.tell(transaction)
+    named = {"type": _CONTEXT, "root": held.stored.manifest.root, "to": str(to)}
     subject = hashlib.sha256(encode_canonical(named)).hexdigest()
     leaf = plain_leaf(node.trust.in_force.agreement, LeafKind.READING, subject, now=node.now())
     transaction.append_leaf(*leaf_entry(leaf))

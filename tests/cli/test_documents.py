@@ -89,3 +89,26 @@ def test_lines_say_how_much_is_here_and_why_no_more_comes():
     assert next(iter(document_lines(line))).endswith("1/2 块 chunks")
     assert next(iter(document_lines(replace(line, reason="INCLUSION")))).endswith("(INCLUSION)")
     assert next(iter(document_lines(replace(line, here=2)))).endswith("已在本省 here")
+
+
+def test_picture_of_an_alert_is_fetched_by_the_desk_across(nodes, tmp_path):
+    """Added by a note, listed and fetched byte for byte at the neighbour's, which says where it may be seen which."""
+    file, police = tmp_path / "照片.jpg", "zhejiang/330822/police"
+    file.write_bytes(b"\xff\xd8\xff" + CONTENT)
+    raised = nodes.ask(
+        police, "alert", "raise", "help.missing", "--desk", "330822.police", "--area", "330822.circle.qiuchuan",
+        "--detail", "clothing=灰色外套", "--tick", "family_consent", "--tick", "both_sides", "-o", "json",
+    ).json  # fmt: skip
+    number = raised["line"]["cap_id"]
+    assert "记事" in nodes.ask(police, "alert", "document", "add", number, file).out
+    nodes.delivered(police)
+
+    (line,) = nodes.ask(PEER, "alert", "document", "list", number, "-o", "json").json["lines"]
+    to = tmp_path / "fetched"
+    to.mkdir()
+    nodes.ask(PEER, "alert", "document", "get", number, line["entry"][:16], "--to", to)
+    assert (to / "照片.jpg").read_bytes() == file.read_bytes()
+    nodes.ask(police, "alert", "cancel", number, "--why", "解除预警")
+    nodes.delivered(police)
+    gone = nodes.ask(PEER, "alert", "document", "get", number, line["entry"][:16], "--to", to, "-o", "json", code=1)
+    assert (gone.error["reason"], "document list" in gone.error["next"][0]) == ("DOCUMENT_NOT_OPEN", True)

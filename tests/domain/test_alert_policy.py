@@ -158,6 +158,27 @@ def test_what_of_a_kind_crosses(kind, item_class, field, ticked, may):
     assert crosses(KINDS[kind], item_class, field, ticked=ticked) is may
 
 
+@pytest.mark.parametrize(
+    ("kind", "item_class", "field", "is_over", "status", "may"),
+    [
+        ("help.missing", "document", "root", True, "Actual", False),
+        ("help.missing", "person", "name", True, "Actual", False),
+        ("help.missing", "person", "name", False, "Exercise", True),
+        ("help.missing", "document", "root", False, "Exercise", False),
+        ("help.missing", "document", "root", False, "Test", False),
+        ("forest.fire", "document", "root", True, "Actual", True),
+        ("forest.fire", "document", "root", False, "Exercise", False),
+        ("forest.fire", "fact", "text", True, "Exercise", True),
+    ],
+)
+def test_a_picture_ends_with_its_alert_and_no_document_of_an_exercise_crosses(
+    kind, item_class, field, is_over, status, may
+):
+    """Who was missing is named no more once the alert is over; a paper of an incident outlives its close."""
+    found = crosses(KINDS[kind], item_class, field, ticked=("family_consent",), status=status, is_over=is_over)
+    assert found is may
+
+
 def test_only_one_kind_ever_crosses_who_somebody_is():
     """Whatever is ticked, names cross for who is missing alone, and numbers, telephones and addresses never."""
     open_fields = {

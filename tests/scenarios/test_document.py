@@ -1,5 +1,6 @@
 """A document of a case crosses between two running nodes over a line that is cut three times; what memory that takes.
 
+A picture of an alert crosses by the same way, to the desk that was told and while the alert lets it.
 `BRIDGEHEAD_DOCUMENT_MB=1024` sends one of 1 GiB.
 """
 
@@ -16,12 +17,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 from federation.cli.demo import provinces as demo
 from federation.domain.case_items import CaseItem
 from federation.domain.documents import CHUNK_BYTES, Manifest, manifest_fields
-from federation.protocol.errors import UnavailableError
+from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.protocol.ids import NodeName
-from federation.wire.agency import cases, documents
+from federation.wire.agency import alerts, cases, documents
+from federation.wire.agency.alerts import AlertRaising, AlertStep
 from federation.wire.agency.cases import CaseOpening, CaseStep
 from federation.wire.agency.documents import ChunkUpload, DocumentPlace, DocumentUpload
 from federation.wire.client import AgencyClient
@@ -33,6 +37,8 @@ ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
 TOWN, PEER = "zhejiang/330822/town", "jiangxi/361123/governance"
 CHUNKS = int(os.environ.get("BRIDGEHEAD_DOCUMENT_MB", "12"))
 MOST_MB = 300
+ALERT, DESK, NUMBER = ("alert.incident", "F12"), "330822.police", "330822219003070018"
+PICTURE = b"\xff\xd8\xff" + hashlib.shake_128(b"a picture").digest(9000)
 _BASE = hashlib.shake_128(b"a recording").digest(CHUNK_BYTES - 16)
 
 
@@ -110,14 +116,14 @@ async def two_nodes(folder: Path) -> AsyncIterator[tuple[Federation, Relay]]:
             await asyncio.to_thread(federation.made.processes[node].wait, 30)
 
 
-def acts() -> Act:
-    """What an officer does in a mediation."""
-    return Act(request_id=str(uuid.uuid4()), purpose="dispute.mediation", function="F09", officer="officer-1")
+def acts(purpose: str = "dispute.mediation", function: str = "F09") -> Act:
+    """What an officer does in a mediation, or for another purpose."""
+    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=function, officer="officer-1")
 
 
-async def patient(client: AgencyClient, rpc, question):
+async def patient(client: AgencyClient, rpc, question, *why: str):
     """What a node answers that may be starting."""
-    asked = acts()
+    asked = acts(*why)
     async with asyncio.timeout(60):
         while True:
             try:
@@ -189,3 +195,71 @@ async def test_a_document_crosses_a_line_that_is_cut_three_times(tmp_path: Path)
         assert relay.cuts == 3
         assert relay.came < CHUNKS * CHUNK_BYTES * 1.1 + 8 * CHUNK_BYTES
         assert max(peaks.values()) < MOST_MB
+
+
+async def picture(client: AgencyClient, **raising: str) -> DocumentPlace:
+    """Raises an alert about who is missing, and files a picture with it."""
+    fields = {
+        "desk": DESK,
+        "kind": "help.missing",
+        "area": "330822.circle.qiuchuan",
+        "division": "330822111",
+        **raising,
+    }
+    items = (CaseItem(kind="person", fields={"name": "林甲", "sex": "f", "number": NUMBER}),)
+    raised = await patient(client, alerts.RAISE_ALERT, AlertRaising(fields=fields, items=items), *ALERT)
+    assert raised.line is not None, raised.decision
+    made = DocumentUpload(name="林甲.jpg", media_type="image/jpeg", size=len(PICTURE), chunk_size=4096)
+    upload = await client.call(documents.BEGIN_DOCUMENT, acts(*ALERT), made)
+    for number in range(-(-len(PICTURE) // 4096)):
+        chunk = ChunkUpload(document=upload.document, number=number, data=PICTURE[number * 4096 :][:4096])
+        upload = await client.call(documents.UPLOAD_CHUNK, acts(*ALERT), chunk)
+    manifest = Manifest(**{name: getattr(made, name) for name in DocumentUpload.__slots__}, root=upload.root)
+    item = CaseItem(kind="document", fields=manifest_fields(manifest))
+    step = AlertStep(alert=raised.line.record, name="note", fields={"desk": DESK}, items=(item,))
+    noted = await client.call(alerts.ACT_IN_ALERT, acts(*ALERT), step)
+    return DocumentPlace(record=str(raised.line.record), entry=noted.entry.name, item=1)
+
+
+async def listed(client: AgencyClient, place: DocumentPlace, count: int) -> None:
+    """Waits until a desk has the alert and finds so many documents in it."""
+    async with asyncio.timeout(60):
+        while True:
+            found = await patient(client, documents.LIST_DOCUMENTS, place.record, *ALERT)
+            if found.decision.allowed and len(found.lines) == count:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def read(client: AgencyClient, place: DocumentPlace) -> bytes:
+    return b"".join([part.data async for part in client.watch(documents.DOWNLOAD_DOCUMENT, acts(*ALERT), place)])
+
+
+async def refused(client: AgencyClient, place: DocumentPlace) -> str:
+    with pytest.raises(BridgeheadError) as caught:
+        await read(client, place)
+    return caught.value.reason
+
+
+async def test_a_picture_is_pulled_by_the_desk_that_was_told_and_no_longer_than_the_alert(tmp_path: Path) -> None:
+    """A desk that was not told, an exercise, an alert that ended, and no consent are refused."""
+    async with (
+        two_nodes(tmp_path) as (federation, _),
+        federation.client("zhejiang/330822/police") as police,
+        federation.client(PEER) as peer,
+        federation.client("jiangxi/361123/emergency") as untold,
+    ):
+        agreed = {"ticked": "both_sides,family_consent"}
+        place, drill = await picture(police, **agreed), await picture(police, **agreed, status="Exercise")
+        withheld = await picture(police, ticked="both_sides")
+        for each, count in ((place, 1), (drill, 0), (withheld, 0)):
+            await listed(peer, each, count)
+        assert await read(peer, place) == PICTURE
+        assert [await refused(peer, each) for each in (drill, withheld)] == ["DOCUMENT_NOT_OPEN"] * 2
+        assert not (await untold.call(documents.LIST_DOCUMENTS, acts(*ALERT), place.record)).decision.allowed
+        assert await refused(untold, place) == "DOCUMENT_NOT_OPEN"
+
+        ending = AlertStep(alert=place.record, name="cancel", fields={"desk": DESK, "why": "lifted"})
+        assert (await police.call(alerts.ACT_IN_ALERT, acts(*ALERT), ending)).decision.allowed
+        await listed(peer, place, 0)
+        assert await refused(peer, place) == "DOCUMENT_NOT_OPEN"

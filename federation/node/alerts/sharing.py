@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from itertools import chain, product
 from typing import Final
 
@@ -39,7 +39,7 @@ from federation.domain.retention import ALERT as KEPT
 from federation.node.alerts.lists import CHANGES, NAMES, AlertName, alert_look, alert_rows, each_open
 from federation.node.duty import newest_of, signed_on
 from federation.node.joint.given import Handing, given_in_alert
-from federation.node.joint.records import ALERT, Held, Moment, StoredEntry, StoredRecord
+from federation.node.joint.records import ALERT, Held, Moment, StoredEntry, StoredRecord, find_own_body, load_held
 from federation.node.joint.sharing import Author, Sharing
 from federation.node.joint.sight import own_parts
 from federation.node.joint.taking import entry_kinds
@@ -115,6 +115,18 @@ class AlertSharing(Sharing[Alert]):
                 places |= opened
                 asked += said
         return places, asked
+
+    def served(
+        self, in_force: InForce, state: Alert, kept: StoredEntry, *, parts: Sequence[Part], to: NodeName
+    ) -> Collection[int]:
+        """Returns those that its desks may see as the alert stands now: a picture no more once it has ended."""
+        return self.opened(in_force, state, kept, parts=parts, to=to)[0]
+
+    def seen(
+        self, in_force: InForce, state: Alert, kept: StoredEntry, *, parts: Sequence[Part | None], reader: AgencyId
+    ) -> Collection[int]:
+        desks = state.rules.desks_of(reader) if isinstance(state.rules, AgreedAlerts) else frozenset[str]()
+        return visible(in_force, state, reader, kept=kept, parts=parts, desks=desks)[0]
 
     def shown_by(self, state: Alert) -> object:
         """Returns all that `reader_seat`, `crosses` and the choice of provinces read of an alert."""
@@ -202,17 +214,29 @@ class AlertSharing(Sharing[Alert]):
         entries: Iterable[tuple[StoredEntry, Handed | None]],
     ) -> None:
         """Writes which offices were given what is about a person, of entries of ours that hold anything yet."""
-        in_force = node.trust.in_force
         for kept, body in entries if names_person(state) else ():
-            if not isinstance(body, Body) or not kept.head.items:
-                continue
-            parts = own_parts(in_force, kept, body)
-            seen = [
-                (office, visible(in_force, state, office, kept=kept, parts=parts, desks=desks)[0])
-                for office, desks in offices_of(state, told_of(state).desks).items()
-            ]
-            handing = Handing(family=ALERT, kept=kept, parts=parts, basis=self.basis(state))
-            put_records(transaction, list(given_in_alert(node, transaction, state, handing=handing, seen=seen)))
+            if isinstance(body, Body) and kept.head.items:
+                parts = own_parts(node.trust.in_force, kept, body)
+                handing = Handing(family=ALERT, kept=kept, parts=parts, basis=self.basis(state))
+                self._put_given(node, transaction, state, handing=handing)
+
+    def put_served(
+        self, node: Node, transaction: GroupTransaction, *, kept: StoredEntry, item: int, to: NodeName
+    ) -> None:
+        """Writes which offices of the province may see a document of an alert that names a person."""
+        state, body = load_held(ALERT, node, kept.head.record).state, find_own_body(ALERT, transaction, kept.name)
+        if state is not None and names_person(state) and isinstance(body, Body):
+            parts = own_parts(node.trust.in_force, kept, body)
+            handing = Handing(family=ALERT, kept=kept, parts=parts, basis=self.basis(state), served=item, to=to)
+            self._put_given(node, transaction, state, handing=handing)
+
+    def _put_given(self, node: Node, transaction: GroupTransaction, state: Alert, *, handing: Handing) -> None:
+        in_force, kept, parts = node.trust.in_force, handing.kept, handing.parts
+        seen = [
+            (office, visible(in_force, state, office, kept=kept, parts=parts, desks=desks)[0])
+            for office, desks in offices_of(state, told_of(state).desks).items()
+        ]
+        put_records(transaction, list(given_in_alert(node, transaction, state, handing=handing, seen=seen)))
 
 
 def is_arbiter_away(node: Node, alert: Alert) -> bool:
@@ -236,7 +260,11 @@ def visible(
     if kind is None:
         return set(), []
     seat = reader_seat(alert, agency, desks, notified=told_of(alert).desks, off=off_duty(in_force, alert))
-    ticked = alert.said.get("ticked", ())
+    said = alert.said.get("ticked", ())
+    stands = partial(
+        crosses, kind, ticked=said if isinstance(said, tuple) else (), status=alert.status,
+        is_over=alert.ended is not None,
+    )  # fmt: skip
     facts, occasion = agency_facts(in_force, agency), in_force.occasion(kept.purpose, kept.function)
     home = record_node(parse_record_id(kept.head.record))
 
@@ -248,16 +276,16 @@ def visible(
     def allows(question: PolicyRequest) -> bool:
         return decide(in_force.policies, question).allowed
 
-    places, said = set[int](), list[PolicyRequest]()
+    places, yes = set[int](), list[PolicyRequest]()
     for at, (item_class, part) in enumerate(zip(kept.head.items, parts, strict=True), start=1):
         if part is None or item_class in AT_HOME:
             continue
-        is_crossing = crosses(kind, item_class, part.field, ticked=ticked if isinstance(ticked, tuple) else ())
-        question = asks(PLATE if (item_class, part.field) == (DETAIL, PLATE) else item_class, is_crossing)
+        is_plate = (item_class, part.field) == (DETAIL, PLATE)
+        question = asks(PLATE if is_plate else item_class, stands(item_class, part.field))
         if allows(question):
             places.add(at)
-            said.append(question)
-    return places, said
+            yes.append(question)
+    return places, yes
 
 
 def off_duty(in_force: InForce, alert: Alert) -> frozenset[str]:

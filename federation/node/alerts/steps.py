@@ -27,7 +27,7 @@ from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
 from federation.domain.alert_texts import shown_fields, verify_texts
 from federation.domain.alert_told import told_of
 from federation.domain.cap import Status, Unit, allocate_identifier
-from federation.domain.case_items import CaseItem, Part, join, split
+from federation.domain.case_items import CaseItem, join, split
 from federation.domain.clock import CHINA_TIME
 from federation.domain.duty_roster import is_volunteer
 from federation.domain.joint import Entry, FieldValue, NoEffect
@@ -44,12 +44,12 @@ from federation.node.alerts.lists import (
     each_open,
     record_of,
 )
-from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty, visible
+from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty
 from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.feed import Followed
 from federation.node.joint.acting import Doing, EntryWritten, handed_on, read_fields, text_of, write_entry, write_more
 from federation.node.joint.entries import record_key
-from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, keep_rules, load_held, parts_of
+from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, keep_rules, load_held
 from federation.node.joint.shown import deliveries
 from federation.node.joint.writing import Said
 from federation.node.node import Node, agency_facts
@@ -525,16 +525,8 @@ def _find(errand: Errand, name: str) -> Held[Alert] | None:
 
 def items_shown(errand: Errand, held: Held[Alert], kept: StoredEntry) -> tuple[CaseItem, ...]:
     """The items of an entry as far as the office may see them: its own entries' whole."""
-    node, alert, head = errand.node, held.state, kept.head
-    parts: dict[int, Part] = parts_of(ALERT, node, node.database, kept=kept)
-    if head.agency != errand.caller:
-        listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
-        desks = frozenset[str]() if alert is None else _own_desks(errand, alert)
-        seen = set[int]()
-        if alert is not None:
-            seen = visible(errand.in_force, alert, errand.caller, kept=kept, parts=listed, desks=desks)[0]
-        parts = {at: part for at, part in parts.items() if at in seen}
-    return join(head.items, parts)
+    parts = ALERTS_SHARED.shown_parts(errand.node, errand.in_force, held, kept=kept, reader=errand.caller)
+    return join(kept.head.items, parts)
 
 
 def _entry_line(errand: Errand, held: Held[Alert], kept: StoredEntry) -> EntryLine:

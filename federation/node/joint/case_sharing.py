@@ -7,12 +7,12 @@ Source: DESIGN sections 3 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from federation.domain.case_items import Part
 from federation.domain.joint import Entry, FieldValue, Head
-from federation.domain.joint_policy import Seat, Standing, act_request, seat_of, shown_by
+from federation.domain.joint_policy import Seat, Standing, act_request, seat_of, shown_by, standing_of
 from federation.domain.joint_state import Case
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import CIVIL
@@ -27,7 +27,7 @@ from federation.node.lookups.cases import letter_rows
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, Handed
 from federation.protocol.form import Item, decode, replace
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.trust import find_agency
 from federation.store.database import Source
@@ -88,6 +88,19 @@ class CaseSharing(Sharing[Case]):
                 places |= opened
                 asked += said
         return places, asked
+
+    def served(
+        self, in_force: InForce, state: Case, kept: StoredEntry, *, parts: Sequence[Part], to: NodeName
+    ) -> Collection[int]:
+        """Returns all of them while an office of the province takes part."""
+        del in_force, kept
+        return range(1, len(parts) + 1) if any(agency.node == to for agency in state.members) else ()
+
+    def seen(
+        self, in_force: InForce, state: Case, kept: StoredEntry, *, parts: Sequence[Part | None], reader: AgencyId
+    ) -> Collection[int]:
+        is_member = standing_of(state, reader) is Standing.MEMBER
+        return visible(in_force, state, reader, kept=kept, parts=parts)[0] if is_member else ()
 
     def shown_by(self, state: Case) -> object:
         return shown_by(state)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 
 from federation.domain.alert import Alert
 from federation.domain.case_items import Part
+from federation.domain.documents import DOCUMENT
 from federation.domain.joint_sight import handed_to, numbers_in, people_in
 from federation.domain.joint_state import Case
 from federation.domain.reports import DEFERRED_JOINT, Disclosure
@@ -24,7 +25,7 @@ from federation.node.joint.records import ALERT, CASE, Family, StoredEntry, each
 from federation.node.joint.sight import visible
 from federation.node.node import Node
 from federation.protocol.form import Digest, Item, Positive, Time
-from federation.protocol.ids import AgencyId, RecordId, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, NodeName, RecordId, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.store.collection import item_collection
 from federation.store.database import Source
@@ -72,13 +73,18 @@ GIVEN: Final = item_collection(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handing:
-    """An entry of ours as it was handed on: the law it stood on, and the fields by item that an office got later."""
+    """An entry of ours as it was handed on: the law it stood on, and the fields by item that an office got later.
+
+    `served` is the number of its document that goes `to` a province now, 0 for none.
+    """
 
     family: Family[Any]
     kept: StoredEntry
     parts: Sequence[Part]
     basis: str
     later: Callable[[AgencyId], Mapping[int, frozenset[str]]] = lambda _: {}
+    served: int = 0
+    to: NodeName | None = None
 
 
 def given_in_case(
@@ -124,28 +130,55 @@ def _given(
 ) -> Iterator[Record]:
     kept, family = handing.kept, handing.family
     for office, places in sorted(seen, key=str) if people else ():
-        if office == kept.head.agency:
+        if office == kept.head.agency or (handing.served and office.node != handing.to):
             continue
-        had = places
-        if office.node != node.name:
-            sent = each_sent(family, source, kept.head.record, name=kept.name)
-            had = places & {at for each in sent if each.to == office.node for at in each.places}
+        had, at_first = _had(node, source, handing, office=office, places=places)
         known = list(GIVEN.each(source, under=f"{kept.head.record}/{kept.name}/{office}/"))
-        number = len(known)
+        number, known = len(known), [each for each in known if _is_served(each, family) == bool(handing.served)]
         for person, about in people.items():
             before = {at for each in known if each.person == person for at in each.places}
             if new := sorted(had & about - before):
                 number += 1
-                yield GIVEN.record(_row(node, handing, office=office, n=number, about=(person, new)), owner=node.name)
+                step = _step(handing, office, new, is_more=bool(before) or at_first.isdisjoint(new))
+                row = _row(node, handing, office=office, n=number, about=(person, new), step=step)
+                yield GIVEN.record(row, owner=node.name)
 
 
-def _row(node: Node, handing: Handing, *, office: AgencyId, n: int, about: tuple[str, list[int]]) -> Given:
-    kept, parts, family, (person, places) = handing.kept, handing.parts, handing.family, about
-    later = handing.later(office)
-    is_later = any(parts[at - 1].field in later.get(parts[at - 1].item, ()) for at in places)
+def _is_served(row: Given, family: Family[Any]) -> bool:
+    return row.step == family.document_step
+
+
+def _step(handing: Handing, office: AgencyId, places: Sequence[int], *, is_more: bool) -> str:
+    """The step of the report: a document was fetched, the entry was handed on, or more of it later."""
+    family, parts = handing.family, handing.parts
+    if handing.served:
+        return family.document_step
+    if family is CASE:  # where only an act hands more over
+        later = handing.later(office)
+        is_more = any(parts[at - 1].field in later.get(parts[at - 1].item, ()) for at in places)
+    return family.disclosure_kind if is_more else family.entry_kind
+
+
+def _had(
+    node: Node, source: Source, handing: Handing, *, office: AgencyId, places: set[int]
+) -> tuple[set[int], set[int]]:
+    """The places of an entry, or of its one document that is served, that an office had by now, and had at first."""
+    kept, parts = handing.kept, handing.parts
+    if handing.served:
+        documents = enumerate(zip(kept.head.items, parts, strict=True), start=1)
+        places = places & {at for at, (kind, part) in documents if kind == DOCUMENT and part.item == handing.served}
+    if office.node == node.name:
+        return places, places
+    sent = [each for each in each_sent(handing.family, source, kept.head.record, name=kept.name)
+            if each.to == office.node]  # fmt: skip
+    return places & {at for each in sent for at in each.places}, set(sent[0].places) if sent else set()
+
+
+def _row(node: Node, handing: Handing, *, office: AgencyId, n: int, about: tuple[str, list[int]], step: str) -> Given:
+    kept, parts, (person, places) = handing.kept, handing.parts, about
     return Given(
         record=kept.head.record, name=kept.name, office=office, n=n, person=person,
-        time=truncate_to_millisecond(node.now()), step=family.disclosure_kind if is_later else family.entry_kind,
+        time=truncate_to_millisecond(node.now()), step=step,
         purpose=kept.purpose, function=kept.function, basis=handing.basis[:_MAX_BASIS], places=tuple(places),
         fields=tuple(sorted({f"{kept.head.items[at - 1]}.{parts[at - 1].field}" for at in places})),
     )  # fmt: skip

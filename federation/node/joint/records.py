@@ -248,6 +248,11 @@ class Family(Generic[_S]):
         """The kind of a message that hands over more places of an entry."""
         return f"{self.name}.disclosure"
 
+    @property
+    def document_step(self) -> str:
+        """The step of a person's report that says that a document was fetched."""
+        return f"{self.name}.document"
+
 
 def _family(
     name: str,

@@ -7,14 +7,14 @@ a subclass. Source: DESIGN section 5.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from federation.domain.case_items import Part
+from federation.domain.case_items import AT_HOME, Part
 from federation.domain.joint import Entry, FieldValue, Head
 from federation.domain.permits_policy import AgencyFacts, Occasion
-from federation.node.joint.records import Family, Held, Moment, StoredEntry, StoredRecord
+from federation.node.joint.records import Family, Held, Moment, StoredEntry, StoredRecord, parts_of
 from federation.node.node import InForce, Node
 from federation.protocol.body import Handed
 from federation.protocol.form import Item
@@ -85,6 +85,31 @@ class Sharing(ABC, Generic[S]):
         """Returns the places of an entry that offices of a province may see, and the questions that said yes to it."""
 
     @abstractmethod
+    def served(
+        self, in_force: InForce, state: S, kept: StoredEntry, *, parts: Sequence[Part], to: NodeName
+    ) -> Collection[int]:
+        """Returns the places of an entry of ours whose documents a province may have now, of those it was handed."""
+
+    @abstractmethod
+    def seen(
+        self, in_force: InForce, state: S, kept: StoredEntry, *, parts: Sequence[Part | None], reader: AgencyId
+    ) -> Collection[int]:
+        """Returns the places of another office's entry that an office of ours may see."""
+
+    def shown_parts(
+        self, node: Node, in_force: InForce, held: Held[S], *, kept: StoredEntry, reader: AgencyId
+    ) -> dict[int, Part]:
+        """Returns the open places of an entry that an office of ours may see; its own alone while no state is here."""
+        head, state, parts = kept.head, held.state, parts_of(self.family, node, node.database, kept=kept)
+        if reader == head.agency:
+            return parts
+        if state is None:
+            return {}
+        listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
+        places = self.seen(in_force, state, kept, parts=listed, reader=reader)
+        return {at: part for at, part in parts.items() if at in places and head.items[at - 1] not in AT_HOME}
+
+    @abstractmethod
     def shown_by(self, state: S) -> object:
         """Returns all of a state that decides who is handed what: while it is the same, nobody is owed more."""
 
@@ -127,6 +152,11 @@ class Sharing(ABC, Generic[S]):
         entries: Iterable[tuple[StoredEntry, Handed | None]],
     ) -> None:
         """Writes what follows for people from entries of ours, once their messages stand in the transaction."""
+
+    def put_served(
+        self, node: Node, transaction: GroupTransaction, *, kept: StoredEntry, item: int, to: NodeName
+    ) -> None:
+        """Writes what follows for people from a document of an entry of ours that goes to a province."""
 
     def put_settled(self, node: Node, transaction: GroupTransaction, held: Held[S], *, state: S) -> None:
         """Writes what else follows from the state of a settled record."""

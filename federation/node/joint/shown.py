@@ -8,19 +8,18 @@ from itertools import islice
 from typing import Final
 
 from federation.domain.acts import ACTS, Field
-from federation.domain.case_items import AT_HOME, Part, join
+from federation.domain.case_items import join
 from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import CUT, Head, NoEffect
 from federation.domain.joint_offers import Offer, offered, task_acts
-from federation.domain.joint_policy import Standing, standing_of
 from federation.domain.joint_state import Case
 from federation.domain.joint_trace import TraceLine
 from federation.domain.procedure import Stage
 from federation.node.exchange.replies import find_delivery
 from federation.node.joint.acting import text_of
+from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.disclose import handed_notices
-from federation.node.joint.records import CASE, Held, SentEntry, StoredEntry, each_sent, parts_of
-from federation.node.joint.sight import visible
+from federation.node.joint.records import CASE, Held, SentEntry, StoredEntry, each_sent
 from federation.node.node import InForce, Node
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.agency.cases import (
@@ -58,7 +57,7 @@ def entry_line(
     """One entry as an office of ours may see it, with the way of its messages (`sent`, where known) if it is ours."""
     head, act, case = kept.head, ACTS.get(kept.head.act), held.state
     why = _effects(case).get(kept.name)
-    parts = shown_parts(node, in_force, held, kept=kept, reader=reader)
+    parts = CASES_SHARED.shown_parts(node, in_force, held, kept=kept, reader=reader)
     return EntryLine(
         name=kept.name, author=kept.author, n=head.n, act=head.act, act_zh=act.zh if act else head.act,
         act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
@@ -66,21 +65,6 @@ def entry_line(
         without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
         deliveries=deliveries(node, each_sent(CASE, node.database, held.id, name=kept.name) if sent is None else sent),
     )  # fmt: skip
-
-
-def shown_parts(
-    node: Node, in_force: InForce, held: Held[Case], *, kept: StoredEntry, reader: AgencyId
-) -> dict[int, Part]:
-    """The open places of an entry that an office of ours may see, by number; its own alone while no case is here."""
-    head, case, parts = kept.head, held.state, parts_of(CASE, node, node.database, kept=kept)
-    if reader == head.agency:
-        return parts
-    if case is None:
-        return {}
-    listed = [parts.get(at) for at in range(1, len(head.items) + 1)]
-    is_member = standing_of(case, reader) is Standing.MEMBER
-    places = visible(in_force, case, reader, kept=kept, parts=listed)[0] if is_member else set[int]()
-    return {at: part for at, part in parts.items() if at in places and head.items[at - 1] not in AT_HOME}
 
 
 def deliveries(node: Node, messages: Iterable[SentEntry]) -> tuple[CaseDelivery, ...]:

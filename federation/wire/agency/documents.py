@@ -1,4 +1,4 @@
-"""Documents of joint cases: uploaded chunk by chunk, listed, and streamed to the office that reads one."""
+"""Documents of joint cases and alerts: uploaded chunk by chunk, listed, and streamed to the office that reads one."""
 
 from __future__ import annotations
 
