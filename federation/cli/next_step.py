@@ -236,6 +236,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "SERVER_CERTIFICATE_ENDED": _ENDED,
     "SETTINGS": "改正 node.toml 或环境变量:bridgehead node config | mend node.toml or the environment",
     "SIGNATURE_FORM": "用本人密钥重新签字:--key | sign again with your own key: --key",
+    "SLOW_READER": "再运行一次，从已收处继续 | run it again: it goes on behind what came",
     "STEP_UP_FORM": "用本人密钥重新签名:--key | sign again with your own key: --key",
     "STORE_MISSING": "先启动一次节点:bridgehead node serve --home | start the node once: bridgehead node serve --home",
     "STORE_MODE": "只许本人读：chmod 600 文件 | let nobody else read it: chmod 600 FILE",

@@ -1,9 +1,9 @@
 """A feed: what is said under a topic, numbered in the transaction that writes it, and followed as it comes.
 
 The store is the queue: all who follow a topic read its newest entries together, once, and who is behind them reads
-page by page, so that a slow reader holds up nobody, misses nothing and takes no memory; one that was very long at an
-entry is told to go on behind its token, by a call that is verified anew. A token is sealed for its topic and outlives
-the process. Waiters wake after the commit; a look now and then finds what another process wrote.
+page by page, so that a slow reader holds up nobody, misses nothing and takes no memory; one whom the gate hung up on
+goes on behind its token. A token is sealed for its topic and outlives the process. Waiters wake after the commit; a
+look now and then finds what another process wrote.
 Source: M10.
 """
 
@@ -21,7 +21,7 @@ from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Numbered
 from federation.node.node import LOOK_SECONDS, Node
 from federation.node.officers import find_officer_key
-from federation.protocol.errors import MalformedError, UnavailableError
+from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Page, open_token, page_behind, seal_token
 from federation.store.database import Source
@@ -41,8 +41,6 @@ BEGINNING: Final = "0"
 """The token that goes on behind nothing, of any topic."""
 PAGE: Final = 50
 """So many entries lie in memory for a topic, and for a stream that is behind them."""
-SLOW_SECONDS: Final = 60.0
-"""A reader that is at one entry for longer calls again."""
 IDLE_SECONDS: Final = 30.0
 """How often a stream that hears nothing looks, where no other process writes to the store."""
 KEY_SECONDS: Final = 1.0
@@ -130,7 +128,7 @@ class Feed(Generic[T]):
     async def follow(self, errand: Errand, topic: str, *, after: int) -> AsyncIterator[Followed[T]]:
         """Yields the entries behind that number, then each as it comes.
 
-        Ends when the node stops and when the officer's key is registered no more. Refuses WATCH_SLOW.
+        Ends when the node stops and when the officer's key is registered no more.
         """
         async for each in self.follow_beating(errand, topic, after=after):
             if each is not None:
@@ -150,10 +148,8 @@ class Feed(Generic[T]):
                     caller, officer = errand.caller, errand.act.officer
                     if errand.is_signed and not tail.is_registered(caller, officer, number=each.number):
                         return
-                    last, since = each.number, monotonic()
+                    last = each.number
                     yield each
-                    if monotonic() - since > SLOW_SECONDS:
-                        raise UnavailableError("WATCH_SLOW", "the reader was slow: go on behind the last token")
                 if found:
                     beat = monotonic() + seconds
                     continue

@@ -474,6 +474,7 @@ def _peer_gate(node: Node, contacts: Contacts) -> Gate:
         agreed=lambda _: False,
         now=node.now,
         heard=contacts.heard,
+        slow_seconds=node.settings.slow_reader_seconds,
     )
 
 
@@ -486,4 +487,5 @@ def _agency_gate(node: Node, home: Path, authority: str) -> Gate:
         revoked=lambda _name, serial: serial in load_revoked(home),
         agreed=lambda agency: find_agency(node.trust.in_force.agreement, agency) is not None,
         now=node.now,
+        slow_seconds=node.settings.slow_reader_seconds,
     )

@@ -6,8 +6,9 @@ agency stands in the agreement in force; all this also on a connection opened lo
 open. No message is verified and no policy asked here; identity and revocation have no switch; a refusal comes before
 the request is read, so that nobody learns what exists and a stranger's request takes no memory; an unknown exception
 leaves as INTERNAL with an id and nothing else. Nothing of a request is logged. Trusts the TLS handshake for
-possession of the key alone. What an officer signed of a call is handed on with the caller, unverified: the node knows
-the registered key. Source: DESIGN sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
+possession of the key alone. Who does not read a stream is hung up on. What an officer signed of a call is handed on
+with the caller, unverified: the node knows the registered key. Source: DESIGN sections 7 and 8, SPIFFE X.509-SVID,
+RFC 5280.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import inspect
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -45,7 +46,7 @@ from federation.protocol.errors import (
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
-from federation.wire.limits import PlaceTaken, Shares
+from federation.wire.limits import SLOW_SECONDS, PlaceTaken, Shares, taken, within
 from federation.wire.rpc import (
     BOTH,
     SIGNATURE_KEY,
@@ -73,6 +74,7 @@ class Gate:
     `ca_of` gives the PEM of a node's CA, None for a stranger. `revoked` is asked with the node whose CA issued the
     certificate and the serial in lower-case hex without leading zeros. `agreed` says whether the agreement names an
     agency: an old certificate of one that was retired opens nothing. `heard` is told of each admitted call of a peer.
+    So long, `slow_seconds`, a stream waits until what it wrote is taken.
     """
 
     side: Side
@@ -83,6 +85,7 @@ class Gate:
     agreed: Callable[[AgencyId], bool]
     now: Callable[[], datetime]
     heard: Callable[[NodeName], None] = _nobody
+    slow_seconds: float = SLOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +268,9 @@ class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in i
 class Gatekeeper(grpc.aio.ServerInterceptor):
     """Wraps every handler of one port: admits the caller, translates errors, counts and logs."""
 
-    def __init__(self, gate: Gate, offered: Mapping[str, Rpc[Any, Any]]) -> None:
+    def __init__(self, gate: Gate, offered: Mapping[str, Rpc[Any, Any]], *, hang_up: Callable[[str], bool]) -> None:
         self._gate = gate
+        self._hang_up = hang_up
         self._offered = {**offered, **_GRPC}
         self._shares = Shares()
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
@@ -313,16 +317,33 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         return checked
 
     def _stream(
-        self, name: str, handler: grpc.RpcMethodHandler[Any, Any], inner: Callable[..., AsyncIterator[Any]]
+        self, name: str, handler: grpc.RpcMethodHandler[Any, Any], inner: Callable[..., AsyncGenerator[Any, None]]
     ) -> Callable[..., object]:
-        async def checked(requests: object, context: _Context) -> AsyncIterator[object]:
+        async def checked(requests: object, context: _Context) -> None:
             async with self._admitted(name, context, stream=True) as call:
                 request = requests if handler.request_streaming else await _read(call, context, handler)
-                responses = inner(request, context)
-                while (response := await self._while_admitted(anext(responses, _END), context)) is not _END:
-                    yield response
+                await context.send_initial_metadata(())  # or its status could not be sent beside a first message
+                async with aclosing(inner(request, context)) as responses:
+                    while (response := await self._while_admitted(anext(responses, _END), context)) is not _END:
+                        await self._write(call, context, response)
 
         return checked
+
+    async def _write(self, call: _Call, context: _Context, response: object) -> None:
+        """Waits until it is taken (SLOW_READER); who soon after takes no status either is hung up on, and told once."""
+
+        def hang_up() -> None:
+            if self._hang_up(context.peer()):
+                _log.warning("stream.unread", method=call.method, caller=call.caller)
+
+        seconds = self._gate.slow_seconds
+        try:
+            async with taken(response, seconds=seconds):
+                await context.write(response)
+        except UnavailableError:
+            timer = asyncio.get_running_loop().call_later(seconds / 12, hang_up)
+            context.add_done_callback(lambda _: timer.cancel())  # type: ignore[arg-type]  # once the status has left
+            raise
 
     async def _while_admitted(self, coming: Awaitable[A], context: _Context) -> A:
         """Returns what a stream waits for; ends with the gate's refusal, a few seconds after it would refuse.
@@ -387,20 +408,12 @@ def _verify_deadline(call: _Call, rpc: Rpc[Any, Any], context: _Context) -> None
         raise StaleError("DEADLINE_SHORT", f"expected a deadline of at least {floor} seconds, got {left:.3f}")
 
 
-@asynccontextmanager
-async def _own_deadline(call: _Call) -> AsyncIterator[None]:
+def _own_deadline(call: _Call) -> AbstractAsyncContextManager[None]:
     """Ends the work of a call that named no deadline, or it could hold the server for ever."""
     if call.deadline_left_seconds is not None:
-        yield
-        return
-    try:
-        async with asyncio.timeout(DEFAULT_SECONDS) as timeout:
-            yield
-    except TimeoutError as error:
-        if not timeout.expired():
-            raise
-        sentence = f"the call named no deadline, and {DEFAULT_SECONDS:g} seconds are over"
-        raise UnavailableError("DEADLINE_EXCEEDED", sentence) from error
+        return nullcontext()
+    sentence = f"the call named no deadline, and {DEFAULT_SECONDS:g} seconds are over"
+    return within(DEFAULT_SECONDS, "DEADLINE_EXCEEDED", sentence)
 
 
 async def _abort(call: _Call, context: _Context, error: BaseException) -> None:

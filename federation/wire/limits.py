@@ -1,8 +1,8 @@
 """A caller's limits at a port: calls, streams and bytes at work at once, and posts or other acts in a minute.
 
 Each caller has a share and a bucket of its own, so that none takes from another. A call is at work until its answer has
-left, or its caller went away: who asks and does not read holds its own share. Beyond it, and beyond what the port does
-for all, a call is OVERLOADED, and may be made again. The number of buckets is bounded.
+left, or its caller went away: who asks and does not read holds its own share, with a stream for a minute. Beyond it,
+and beyond what the port does for all, a call is OVERLOADED, and may be made again. The number of buckets is bounded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -32,6 +33,9 @@ CALLS_KEPT: Final = 4
 """What a caller may have at work whatever the others do."""
 MAX_CONNECTIONS: Final = 512
 """The most connections of one gRPC port, handshakes included: beyond them a new one is closed as it comes."""
+SLOW_SECONDS: Final = 60.0
+SLOW_BYTES: Final = 256 * 1024
+"""For so long a stream waits until what it wrote is taken, and as long again for each part of so many bytes."""
 POSTS_A_MINUTE: Final = 1200
 """Three peers behind one address that offer a head five times a second stay below it."""
 MAX_SOURCES: Final = 4096
@@ -111,6 +115,25 @@ class PlaceTaken:
         """Gives the place back; called with the ended call."""
         del context
         self._shares.give_back(self)
+
+
+@asynccontextmanager
+async def within(seconds: float, reason: str, sentence: str) -> AsyncIterator[None]:
+    """Ends what takes longer; raises UnavailableError with the reason."""
+    try:
+        async with asyncio.timeout(seconds) as timeout:
+            yield
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        raise UnavailableError(reason, sentence) from error
+
+
+def taken(message: object, *, seconds: float) -> AbstractAsyncContextManager[None]:
+    """Gives a reader so long to take a message of a stream, and as long again for every `SLOW_BYTES` (SLOW_READER)."""
+    size = len(message) if isinstance(message, bytes) else 0
+    sentence = "what came was not read for a while: call again, behind the last that was read"
+    return within(seconds * (1 + size / SLOW_BYTES), "SLOW_READER", sentence)
 
 
 class PostLimit:

@@ -3,7 +3,8 @@
 gRPC has no hook for a connection that it accepts, so a node looks at its own descriptors every other second: a socket
 whose own end is a gRPC port is a connection of that port, and its other end is the source. Rules kept: the oldest
 connections of a source stay; of other sources none is touched; none is looked at while all descriptors together are no
-more than the bound. A connection is cut by a shutdown, which gRPC takes for a caller that went away.
+more than the bound. Nor can gRPC end a stream that its caller does not read: its connection is cut, too (`hang_up`). A
+connection is cut by a shutdown, which gRPC takes for a caller that went away.
 Source: proc(5), /proc/pid/fd.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 import prometheus_client
 import structlog
@@ -110,6 +112,28 @@ class RpcConnections:
                 side = self._sides.get(pinned.getsockname()[1])
                 return None if side is None else (side, source_of(pinned.getpeername()[0]))
         return None
+
+
+def hang_up(caller: str) -> bool:
+    """Cuts the connection whose other end gRPC calls so (`ipv4:ADDRESS:PORT`); False when there is none."""
+    host, _, port = unquote(caller.partition(":")[2]).rpartition(":")
+    with suppress(OSError):  # no descriptors are shown here
+        for number in map(int, os.listdir(DESCRIPTORS)):  # noqa: PTH208 - as above
+            inode = _socket_inode(number)
+            if inode is not None and _is_of(number, inode, (host.strip("[]"), int(port))):
+                return _shut(number, inode)
+    return False
+
+
+def _is_of(number: int, inode: int, caller: tuple[str, int]) -> bool:
+    pinned = _pin(number, inode)
+    if pinned is None:
+        return False
+    with pinned, suppress(OSError):
+        if pinned.family in {socket.AF_INET, socket.AF_INET6}:
+            host, port = pinned.getpeername()[:2]
+            return (host.removeprefix("::ffff:"), port) == caller
+    return False
 
 
 def _socket_inode(number: int) -> int | None:

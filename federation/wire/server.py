@@ -18,6 +18,7 @@ from federation.protocol.errors import UnavailableError
 from federation.wire.gatekeeper import Binding, Gate, Gatekeeper, generic_handlers
 from federation.wire.limits import MAX_CONNECTIONS
 from federation.wire.rpc import MESSAGE_OPTIONS, TlsFiles
+from federation.wire.rpc_connections import hang_up
 from federation.wire.tls import WatchedTls, server_credentials
 
 _OPTIONS = (
@@ -74,7 +75,7 @@ async def start_server(bindings: Sequence[Binding], *, gate: Gate, listener: Lis
     Raises UnavailableError: PORT_TAKEN when nothing can listen there. NotFoundError, MalformedError: as `WatchedTls`.
     """
     offered = {binding.rpc.path: binding.rpc for binding in bindings}
-    server = grpc.aio.server(interceptors=(Gatekeeper(gate, offered),), options=_OPTIONS)
+    server = grpc.aio.server(interceptors=(Gatekeeper(gate, offered, hang_up=hang_up),), options=_OPTIONS)
     server.add_generic_rpc_handlers(generic_handlers(bindings))
     names = sorted({binding.rpc.service for binding in bindings})
     if listener.reflection:

@@ -92,6 +92,10 @@ class RawHttp2:
             self._send(DATA, 0, stream, body[:room])
             body = body[room:]
 
+    def take(self, stream: int) -> None:
+        """Opens the window of a stream that was not read."""
+        self._send(WINDOW_UPDATE, 0, stream, (1 << 20).to_bytes(4))
+
     def read_frame(self) -> int:
         """Takes one frame and returns its type; ConnectionError when the server hung up."""
         head = self._read(9)

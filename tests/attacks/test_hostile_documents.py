@@ -164,6 +164,7 @@ def attack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
         "documents_gib_an_office": 1,
         "documents_gib_a_province": 3,
         "documents_gib": 8,
+        "slow_reader_seconds": 1,
     }
     with attacked_node(tmp_path_factory.mktemp("documents"), **settings) as made_node:
         yield asyncio.run(_set_up(made_node))
@@ -322,6 +323,29 @@ async def test_member_pulls_what_is_open_to_it_and_no_more_at_once(attack: Attac
             slow.read_frame()
         with attack.node.member("fujian") as other:
             assert other.answers(FETCH_AGREEMENT.path)
+    assert growth.mb < MOST_MB
+
+
+@pytest.mark.attack(
+    "streams of a member that keeps its connection and reads nothing",
+    held_by="who takes nothing for a minute is hung up on (wire/gatekeeper)",
+)
+async def test_member_that_reads_nothing_of_its_streams_is_hung_up_on(attack: Attack, memory: Measure) -> None:
+    """Another connection of it reads meanwhile; then all its places are free. Here it is a second, not a minute."""
+    client = attack.member.client()
+    question = FETCH_DOCUMENT.encode_question(None, attack.own).SerializeToString()
+    with memory(attack.node.pid) as growth, attack.node.member(window=0) as idle:
+        streams = [idle.ask(FETCH_DOCUMENT.path, question) for _ in range(STREAMS_EACH - 1)]
+        numbers = [chunk.number async for chunk in client.fetch_document(attack.own)]
+        with suppress(ConnectionError):
+            while True:
+                idle.read_frame()
+        assert not idle.ended & set(streams)
+        attack.node.until_logged('"event": "stream.unread"')
+        assert attack.node.log.read_text(encoding="utf-8").count("stream.unread") == 1
+    await asyncio.gather(*(anext(client.fetch_document(attack.own)) for _ in range(STREAMS_EACH)))
+    await client.close()
+    assert numbers == list(range(8))
     assert growth.mb < MOST_MB
 
 

@@ -31,6 +31,7 @@ class House:
     retired: set[AgencyId] = field(default_factory=set)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     reflection: bool = False
+    slow_seconds: float = 60
 
     def gate(self, side: Side) -> Gate:
         return Gate(
@@ -41,6 +42,7 @@ class House:
             revoked=lambda node, serial: (node, serial) in self.revoked,
             agreed=lambda agency: agency not in self.retired,
             now=lambda: self.now(),  # noqa: PLW0108 - a test may replace it later
+            slow_seconds=self.slow_seconds,
         )
 
     def listener(self, side: Side) -> Listener:

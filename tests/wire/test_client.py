@@ -1,28 +1,34 @@
 """The clients against real ports: each RPC hands on equal values and brings equal answers, and who may not call is told."""
 
 import asyncio
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.wire import gatekeeper
+from federation.wire import server as server_module
 from federation.wire.agency import alerts, cases, corrections, erasure, intake, leads, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
 from federation.wire.client import AgencyClient, Client
+from federation.wire.limits import STREAMS_EACH
 from federation.wire.peer import SUBMIT, PeerClient
 from federation.wire.rpc import Act, ClientProfile, TlsFiles
 from federation.wire.table import RPCS
+from tests.attacks.raw_http2 import RawHttp2, connected
 from tests.wire import alert_answers, calls, case_answers
 from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, LEAD, SUBMISSION, URN
 from tests.wire.calls import CALLS, POLICE, Call
 from tests.wire.erasure_answers import RESULT
 from tests.wire.house import JIANGXI, ZHEJIANG, House
 from tests.wire.oversight_answers import NEWS
+from tests.wire.test_gatekeeper import told
 
 EVERY = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.rpc.name)
 BAD = (
@@ -229,6 +235,66 @@ async def test_watch_of_a_slow_reader_waits_and_loses_nothing(house: House):
             await asyncio.sleep(0)
         assert told < total
         assert [news.token async for news in stream] == [str(number) for number in range(1, total)]
+
+
+class Idle:
+    """Readers of an office that take nothing of the streams that they open; `left` counts those that have ended."""
+
+    def __init__(self, house: House) -> None:
+        self.left = asyncio.Semaphore(0)
+        self.issued = house.authorities[JIANGXI].agency(str(POLICE))
+        self._tls, self._authority = self.issued.write(house.folder, "idle"), house.folder / "idle-ca.pem"
+        self._authority.write_text(house.authorities[JIANGXI].pem)
+        self._question = WATCH_NOTICES.encode_question(ACT, "").SerializeToString()
+        house.slow_seconds = 0.5
+        house.functions.replaced[WATCH_NOTICES.name] = self._watch
+
+    async def open(self, port: int, opened: ExitStack) -> tuple[RawHttp2, int]:
+        idle = connected(port, self._tls, self._authority, window=0)
+        connection = await asyncio.to_thread(opened.enter_context, idle)
+        return connection, await asyncio.to_thread(connection.ask, WATCH_NOTICES.path, self._question)
+
+    async def _watch(self, caller, act, after):
+        try:
+            for _ in range(50):
+                yield NEWS[1]
+        finally:
+            self.left.release()
+
+
+async def test_reader_that_takes_nothing_is_hung_up_on(house: House):
+    """Its places are free again, the log says why, and another connection of the office is told all the while."""
+    readers = Idle(house)
+    with capture_logs() as lines, ExitStack() as opened:
+        async with house.agency_port() as server, house.agency_client(server.port, readers.issued) as other:
+            for _ in range(STREAMS_EACH):
+                connection, _ = await readers.open(server.port, opened)
+            await told(lines, "stream.unread", STREAMS_EACH)
+            ended = await told(lines, "rpc.finished", STREAMS_EACH)
+            assert {line["reason"] for line in ended} == {"SLOW_READER"}
+            for _ in range(STREAMS_EACH):
+                await readers.left.acquire()
+            with pytest.raises(ConnectionError):
+                while True:
+                    await asyncio.to_thread(connection.read_frame)
+            streams = [other.watch(WATCH_NOTICES, ACT, "") for _ in range(STREAMS_EACH)]
+            for stream in streams:
+                assert len([news async for news in stream]) == 50
+
+
+async def test_reader_that_reads_again_is_told_that_it_was_slow(house: House, monkeypatch: pytest.MonkeyPatch):
+    """Its stream has ended; a machine that cannot hang up on it keeps its place until then."""
+    monkeypatch.setattr(server_module, "hang_up", lambda caller: False)
+    readers = Idle(house)
+    with capture_logs() as lines, ExitStack() as opened:
+        async with house.agency_port() as server:
+            connection, stream = await readers.open(server.port, opened)
+            await readers.left.acquire()
+            connection.take(stream)
+            while stream not in connection.ended:
+                await asyncio.to_thread(connection.read_frame)
+            (line,) = await told(lines, "rpc.finished", 1)
+            assert (line["code"], line["reason"]) == ("UNAVAILABLE", "SLOW_READER")
 
 
 async def test_request_with_a_bad_act_is_refused_by_field(house: House):

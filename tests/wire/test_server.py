@@ -514,7 +514,7 @@ async def test_rpc_of_the_other_side_is_not_offered(house: House):
 
 async def test_rpc_that_the_gate_does_not_know_is_for_nobody(house: House, monkeypatch):
     """Default deny: a handler that no line of the table stands for is refused."""
-    monkeypatch.setattr("federation.wire.server.Gatekeeper", lambda gate, offered: Gatekeeper(gate, {}))
+    monkeypatch.setattr("federation.wire.server.Gatekeeper", lambda gate, offered, **rest: Gatekeeper(gate, {}, **rest))
     async with (
         house.peer_port() as server,
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,

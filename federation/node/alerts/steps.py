@@ -399,8 +399,7 @@ async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
 async def watch_alerts(errand: Errand, asked: AlertWatch) -> AsyncIterator[AlertNews]:
     """Yields the open alerts of a topic, or what came behind `after`, then each act as it comes, until the node stops.
 
-    Each is told as it stands then, when policy lets the office read it then. Refuses WATCH_TOPIC, WATCH_TOKEN,
-    WATCH_SLOW.
+    Each is told as it stands then, when policy lets the office read it then. Refuses WATCH_TOPIC, WATCH_TOKEN.
     """
     source = errand.node.database
     status, wanted = _topic(asked.topic)

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from federation.protocol.errors import MalformedError, NotFoundError
-from federation.wire.limits import MAX_CONNECTIONS
+from federation.wire.limits import MAX_CONNECTIONS, SLOW_SECONDS
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -85,6 +85,8 @@ class NodeSettings(BaseSettings):
     """The most acts of one agency or member that end in a refusal, before it is turned away unjudged for a while."""
     connections_a_source: Annotated[int, Field(ge=16, le=MAX_CONNECTIONS // 2)] = 128
     """The most connections of one address (IPv6: /64) to each gRPC port. Who sits behind one relay is one address."""
+    slow_reader_seconds: Annotated[float, Field(ge=0.05, le=3600)] = SLOW_SECONDS
+    """How long a stream waits for a reader that takes nothing of it, before it is ended and then hung up on."""
     lookups_a_desk_day: Annotated[int, Field(ge=1, le=10_000_000)] = 200
     """How many look-ups one certificate of an office may ask for a day, whoever sits there."""
     lookups_an_office_day: Annotated[int, Field(ge=1, le=10_000_000)] = 1000

@@ -230,7 +230,7 @@ async def list_cases(errand: Errand, query: PageQuery) -> CasePage:
 async def watch_cases(errand: Errand, after: str) -> AsyncIterator[CaseNews]:
     """Yields the open cases of the office, or those behind `after`, then each as it changes, until the node stops.
 
-    Each is told as it stands then, when policy lets the office read it then. Refuses WATCH_TOKEN, WATCH_SLOW.
+    Each is told as it stands then, when policy lets the office read it then. Refuses WATCH_TOKEN.
     """
     node, caller = errand.node, errand.caller
     ruling = await _list_ruling(errand)

@@ -13,7 +13,7 @@ from federation.node.exchange.errand import begin_errand
 from federation.node.feed import BEGINNING
 from federation.node.joint.records import CHANGES
 from federation.node.joint.steps import watch_cases
-from federation.protocol.errors import MalformedError, UnavailableError
+from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.wire.agency.cases import CaseLine, CaseNews
@@ -114,20 +114,6 @@ async def test_policy_is_asked_of_each_case_when_it_is_told(tmp_path: Path) -> N
             assert not waiting.done()
             case.rig[JIANGXI].waiters.end()
             assert await waiting is None
-
-
-async def test_slow_reader_is_told_to_go_on_behind_its_token(tmp_path: Path, monkeypatch) -> None:
-    """It holds no more than a page; the call ends, and the next one misses nothing."""
-    monkeypatch.setattr(feed, "SLOW_SECONDS", -1.0)
-    async with desks(tmp_path) as case:
-        await joined(case)
-        async with watch(case, TOWN, BEGINNING) as stream:
-            seen = await anext(stream)
-            await case.does(TOWN, "move", to="acceptance")
-            with pytest.raises(UnavailableError, match="WATCH_SLOW"):
-                await anext(stream)
-        async with watch(case, TOWN, seen.token) as stream:
-            assert line_of(await anext(stream)).stage == "acceptance"
 
 
 async def test_stream_of_an_officer_whose_key_was_withdrawn_ends(tmp_path: Path) -> None:
