@@ -98,6 +98,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "DRAFT_STALE": "以现行协议重新起草：agreement draft --after | draft anew: agreement draft --after HOME",
     "DUTY_AGENCY": "先在 member.toml 登记该单位 | register the office in member.toml first",
     "DUTY_AREA": "查看本县区域：bridgehead duty show | see the areas: bridgehead duty show",
+    "DUTY_CLASS": "自下季度起变更：duty.toml 的 former | from the next quarter on: its former terms in duty.toml",
     "DUTY_DESK": "查看本县席位：bridgehead duty show | see the desks: bridgehead duty show",
     "DUTY_VOLUNTEER": "用本人值守密钥签到：--officer | sign on by your own name as an officer: --officer",
     "ENDORSEMENT_LATE": "改为恢复:bridgehead permit restore | restore it instead: bridgehead permit restore",

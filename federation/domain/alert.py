@@ -162,8 +162,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def areas(self) -> tuple[str, ...]:
-        found = self.said.get("area", ())
-        return found if isinstance(found, tuple) else ()
+        return areas_in(self.said)
 
     @property
     def expires(self) -> datetime:
@@ -182,8 +181,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return AlertState.OPEN if self.hold is None or self.stage is None else self.stage
 
     def due(self, stage: str) -> datetime:
-        """The last moment at which a stamp of the stage is in time."""
-        return self.dispatched + self.rules.limit(stage, self.areas)
+        """The last moment at which a stamp of the stage is in time, where the raise said that it lies."""
+        return self.dispatched + self.rules.limit(stage, areas_in(self.first.fields), self.dispatched)
 
     def attained(self, stage: str) -> bool | None:
         """True when a stage was in time; None while it has no stamp."""
@@ -193,6 +192,16 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def linked(self, other: Alert) -> bool:
         """True when each of two alerts was linked to the other."""
         return other.first.record in self.links and self.first.record in other.links
+
+
+def areas_in(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
+    found = fields.get("area", ())
+    return found if isinstance(found, tuple) else ()
+
+
+def lease_of(alert: Alert) -> timedelta:
+    """Returns how long its holder answers for an alert without a further act."""
+    return alert.rules.lease(alert.stage or AlertState.ACCEPTED, alert.areas, alert.dispatched)
 
 
 def ladder_due(alert: Alert, rung: int) -> datetime | None:
@@ -497,7 +506,7 @@ def _held(alert: Alert, claim: Entry, *, at: datetime, local: bool) -> Alert | N
 
 def _given(alert: Alert, entry: Entry, *, at: datetime, local: bool) -> Alert:
     desk = _desk(entry.head)
-    due = at + alert.rules.lease(alert.stage or AlertState.ACCEPTED, alert.areas)
+    due = at + lease_of(alert)
     hold = Hold(desk=desk, agency=entry.head.agency, by=entry.name, due=due, local=local)
     return replace(alert, hold=hold, offer=None, held=alert.held | {desk}, helpers=alert.helpers - {desk})
 
@@ -544,7 +553,7 @@ def _renewed(alert: Alert, name: str, head: Head, at: datetime) -> Alert:
     hold = alert.hold
     if hold is None or name == hold.by or not _holds(alert, head) or head.act == "hand_over":
         return alert
-    due = at + alert.rules.lease(alert.stage or AlertState.ACCEPTED, alert.areas)
+    due = at + lease_of(alert)
     return replace(alert, hold=replace(hold, due=max(due, hold.due)))
 
 

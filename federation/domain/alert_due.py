@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.acts import FieldValue
-from federation.domain.alert import LADDER, STAGES, Alert, AlertState, advance, ladder_due
+from federation.domain.alert import LADDER, STAGES, Alert, advance, ladder_due, lease_of
 from federation.domain.joint import Entry
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
@@ -108,7 +108,7 @@ def _lapse(alert: Alert) -> Iterator[_Due]:
     hold = alert.hold
     if hold is None:
         return
-    lease = alert.rules.lease(alert.stage or AlertState.ACCEPTED, alert.areas)
+    lease = lease_of(alert)
     acts = [entry.head for entry in _unreceipted(alert) if entry.head.fields.get("desk") == hold.desk]
     since = max([hold.due, *(head.at + lease for head in acts if head.act != "hand_over")])
     yield _Due(since, "lapse", {"about": hold.by, "due": format_time(hold.due)})

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_kinds import AlertTable, fired, read_alerts
 from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
-from federation.domain.duty import Area, Duty, DutyClass, read_duty
+from federation.domain.duty import Duty, DutyClass, Terms, read_duty
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
 
@@ -44,10 +44,13 @@ class AlertRules(Protocol):
     def why(self, kind: str) -> tuple[str, str]:
         """Returns purpose and function of a kind, empty for one that is not there."""
 
-    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
-        """Returns the time from T0 within which a stage has its stamp; longer where all the areas are remote."""
+    def limit(self, stage: str, areas: Iterable[str], at: datetime) -> timedelta:
+        """Returns the time from T0 within which a stage has its stamp; longer where all the areas are remote then."""
 
-    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
+    def is_remote(self, areas: Iterable[str], at: datetime) -> bool:
+        """True where all the areas are remote at that moment, and there is one."""
+
+    def lease(self, stage: str, areas: Iterable[str], at: datetime) -> timedelta:
         """Returns how long a holder answers for an alert in that stage without a further act."""
 
     def stages(self, kind: str) -> frozenset[str]:
@@ -96,15 +99,18 @@ class AgreedAlerts:
         posts = {desk.leader for desk in self.duty.desks.values() if desk.leader}
         return frozenset(desk for desk in {*self.duty.desks, *posts} if self.agency_of(desk) == agency)
 
-    def limit(self, stage: str, areas: Iterable[str]) -> timedelta:
+    def limit(self, stage: str, areas: Iterable[str], at: datetime) -> timedelta:
         """Returns the newest agreed minutes from T0 to a stage; for arrival in remote areas, the shortest of theirs."""
-        remote = self._remote(areas)
+        remote = self._remote(areas, at)
         if stage == "arrived" and remote:
-            return timedelta(minutes=min(area.arrive_limit for area in remote))
+            return timedelta(minutes=min(terms.arrive_limit for terms in remote))
         return timedelta(minutes=self.clocks.rules[STAGE_CLOCKS[stage]][-1].amount)
 
-    def lease(self, stage: str, areas: Iterable[str]) -> timedelta:
-        return REMOTE_LEASE if stage == "contacted" and self._remote(areas) else LEASES[stage]
+    def is_remote(self, areas: Iterable[str], at: datetime) -> bool:
+        return bool(self._remote(areas, at))
+
+    def lease(self, stage: str, areas: Iterable[str], at: datetime) -> timedelta:
+        return REMOTE_LEASE if stage == "contacted" and self._remote(areas, at) else LEASES[stage]
 
     def stages(self, kind: str) -> frozenset[str]:
         clocks = self.table.kinds[kind].clocks if kind in self.table.kinds else ()
@@ -136,10 +142,10 @@ class AgreedAlerts:
         ages = {trigger.least[OPEN_SECONDS] for trigger in self.table.trigger if OPEN_SECONDS in trigger.least}
         return tuple(timedelta(seconds=age) for age in sorted({0, *ages}))
 
-    def _remote(self, areas: Iterable[str]) -> tuple[Area, ...]:
-        """All the areas when each is a known remote one, else none."""
-        found = [self.duty.areas.get(area) for area in areas]
-        remote = tuple(area for area in found if area is not None and area.duty_class is DutyClass.REMOTE)
+    def _remote(self, areas: Iterable[str], at: datetime) -> tuple[Terms, ...]:
+        """The terms of all the areas when each is a known remote one at that moment, else none."""
+        found = [self.duty.terms_of(self.duty.areas.get(area), at) for area in areas]
+        remote = tuple(terms for terms in found if terms.duty_class is DutyClass.REMOTE)
         return remote if len(remote) == len(found) else ()
 
 

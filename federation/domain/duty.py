@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Annotated, Final
 
 from federation.domain.alert_kinds import AlertKind, Notified, Priority, When, read_alerts
-from federation.domain.clock import CHINA_TIME
+from federation.domain.clock import CHINA_TIME, china_day
 from federation.domain.division import BORDER_PAIRS, province_of
 from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
-from federation.protocol.errors import BridgeheadError, NotFoundError
+from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.form import Count, County, Row, load_toml, parse_toml
 from federation.protocol.ids import AgencyId, NodeName, matching
 
@@ -96,19 +96,11 @@ class Volunteers(Row, frozen=True, kw_only=True):
     may: tuple[str, ...]
 
 
-class Area(Row, frozen=True, kw_only=True, rename={"duty_class": "class"}):
-    """Part of one county, or of several that share it. `desks` in their order; `kinds` none for all."""
+class Terms(Row, frozen=True, kw_only=True, rename={"duty_class": "class"}):
+    """The class of an area, and by when somebody must be there; 0 for what the class says."""
 
-    id: _Name
-    type: AreaType
-    county: tuple[County, ...]
     duty_class: DutyClass
     arrive_minutes: Count = 0
-    divisions: tuple[_Place, ...] = ()
-    desks: tuple[str, ...]
-    neighbours: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    downstream_first: tuple[County, ...] = ()
 
     @property
     def arrive_limit(self) -> int:
@@ -116,8 +108,35 @@ class Area(Row, frozen=True, kw_only=True, rename={"duty_class": "class"}):
         return self.arrive_minutes or (REMOTE_MINUTES if self.duty_class is DutyClass.REMOTE else TOWN_MINUTES)
 
 
+TOWN_TERMS: Final = Terms(duty_class=DutyClass.TOWN)
+"""Of a place that lies in no area."""
+
+
+class FormerTerms(Terms, frozen=True, kw_only=True):
+    """The terms that an area had until a day, the first of a quarter, on which others began."""
+
+    area: _Name
+    until: date
+
+
+class Area(Terms, frozen=True, kw_only=True):
+    """Part of one county, or of several that share it. `desks` in their order; `kinds` none for all."""
+
+    id: _Name
+    type: AreaType
+    county: tuple[County, ...]
+    divisions: tuple[_Place, ...] = ()
+    desks: tuple[str, ...]
+    neighbours: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    downstream_first: tuple[County, ...] = ()
+
+
 class DutySheet(Row, frozen=True, kw_only=True):
-    """The desks and areas of one province. `pairs`: counties that are told of each other's alerts, both ways."""
+    """The desks and areas of one province. `pairs`: counties that are told of each other's alerts, both ways.
+
+    `former`: what areas were before their class or their minutes changed.
+    """
 
     version: str
     official: bool
@@ -126,6 +145,7 @@ class DutySheet(Row, frozen=True, kw_only=True):
     volunteers: tuple[Volunteers, ...] = ()
     pairs: tuple[tuple[County, County], ...] = ()
     area: tuple[Area, ...] = ()
+    former: tuple[FormerTerms, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +188,14 @@ class Duty:
         """The area of a town or village by its code, the narrowest first; None for a place in no area."""
         found = [area for area in self.areas.values() if any(place.startswith(code) for code in area.divisions)]
         return min(found, key=lambda area: (-max(map(len, area.divisions)), len(area.county), area.id), default=None)
+
+    def terms_of(self, area: Area | None, at: datetime) -> Terms:
+        """The class of an area, and its minutes, at a moment: those of the quarter."""
+        if area is None:
+            return TOWN_TERMS
+        former = (each for sheet in self.sheets.values() for each in sheet.former if each.area == area.id)
+        before = (each for each in former if china_day(at) < each.until)
+        return min(before, key=lambda each: each.until, default=area)
 
     def is_absent(self, name: str) -> bool:
         """True for a desk or area of a province that has no sheet here: no member, or none yet."""
@@ -384,6 +412,9 @@ def _strangers(duty: Duty, node: NodeName, kinds: frozenset[str]) -> Iterator[Fi
         yield from not_in(filter(there, area.neighbours), duty.areas, what="AREA_UNKNOWN", where=where)
         yield from not_in(area.kinds, kinds, what="KIND_UNKNOWN", where=where)
         yield from not_in(area.downstream_first, area.county, what="COUNTY_NOT_HERE", where=where)
+    yield from not_in(
+        filter(there, (each.area for each in sheet.former)), duty.areas, what="AREA_UNKNOWN", where="former"
+    )
     yield from not_in((each.base for each in sheet.mobile), duty.desks, what="DESK_UNKNOWN", where="mobile")
     elsewhere = (each.id for each in sheet.volunteers if each.id[:6] not in {desk.agency.county for desk in sheet.desk})
     yield from (Finding(what="VOLUNTEER_COUNTY", where="volunteers", name=name) for name in elsewhere)
@@ -415,6 +446,9 @@ def _faults(duty: Duty, node: NodeName, kinds: frozenset[str]) -> Iterator[Findi
         yield from (Finding(what="KIND_NO_DESK", where=f"county {county}", name=kind) for kind in missing)
     for area in sheet.area:
         yield from _area_faults(duty, node, area)
+    for each in sheet.former:
+        if each.until.day != 1 or each.until.month % 3 != 1:
+            yield Finding(what="QUARTER_DAY", where=f"former {each.area}", name=str(each.until))
     for one, other in sheet.pairs:
         yield from _pair_faults(duty, node, one, other)
 
@@ -429,11 +463,16 @@ def _area_faults(duty: Duty, node: NodeName, area: Area) -> Iterator[Finding]:
     for other, sheet in duty.sheets.items():
         same = [each for each in sheet.area if each.id == area.id]
         shares = any(desk.agency.county in area.county for desk in sheet.desk)
-        if other != node and (same != [area] if same or shares else False):
+        is_same = same == [area] and _former(sheet, area) == _former(duty.sheets[node], area)
+        if other != node and (same or shares) and not is_same:
             yield Finding(what="AREA_DIFFERS", where=where, name=other)
     for name in area.neighbours:
         if name in duty.areas and area.id not in duty.areas[name].neighbours:
             yield Finding(what="ONE_SIDED", where=where, name=name)
+
+
+def _former(sheet: DutySheet, area: Area) -> frozenset[FormerTerms]:
+    return frozenset(each for each in sheet.former if each.area == area.id)
 
 
 def _pair_faults(duty: Duty, node: NodeName, one: str, other: str) -> Iterator[Finding]:
@@ -455,3 +494,26 @@ def _deputies_of(duty: Duty, desk: str) -> set[str]:
         found.update(new)
         todo += new
     return found
+
+
+# ---- what the next agreement may not change
+
+
+def verify_class_kept(before: Duty, after: Duty, *, now: datetime) -> None:
+    """Refuses another class, or other minutes, of an area or a place within the running quarter (DUTY_CLASS).
+
+    They begin with a quarter that has not begun; until then the sheet says the `former` ones. What a province without
+    a sheet had is not known.
+    """
+    places = {code for duty in (before, after) for area in duty.areas.values() for code in area.divisions}
+    pairs = [(code, before.area_of(code), after.area_of(code)) for code in sorted(places)]
+    pairs += [(name, area, after.areas[name]) for name, area in sorted(before.areas.items()) if name in after.areas]
+    for name, one, other in pairs:
+        was, now_is = before.terms_of(one, now), after.terms_of(other, now)
+        is_known = not before.is_absent(name) and not after.is_absent(name)
+        if is_known and (was.duty_class, was.arrive_limit) != (now_is.duty_class, now_is.arrive_limit):
+            raise RuleError(
+                "DUTY_CLASS",
+                f"{name} 的类别或者到场时限本季度内不得变更，自下季度起生效。 | "
+                f"The class and minutes of {name} stay as they are until the next quarter.",
+            )

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from federation.domain.alert import STAGES, Alert, AlertState
+from federation.domain.alert import STAGES, Alert, AlertState, areas_in
 from federation.domain.case_figures import closed_on, count_vehicles, record_of, spent_on
 from federation.domain.clock import china_day
 from federation.domain.duty import Duty, DutyClass
@@ -130,7 +130,8 @@ class Counting:
         areas = [self.duty.areas[name] for name in alert.areas if name in self.duty.areas]
         if not areas and (found := self.duty.area_of(place)) is not None:
             areas = [found]
-        remote = bool(areas) and all(area.duty_class is DutyClass.REMOTE for area in areas)
+        said = areas_in(alert.first.fields) or tuple(area.id for area in areas)
+        remote = alert.rules.is_remote(said, alert.dispatched)
         return Group(
             duty_class=(DutyClass.REMOTE if remote else DutyClass.TOWN).value, county=place[:6],
             area=areas[0].id if areas else NO_AREA, kind=alert.kind,

@@ -134,6 +134,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "no desk that never closes is in reach of the area in that county",
         ),
         "AREA_DIFFERS": ("共有区域在对方表中缺失或者不同", "the other side lists the shared area otherwise, or not"),
+        "QUARTER_DAY": ("类别自某季度首日起变更", "a class changes on the first day of a quarter"),
         "ONE_SIDED": ("只有一方写明相邻", "only one side names the other as its neighbour"),
         "NO_BORDER": ("两县不在省际边界表中", "the counties are none of the border table"),
         "NO_LOWEST_GRADE": ("最低等级不得有条件", "the lowest grade comes first and has no condition"),

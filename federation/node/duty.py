@@ -13,7 +13,7 @@ from typing import Final
 
 from federation.domain import duty_roster as roster
 from federation.domain.alert_kinds import read_alerts
-from federation.domain.duty import Desk, Duty, read_duty
+from federation.domain.duty import Area, Desk, Duty, read_duty
 from federation.domain.duty_roster import DutyLine, OwnSignature, Turn, duty_request
 from federation.domain.duty_volunteers import county_of
 from federation.node.alerts.lists import open_alerts_of
@@ -29,7 +29,7 @@ from federation.node.officers import (
     verify_own_key,
 )
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.form import Item, encode
+from federation.protocol.form import Item, encode, replace
 from federation.protocol.ids import format_time, truncate_to_millisecond
 from federation.protocol.leaf import LeafKind
 from federation.protocol.policy import PolicyRequest
@@ -96,11 +96,18 @@ async def show(errand: Errand, county: str) -> DutyTable:
     return DutyTable(
         decision=ruling, county=county, version=sheet.version, is_official=sheet.official,
         desks=tuple(_standing(errand, duty, desk) for desk in desks),
-        areas=tuple(area for area in sheet.area if county in area.county), neighbours=duty.neighbours_of(county),
+        areas=tuple(_at_present(duty, area, node.now()) for area in sheet.area if county in area.county),
+        neighbours=duty.neighbours_of(county),
         units=tuple(each for each in sheet.mobile if duty.desks[each.base].agency.county == county),
         volunteers=tuple(each for each in sheet.volunteers if county_of(each) == county),
         kind_names={kind.id: kind.zh for kind in read_alerts(errand.in_force.agreement.files).kinds.values()},
     )  # fmt: skip
+
+
+def _at_present(duty: Duty, area: Area, at: datetime) -> Area:
+    """The area with the class and minutes of the running quarter."""
+    terms = duty.terms_of(area, at)
+    return replace(area, duty_class=terms.duty_class, arrive_minutes=terms.arrive_minutes)
 
 
 def _standing(errand: Errand, duty: Duty, desk: Desk, then: datetime | None = None) -> DeskStanding:

@@ -66,7 +66,7 @@ def test_node_that_was_down() -> None:
     ridge.later(3550)
     assert due(ridge) == ["receipt", "escalate 40", "overdue contacted", "overdue arrived"]
     writes(ridge)
-    assert upcoming(ridge) == ridge.now + RULES.lease("accepted", ())
+    assert upcoming(ridge) == ridge.now + RULES.lease("accepted", (), ridge.now)
 
 
 def test_claim_before_expiry() -> None:

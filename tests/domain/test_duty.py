@@ -28,6 +28,7 @@ DUTY_OF_ALL = read_duty(FILES)
 TABLE = read_alerts(FILES)
 NOON = parse_time("2026-04-04T04:00:00.000Z")
 NIGHT = NOON + timedelta(hours=11)
+FORMER = "[[former]]\nclass = 'town'\n"
 QIUCHUAN, PAIR, TRI = "330822.circle.qiuchuan", "pair.qiuchuan-shuangming", "tri.qixi"
 
 
@@ -175,6 +176,10 @@ def test_volunteers_and_mobile_units_stand_in_the_sheets():
         ("zhejiang", '"weather", ', "", "KIND_NO_DESK"),
         ("zhejiang", '"weather"', '"whether"', "KIND_UNKNOWN"),
         ("jiangxi", 'class = "remote"', 'class = "town"', "AREA_DIFFERS"),
+        ("jiangxi", "[[area]]", f"{FORMER}area = 'tri.qixi'\nuntil = 2026-07-01\n\n[[area]]", "AREA_DIFFERS"),
+        ("zhejiang", "[[area]]", f"{FORMER}area = '{QIUCHUAN}'\nuntil = 2026-07-02\n\n[[area]]", "QUARTER_DAY"),
+        ("zhejiang", "[[area]]", f"{FORMER}area = '{QIUCHUAN}'\nuntil = 2026-08-01\n\n[[area]]", "QUARTER_DAY"),
+        ("zhejiang", "[[area]]", f"{FORMER}area = '330822.circle.gone'\nuntil = 2026-07-01\n\n[[area]]", "AREA_UNKNOWN"),
         ("jiangxi", 'id = "pair.qiuchuan-shuangming"', 'id = "pair.other"', "AREA_DIFFERS"),
         ("zhejiang", 'desks = ["330824.emergency", "330824.police", "341022.emergency"', 'desks = ["341022.emergency"', "AREA_NO_DESK"),
         ("zhejiang", 'downstream_first = ["330824"]', 'downstream_first = ["330822"]', "COUNTY_NOT_HERE"),

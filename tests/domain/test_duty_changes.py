@@ -10,9 +10,11 @@ from federation.domain.alert import Alert, AlertState, step
 from federation.domain.alert_due import each_due
 from federation.domain.alert_kinds import load_kind
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
-from federation.domain.duty import Scene, own_desks
+from federation.domain.duty import Scene, own_desks, verify_class_kept
 from federation.domain.joint import Entry
 from federation.domain.joint_record import Fold
+from federation.protocol.errors import RuleError
+from federation.protocol.ids import parse_time
 from tests.domain.alert_ridge import CHANGSHAN, FILES, NIGHT, QIUCHUAN, RULES, YUSHAN, J, Ridge, Z
 
 SHEET = "policies/duty/zhejiang.toml"
@@ -96,6 +98,59 @@ def test_lease_ends_early_by_who_may_say_so_alone(node, act, fields, reason) -> 
     entry = ridge.does(QIUCHUAN, act, by=node, due="2026-04-04T00:00:00.000Z", **about, **fields)
     assert ridge.refusal(entry) == reason
     assert ridge.agreed().hold == alert.hold
+
+
+TOWN, NAMED = 'county = ["330822"]\nclass = "town"', f'[[area]]\nid = "{CIRCLE}"'
+REMOTE = (TOWN, TOWN.replace("town", "remote"))
+
+
+def remote_from(day: str) -> AgreedAlerts:
+    """A next agreement in which Qiuchuan is remote, and was town until that day."""
+    row = f'[[former]]\narea = "{CIRCLE}"\nclass = "town"\nuntil = {day}\n\n'
+    return changed((NAMED, row + NAMED), REMOTE)
+
+
+def test_class_changes_with_a_quarter_and_never_within_one() -> None:
+    """Another class from the next quarter on is taken; at once, or since the running one began, it is refused."""
+    later, pending = parse_time("2026-06-30T16:00:00.000Z"), remote_from("2026-07-01").duty
+    verify_class_kept(RULES.duty, RULES.duty, now=NIGHT)
+    verify_class_kept(RULES.duty, pending, now=NIGHT)
+    verify_class_kept(pending, changed(REMOTE).duty, now=later)  # what was declared has begun
+    for before, after in (
+        (RULES.duty, changed(REMOTE)),
+        (RULES.duty, remote_from("2026-04-01")),
+        (pending, changed(REMOTE)),  # nobody makes it begin earlier
+    ):
+        with pytest.raises(RuleError, match="330822111") as caught:
+            verify_class_kept(before, after.duty, now=NIGHT)
+        assert caught.value.reason == "DUTY_CLASS"
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        ((CIRCLE, "330822.circle.other"), REMOTE),
+        ((f'desks = ["{QIUCHUAN}", "{CHANGSHAN}"]', f'arrive_minutes = 20\ndesks = ["{QIUCHUAN}", "{CHANGSHAN}"]'),),
+    ],
+)
+def test_class_is_not_changed_by_another_name_or_other_minutes(replaced: tuple[tuple[str, str], ...]) -> None:
+    """A remote area of a new name over the same towns changes their class; so do other minutes."""
+    with pytest.raises(RuleError, match="330822111"):
+        verify_class_kept(RULES.duty, changed(*replaced).duty, now=NIGHT)
+
+
+def test_limit_is_of_the_quarter_and_of_where_the_raise_said() -> None:
+    """Before the day of the change the former class counts; an update that names a remote area moves no limit."""
+    newer = remote_from("2026-07-01")
+    assert newer.limit("arrived", (CIRCLE,), NIGHT) == timedelta(minutes=10)
+    assert newer.limit("arrived", (CIRCLE,), parse_time("2026-06-30T16:00:00.000Z")) == timedelta(minutes=30)
+    ridge = held()
+    raised = ridge.agreed().raised
+    assert raised is not None
+    ridge.does(QIUCHUAN, "update", **ridge.content(about=raised.name, area=("tri.qixi",), division=("330824",)))
+    alert = ridge.agreed()
+    assert alert.areas == ("tri.qixi",)
+    assert alert.due("arrived") == alert.dispatched + timedelta(minutes=10)
 
 
 def test_running_alert_keeps_desk_and_class_and_a_new_one_has_the_new_table() -> None:

@@ -126,7 +126,10 @@ class Draw:
             number=slot.number, at=slot.at, status=slot.status, kind=kind, county=county, division=division, area=area,
             point=point, desk=own_desks(self.rules.duty, kind, scene)[0],
             others=neighbour_desks(self.rules.duty, kind, scene), random=self.random,
-            limits={stage: self.rules.limit(stage, (area,) if area else ()).total_seconds() for stage in STAGE_CLOCKS},
+            limits={
+                stage: self.rules.limit(stage, (area,) if area else (), slot.at).total_seconds()
+                for stage in STAGE_CLOCKS
+            },
         )  # fmt: skip
         self.stories[slot] = story
         self._recent.append(story)

@@ -10,14 +10,14 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar, Final
 
-from federation.domain.alert import STAGES, Alert, AlertState
+from federation.domain.alert import STAGES, Alert, AlertState, areas_in
 from federation.domain.alert_due import next_due
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.alert_rules import AgreedAlerts
 from federation.domain.alert_told import offices_of, told_of
 from federation.domain.cap import Status
 from federation.domain.division import province_of
-from federation.domain.duty import Area, DutyClass
+from federation.domain.duty import DutyClass
 from federation.domain.duty_roster import OpenAlert
 from federation.domain.response import is_doubtful
 from federation.domain.retention import PROVISION
@@ -117,6 +117,7 @@ def _line(
     said, hold, offer, kind = alert.said, alert.hold, alert.offer, rules.table.kinds.get(alert.kind)
     purpose, function = rules.why(alert.kind)
     areas = [rules.duty.areas.get(area) for area in alert.areas]
+    remote = rules.is_remote(areas_in(alert.first.fields), alert.dispatched)
     return AlertLine(
         record=now.id, office=office, step=step, cap_id=str(said.get("cap_id", "")), status=Status(alert.status),
         kind=alert.kind, zh=kind.zh if kind else alert.kind, en=kind.en if kind else alert.kind, purpose=purpose,
@@ -133,14 +134,8 @@ def _line(
         clock_doubtful=is_doubtful(alert), skew_seconds=_skew_seconds(alert), links=len(alert.links),
         waiting=now.waiting,
         measured=kind is not None and kind.measured and alert.status == Status.ACTUAL.value,
-        duty_class=_duty_class([area for area in areas if area is not None]),
+        duty_class=(DutyClass.REMOTE if remote else DutyClass.TOWN).value,
     )  # fmt: skip
-
-
-def _duty_class(areas: list[Area]) -> str:
-    """`remote` where every area of the alert is, else `town`."""
-    remote = bool(areas) and all(area.duty_class is DutyClass.REMOTE for area in areas)
-    return (DutyClass.REMOTE if remote else DutyClass.TOWN).value
 
 
 def _stage(alert: Alert, stage: AlertState) -> StageLine:

@@ -25,7 +25,7 @@ from tuf.api.metadata import Root, Targets
 
 from federation.domain.calendar import CALENDAR_FILE, parse_calendar
 from federation.domain.clock import CLOCKS_FILE, parse_clocks
-from federation.domain.duty import DUTY, DUTY_SHEET, read_duty
+from federation.domain.duty import DUTY, DUTY_SHEET, read_duty, verify_class_kept
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions, verify_office
 from federation.domain.policy_check import verify_policies
 from federation.domain.retention import RETENTION_FILE, parse_retention
@@ -341,6 +341,7 @@ def _former_after(
 def _verify_succeeds(files: AgreementFiles, previous: AgreementFiles, *, now: datetime) -> None:
     before, after = membership_of(previous), membership_of(files)
     verify_succession(after, before, last_agreement=_version_of(previous), now=now)
+    verify_class_kept(read_duty(previous.files), read_duty(files.files), now=now)
 
 
 def _version_of(files: AgreementFiles) -> int:

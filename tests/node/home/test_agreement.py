@@ -198,6 +198,22 @@ def test_draft_carries_the_duty_of_its_members_and_desks_are_of_their_offices(ho
     assert refusal.value.reason == "DUTY_AGENCY"
 
 
+def test_class_of_an_area_changes_with_a_quarter(published, tmp_path):
+    """A draft with another class within the quarter is refused; one that declares it for the next quarter is made."""
+    nodes, previous = tmp_path / "nodes", read_agreement_files(published["anhui"])
+    shutil.copytree(NODES, nodes)
+    sheet = nodes / "zhejiang" / "duty.toml"
+    text, town = sheet.read_text("utf-8"), 'type = "circle"\ncounty = ["330822"]\nclass = "town"'
+    sheet.write_text(text.replace(town, town.replace("town", "remote")), "utf-8")
+    terms = {"nodes": nodes, "policies": POLICIES, "previous": previous, "now": NOW + timedelta(days=3)}
+    with pytest.raises(RuleError) as refusal:
+        draft_agreement(tmp_path / "refused", _bundles(published), **terms)
+    assert refusal.value.reason == "DUTY_CLASS"
+    row = '[[former]]\narea = "330822.circle.qiuchuan"\nclass = "town"\nuntil = 2027-01-01\n\n[[desk]]\n'
+    sheet.write_text(sheet.read_text("utf-8").replace("[[desk]]\n", row, 1), "utf-8")
+    draft_agreement(tmp_path / "taken", _bundles(published), **terms)
+
+
 def test_read_policies_of_an_empty_folder_refused(tmp_path):
     """An empty policy folder is a mistake, not an agreement on nothing."""
     with pytest.raises(MalformedError):
