@@ -346,7 +346,7 @@ def _more(step: wire.ReadStep, *, full: bool) -> Iterator[str]:
 
 def exact_name(text: str) -> str:
     """Returns the name as records have it: a plate in its written form, the x of a citizen number as a capital."""
-    from federation.domain.registers import normalise_plate
+    from federation.domain.plates import normalise_plate
 
     name = text.strip()
-    return name if name.startswith("urn:") else normalise_plate(name).upper()
+    return name if name.startswith("urn:") else (name if name.isascii() else normalise_plate(name)).upper()

@@ -17,16 +17,15 @@ from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, constant
 from federation.cli.show import card, say, to_json
 from federation.domain.permits import parse_permit_urn
+from federation.domain.plates import PLATE_CLASS_CODES, PlateClass, normalise_plate, usual_class
 from federation.domain.registers import (
     REGISTER_FUNCTION,
     REGISTER_PURPOSE,
     DossierKind,
     Enterprise,
     EnterpriseStatus,
-    PlateClass,
     Vehicle,
     VehicleStatus,
-    normalise_plate,
     verify_enterprise,
     verify_vehicle,
 )
@@ -62,6 +61,12 @@ class Register(Generic[Fact]):
         return desk.act(REGISTER_PURPOSE[self.kind], REGISTER_FUNCTION[self.kind])
 
 
+def _plate_class(given: str) -> object:
+    """The class by its name, in either language, or by its number in GA/T 16.7."""
+    return _CLASSES.get(given.zfill(2)) or rows.one_of(PlateClass)(given)
+
+
+_CLASSES: Final = {number: each for each, number in PLATE_CLASS_CODES.items()}
 VEHICLES: Final = Register(
     kind=DossierKind.VEHICLE,
     key="plate",
@@ -74,8 +79,8 @@ VEHICLES: Final = Register(
         fields={
             "plate": Field(read=normalise_plate),
             "plate_class": Field(
-                read=rows.one_of(PlateClass), usual=constant(PlateClass.SMALL_CAR), option="--class",
-                help="号牌种类: small_car, motorcycle, ... (small_car)",
+                read=_plate_class, usual=lambda found: usual_class(str(found["plate"])), option="--class",
+                help="号牌种类: small_car, 警用汽车, 23, ... (as its form says; small_car)",
             ),
             "brand_model": Field(read=rows.Words(100), option="--brand-model", help="品牌型号."),
             "colour": Field(read=rows.Words(100), option="--colour", help="车身颜色."),

@@ -21,13 +21,12 @@ from typing import Annotated, ClassVar, Final
 from federation.domain.citizen_number import verify_birth_realm, verify_citizen_number
 from federation.domain.lookups_case import CaseId, LookupCase
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, parse_permit_urn
+from federation.domain.plates import looks_like_plate, parse_plate
 from federation.domain.registers import (
     DOSSIER_FIELDS,
-    PLATE_PROVINCES,
     DossierKind,
     DossierRef,
     is_citizen_number,
-    parse_plate,
     texts_of,
     verify_keeper,
 )
@@ -204,10 +203,10 @@ def kind_of(text: str) -> SelectorKind:
         raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
     if text.startswith(_PERMIT_PREFIX):
         return SelectorKind.PERMIT
-    if text[:1] in PLATE_PROVINCES and text[2:3] == "·":
-        return SelectorKind.PLATE
     if _CODE.fullmatch(text):
         return SelectorKind.CITIZEN_NUMBER if is_citizen_number(text) else SelectorKind.USCC
+    if looks_like_plate(text):
+        return SelectorKind.PLATE
     expected = "expected one citizen number, permit, plate or USCC; names and lists are not looked up"
     raise MalformedError("LOOKUP_FORM", expected)
 

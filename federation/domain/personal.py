@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from federation.domain.citizen_number import names_by_number
-from federation.domain.registers import PLATE_PROVINCES
+from federation.domain.plates import PLATE_PROVINCES, PLATE_SIGNS
 from federation.domain.uscc import parse_uscc
 from federation.protocol.errors import MalformedError
 
@@ -32,7 +32,7 @@ _NAME_OF_MESSAGE: Final = re.compile(r"(?<![0-9])[0-9]{12}[0-9A-Z]{2}_[0-9]{14}_
 """GB/T 35965.1: digits that name nobody, and would be read as a citizen number."""
 _PHONE: Final = re.compile(r"(?<![0-9])(?:\+?86[ .·-]?)?1(?:[ .·-]?[0-9]){10}(?![0-9])", re.ASCII)
 _ACCOUNT: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){15,18}(?![0-9])", re.ASCII)
-_PLATE: Final = re.compile(rf"[{PLATE_PROVINCES}][A-Z][\s·.•・‧∙-]?(?:[0-9A-Z][\s·.-]?){{4}}[0-9A-Z挂学警港澳]")
+_PLATE: Final = re.compile(rf"[{PLATE_PROVINCES}][A-Z][\s·.•・‧∙-]?(?:[0-9A-Z][\s·.-]?){{4}}[0-9A-Z{PLATE_SIGNS}]")
 
 
 def find_personal(text: str, *, may: Container[str] = ()) -> tuple[str, ...]:

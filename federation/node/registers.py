@@ -17,6 +17,7 @@ from typing import Final, Generic, TypeVar
 
 from federation.domain.lookups_case import DossierFacts
 from federation.domain.permits import works_on
+from federation.domain.plates import parse_plate
 from federation.domain.registers import (
     DossierKind,
     Enterprise,
@@ -26,7 +27,6 @@ from federation.domain.registers import (
     decode_vehicle,
     enterprise_texts,
     format_dossier_urn,
-    parse_plate,
     register_request,
     vehicle_texts,
     verify_enterprise,

@@ -28,7 +28,7 @@ from federation.v1 import exchange_pb2 as federation_dot_v1_dot_exchange__pb2
 from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$federation/v1/register_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1c\x66\x65\x64\x65ration/v1/exchange.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\"y\n\x17RegisterVehiclesRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\x08vehicles\x18\x02 \x03(\x0b\x32\x16.federation.v1.VehicleB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xa5\x04\n\x07Vehicle\x12\x18\n\x05plate\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14\x12|\n\x0bplate_class\x18\x02 \x01(\tBg\xbaHdrbR\tlarge_carR\tsmall_carR\nmotorcycleR\x05mopedR\x07trailerR\nschool_carR\x10new_energy_largeR\x10new_energy_small\x12\x1e\n\x0b\x62rand_model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x06\x63olour\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12K\n\x06status\x18\x05 \x01(\tB;\xbaH8r6R\x06normalR\x0btransferredR\x06stolenR\tsuspendedR\x0c\x64\x65registered\x12.\n\x13registered_division\x18\x06 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$\x12=\n\x10\x66irst_registered\x18\x07 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12%\n\x06keeper\x18\x08 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9A-Z]{18}$\x12I\n\x06permit\x18\t \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$H\x00\x88\x01\x01\x12\x0e\n\x06sealed\x18\n \x01(\x08\x42\t\n\x07_permit\"F\n\x18RegisterVehiclesResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.federation.v1.RegisteredRow\"\x82\x01\n\x1aRegisterEnterprisesRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12;\n\x0b\x65nterprises\x18\x02 \x03(\x0b\x32\x19.federation.v1.EnterpriseB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xf8\x02\n\nEnterprise\x12#\n\x04uscc\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9A-Z]{18}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12#\n\x08\x64ivision\x18\x03 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$\x12J\n\x06status\x18\x04 \x01(\tB:\xbaH7r5R\x06\x61\x63tiveR\x07\x64ormantR\x0btransferredR\x07revokedR\x0c\x64\x65registered\x12:\n\rregistered_on\x18\x05 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x1d\n\nlegal_form\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\'\n\x14legal_representative\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x37\n\x15representative_number\x18\x08 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[0-9]{17}[0-9X]$\"I\n\x1bRegisterEnterprisesResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.federation.v1.RegisteredRow\"\x9d\x01\n\rRegisteredRow\x12*\n\x04kept\x18\x01 \x01(\x0b\x32\x1a.federation.v1.KeptVersionH\x00\x12*\n\x07refusal\x18\x02 \x01(\x0b\x32\x17.federation.v1.DecisionH\x00\x12)\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.federation.v1.FailureH\x00\x42\t\n\x07outcome\"*\n\x0bKeptVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"V\n\x11GetVehicleRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x05plate\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14\"k\n\x12GetVehicleResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x07records\x18\x02 \x03(\x0b\x32\x19.federation.v1.KeptRecord\"d\n\x14GetEnterpriseRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x04uscc\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9A-Z]{18}$\"n\n\x15GetEnterpriseResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x07records\x18\x02 \x03(\x0b\x32\x19.federation.v1.KeptRecord\"\x9f\x01\n\nKeptRecord\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.federation.v1.KeptVersion\x12\x35\n\x06\x66ields\x18\x02 \x03(\x0b\x32%.federation.v1.KeptRecord.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x93\x03\n\x0fRegisterService\x12\x63\n\x10RegisterVehicles\x12&.federation.v1.RegisterVehiclesRequest\x1a\'.federation.v1.RegisterVehiclesResponse\x12Q\n\nGetVehicle\x12 .federation.v1.GetVehicleRequest\x1a!.federation.v1.GetVehicleResponse\x12l\n\x13RegisterEnterprises\x12).federation.v1.RegisterEnterprisesRequest\x1a*.federation.v1.RegisterEnterprisesResponse\x12Z\n\rGetEnterprise\x12#.federation.v1.GetEnterpriseRequest\x1a$.federation.v1.GetEnterpriseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$federation/v1/register_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1c\x66\x65\x64\x65ration/v1/exchange.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\"y\n\x17RegisterVehiclesRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\x08vehicles\x18\x02 \x03(\x0b\x32\x16.federation.v1.VehicleB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xe6\x05\n\x07Vehicle\x12\x18\n\x05plate\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14\x12\xbc\x02\n\x0bplate_class\x18\x02 \x01(\tB\xa6\x02\xbaH\xa2\x02r\x9f\x02R\tlarge_carR\tsmall_carR\x0b\x65mbassy_carR\rconsulate_carR\nmotorcycleR\x05mopedR\x12\x65mbassy_motorcycleR\x14\x63onsulate_motorcycleR\tlow_speedR\x07trailerR\nschool_carR\x11school_motorcycleR\ttrial_carR\x10trial_motorcycleR\ttemporaryR\npolice_carR\x11police_motorcycleR\thong_kongR\x05macauR\x10new_energy_largeR\x10new_energy_small\x12\x1e\n\x0b\x62rand_model\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x06\x63olour\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12K\n\x06status\x18\x05 \x01(\tB;\xbaH8r6R\x06normalR\x0btransferredR\x06stolenR\tsuspendedR\x0c\x64\x65registered\x12.\n\x13registered_division\x18\x06 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$\x12=\n\x10\x66irst_registered\x18\x07 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12%\n\x06keeper\x18\x08 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9A-Z]{18}$\x12I\n\x06permit\x18\t \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$H\x00\x88\x01\x01\x12\x0e\n\x06sealed\x18\n \x01(\x08\x42\t\n\x07_permit\"F\n\x18RegisterVehiclesResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.federation.v1.RegisteredRow\"\x82\x01\n\x1aRegisterEnterprisesRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12;\n\x0b\x65nterprises\x18\x02 \x03(\x0b\x32\x19.federation.v1.EnterpriseB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xf8\x02\n\nEnterprise\x12#\n\x04uscc\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9A-Z]{18}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12#\n\x08\x64ivision\x18\x03 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$\x12J\n\x06status\x18\x04 \x01(\tB:\xbaH7r5R\x06\x61\x63tiveR\x07\x64ormantR\x0btransferredR\x07revokedR\x0c\x64\x65registered\x12:\n\rregistered_on\x18\x05 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x1d\n\nlegal_form\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\'\n\x14legal_representative\x18\x07 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x37\n\x15representative_number\x18\x08 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[0-9]{17}[0-9X]$\"I\n\x1bRegisterEnterprisesResponse\x12*\n\x04rows\x18\x01 \x03(\x0b\x32\x1c.federation.v1.RegisteredRow\"\x9d\x01\n\rRegisteredRow\x12*\n\x04kept\x18\x01 \x01(\x0b\x32\x1a.federation.v1.KeptVersionH\x00\x12*\n\x07refusal\x18\x02 \x01(\x0b\x32\x17.federation.v1.DecisionH\x00\x12)\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.federation.v1.FailureH\x00\x42\t\n\x07outcome\"*\n\x0bKeptVersion\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"V\n\x11GetVehicleRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x05plate\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14\"k\n\x12GetVehicleResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x07records\x18\x02 \x03(\x0b\x32\x19.federation.v1.KeptRecord\"d\n\x14GetEnterpriseRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x04uscc\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9A-Z]{18}$\"n\n\x15GetEnterpriseResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x07records\x18\x02 \x03(\x0b\x32\x19.federation.v1.KeptRecord\"\x9f\x01\n\nKeptRecord\x12+\n\x07version\x18\x01 \x01(\x0b\x32\x1a.federation.v1.KeptVersion\x12\x35\n\x06\x66ields\x18\x02 \x03(\x0b\x32%.federation.v1.KeptRecord.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x93\x03\n\x0fRegisterService\x12\x63\n\x10RegisterVehicles\x12&.federation.v1.RegisterVehiclesRequest\x1a\'.federation.v1.RegisterVehiclesResponse\x12Q\n\nGetVehicle\x12 .federation.v1.GetVehicleRequest\x1a!.federation.v1.GetVehicleResponse\x12l\n\x13RegisterEnterprises\x12).federation.v1.RegisterEnterprisesRequest\x1a*.federation.v1.RegisterEnterprisesResponse\x12Z\n\rGetEnterprise\x12#.federation.v1.GetEnterpriseRequest\x1a$.federation.v1.GetEnterpriseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VEHICLE'].fields_by_name['plate']._loaded_options = None
   _globals['_VEHICLE'].fields_by_name['plate']._serialized_options = b'\272H\006r\004\020\001\030\024'
   _globals['_VEHICLE'].fields_by_name['plate_class']._loaded_options = None
-  _globals['_VEHICLE'].fields_by_name['plate_class']._serialized_options = b'\272HdrbR\tlarge_carR\tsmall_carR\nmotorcycleR\005mopedR\007trailerR\nschool_carR\020new_energy_largeR\020new_energy_small'
+  _globals['_VEHICLE'].fields_by_name['plate_class']._serialized_options = b'\272H\242\002r\237\002R\tlarge_carR\tsmall_carR\013embassy_carR\rconsulate_carR\nmotorcycleR\005mopedR\022embassy_motorcycleR\024consulate_motorcycleR\tlow_speedR\007trailerR\nschool_carR\021school_motorcycleR\ttrial_carR\020trial_motorcycleR\ttemporaryR\npolice_carR\021police_motorcycleR\thong_kongR\005macauR\020new_energy_largeR\020new_energy_small'
   _globals['_VEHICLE'].fields_by_name['brand_model']._loaded_options = None
   _globals['_VEHICLE'].fields_by_name['brand_model']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_VEHICLE'].fields_by_name['colour']._loaded_options = None
@@ -90,31 +90,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERVEHICLESREQUEST']._serialized_start=167
   _globals['_REGISTERVEHICLESREQUEST']._serialized_end=288
   _globals['_VEHICLE']._serialized_start=291
-  _globals['_VEHICLE']._serialized_end=840
-  _globals['_REGISTERVEHICLESRESPONSE']._serialized_start=842
-  _globals['_REGISTERVEHICLESRESPONSE']._serialized_end=912
-  _globals['_REGISTERENTERPRISESREQUEST']._serialized_start=915
-  _globals['_REGISTERENTERPRISESREQUEST']._serialized_end=1045
-  _globals['_ENTERPRISE']._serialized_start=1048
-  _globals['_ENTERPRISE']._serialized_end=1424
-  _globals['_REGISTERENTERPRISESRESPONSE']._serialized_start=1426
-  _globals['_REGISTERENTERPRISESRESPONSE']._serialized_end=1499
-  _globals['_REGISTEREDROW']._serialized_start=1502
-  _globals['_REGISTEREDROW']._serialized_end=1659
-  _globals['_KEPTVERSION']._serialized_start=1661
-  _globals['_KEPTVERSION']._serialized_end=1703
-  _globals['_GETVEHICLEREQUEST']._serialized_start=1705
-  _globals['_GETVEHICLEREQUEST']._serialized_end=1791
-  _globals['_GETVEHICLERESPONSE']._serialized_start=1793
-  _globals['_GETVEHICLERESPONSE']._serialized_end=1900
-  _globals['_GETENTERPRISEREQUEST']._serialized_start=1902
-  _globals['_GETENTERPRISEREQUEST']._serialized_end=2002
-  _globals['_GETENTERPRISERESPONSE']._serialized_start=2004
-  _globals['_GETENTERPRISERESPONSE']._serialized_end=2114
-  _globals['_KEPTRECORD']._serialized_start=2117
-  _globals['_KEPTRECORD']._serialized_end=2276
-  _globals['_KEPTRECORD_FIELDSENTRY']._serialized_start=2231
-  _globals['_KEPTRECORD_FIELDSENTRY']._serialized_end=2276
-  _globals['_REGISTERSERVICE']._serialized_start=2279
-  _globals['_REGISTERSERVICE']._serialized_end=2682
+  _globals['_VEHICLE']._serialized_end=1033
+  _globals['_REGISTERVEHICLESRESPONSE']._serialized_start=1035
+  _globals['_REGISTERVEHICLESRESPONSE']._serialized_end=1105
+  _globals['_REGISTERENTERPRISESREQUEST']._serialized_start=1108
+  _globals['_REGISTERENTERPRISESREQUEST']._serialized_end=1238
+  _globals['_ENTERPRISE']._serialized_start=1241
+  _globals['_ENTERPRISE']._serialized_end=1617
+  _globals['_REGISTERENTERPRISESRESPONSE']._serialized_start=1619
+  _globals['_REGISTERENTERPRISESRESPONSE']._serialized_end=1692
+  _globals['_REGISTEREDROW']._serialized_start=1695
+  _globals['_REGISTEREDROW']._serialized_end=1852
+  _globals['_KEPTVERSION']._serialized_start=1854
+  _globals['_KEPTVERSION']._serialized_end=1896
+  _globals['_GETVEHICLEREQUEST']._serialized_start=1898
+  _globals['_GETVEHICLEREQUEST']._serialized_end=1984
+  _globals['_GETVEHICLERESPONSE']._serialized_start=1986
+  _globals['_GETVEHICLERESPONSE']._serialized_end=2093
+  _globals['_GETENTERPRISEREQUEST']._serialized_start=2095
+  _globals['_GETENTERPRISEREQUEST']._serialized_end=2195
+  _globals['_GETENTERPRISERESPONSE']._serialized_start=2197
+  _globals['_GETENTERPRISERESPONSE']._serialized_end=2307
+  _globals['_KEPTRECORD']._serialized_start=2310
+  _globals['_KEPTRECORD']._serialized_end=2469
+  _globals['_KEPTRECORD_FIELDSENTRY']._serialized_start=2424
+  _globals['_KEPTRECORD_FIELDSENTRY']._serialized_end=2469
+  _globals['_REGISTERSERVICE']._serialized_start=2472
+  _globals['_REGISTERSERVICE']._serialized_end=2875
 # @@protoc_insertion_point(module_scope)

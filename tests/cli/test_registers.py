@@ -64,6 +64,32 @@ def test_register_of_no_plate_of_the_demo_says_what_to_do(nodes, plate, reason):
     assert done.error["next"]
 
 
+def test_import_takes_the_plates_in_force_and_tells_a_class_that_the_form_excludes(nodes, tmp_path):
+    """New energy by all its letters, police, Hong Kong; a police or Hong Kong plate is no small car's."""
+    plates = {"浙HAI2345": "new_energy_small", "浙HKI2345": "小型新能源汽车", "浙H12O45A": "51", "浙HI234警": "small_car",
+              "粤ZI234港": "small_car", "浙HDI2345": "new_energy_small", "浙HI235警": "", "粤ｚi234澳": ""}  # fmt: skip
+    rows = [dict(vehicle_texts(VEHICLE)) | {"plate": plate, "plate_class": each} for plate, each in plates.items()]
+    path = csv_of(tmp_path / "rows.csv", [{name: row[name] for name in row if name != "permit"} for row in rows])
+
+    done = nodes.ask(POLICE, "vehicle", "import", path, "-o", "json", code=1).json
+
+    assert [(row["line"], row["reason"]) for row in done["bad_rows"]] == [(5, "PLATE_CLASS"), (6, "PLATE_CLASS")]
+    assert "police_car (23)" in done["bad_rows"][0]["message"]
+    assert done["stored"] == 6
+    shown = nodes.ask(POLICE, "vehicle", "show", "浙HI235警").out
+    assert "警用汽车 police_car" in shown
+
+
+@pytest.mark.parametrize(("typed", "told"), [("浙HLI2345", "新能源"), ("WJ浙12345", "武警"), ("浙HI23", "现为3位")])
+def test_lookup_of_what_is_meant_as_a_plate_says_what_is_wrong_with_it(nodes, typed, told):
+    """Not that it is no number: in words, with the next step, before anything is asked."""
+    done = nodes.ask(ACROSS_POLICE, "lookup", "search", typed, "--case", CASE, "-o", "json", code=1)
+
+    assert done.error["reason"] == "PLATE_FORM"
+    assert told in done.error["message_zh"]
+    assert done.error["next"]
+
+
 def test_enterprise_is_registered_shown_and_unknown(nodes):
     """The market regulator keeps it; a code that is not kept is told so."""
     kept = nodes.ask(MARKET, "enterprise", "register", ENTERPRISE.uscc.lower(), *ENTERPRISE_OPTIONS, "-o", "json").json

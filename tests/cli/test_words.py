@@ -15,8 +15,9 @@ from federation.domain.joint_policy import Standing
 from federation.domain.lookups import Outcome, Urgency
 from federation.domain.oversight import Finding, FlagKind, ReadingKind, SampleFinding
 from federation.domain.permits import Ground, Paper, PermitStatus, RevokeReason
+from federation.domain.plates import PlateClass
 from federation.domain.recognition import Entitlement, RecognitionMode, RecognitionOutcome, RecognitionReason
-from federation.domain.registers import EnterpriseStatus, PlateClass, VehicleStatus
+from federation.domain.registers import EnterpriseStatus, VehicleStatus
 from federation.wire.agency.cases import DeliveryState
 from federation.wire.agency.corrections import CorrectionStanding
 from federation.wire.agency.erasure import ErasureState

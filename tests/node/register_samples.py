@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from federation.cli.demo.synthetic import synthetic_uscc
-from federation.domain.registers import Enterprise, EnterpriseStatus, PlateClass, Vehicle, VehicleStatus
+from federation.domain.plates import PlateClass
+from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 
 KEEPER, REPRESENTATIVE = "361123219003070012", "330822219003070018"
 VEHICLE = Vehicle(

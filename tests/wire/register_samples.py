@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from federation.domain.permits import PermitUrn
-from federation.domain.registers import Enterprise, EnterpriseStatus, PlateClass, Vehicle, VehicleStatus
+from federation.domain.plates import PlateClass
+from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 from federation.protocol.errors import NotFoundError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds

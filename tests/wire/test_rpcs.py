@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from federation.domain.permits import PermitItem
-from federation.domain.registers import ENTERPRISE_FIELDS, VEHICLE_FIELDS, EnterpriseStatus, PlateClass, VehicleStatus
+from federation.domain.plates import PlateClass
+from federation.domain.registers import ENTERPRISE_FIELDS, VEHICLE_FIELDS, EnterpriseStatus, VehicleStatus
 from federation.protocol.errors import MalformedError, StaleError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName

@@ -44,7 +44,8 @@ from federation.domain.permits import (
     next_full_year,
     register_permit,
 )
-from federation.domain.registers import Enterprise, EnterpriseStatus, PlateClass, Vehicle, VehicleStatus
+from federation.domain.plates import PlateClass
+from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 from federation.domain.uscc import Uscc, format_uscc, parse_uscc
 from federation.protocol.errors import RuleError
 from federation.protocol.form import replace

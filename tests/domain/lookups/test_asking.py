@@ -317,7 +317,7 @@ def test_plate_and_uscc_are_selectors_of_their_own_kind(text, kind):
 @pytest.mark.parametrize(
     ("kind", "text", "reason"),
     [
-        (SelectorKind.PLATE, "浙HI0001", "LOOKUP_FORM"),
+        (SelectorKind.PLATE, "浙HI0001", "PLATE_FORM"),
         (SelectorKind.PLATE, "浙h·I0001", "PLATE_FORM"),
         (SelectorKind.PLATE, "浙H·I00*1", "LOOKUP_WILDCARD"),
         (SelectorKind.PLATE, "浙H·I0001,浙H·I0002", "PLATE_FORM"),

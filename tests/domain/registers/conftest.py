@@ -6,7 +6,8 @@ import pytest
 
 from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.permits import parse_permit_urn
-from federation.domain.registers import Enterprise, EnterpriseStatus, PlateClass, Vehicle, VehicleStatus
+from federation.domain.plates import PlateClass
+from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 
 PERSON = "361123219003070012"
 

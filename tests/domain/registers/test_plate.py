@@ -5,12 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.cli.demo.synthetic import synthetic_plate
-from federation.domain.registers import (
+from federation.domain.plates import (
     PLATE_CLASS_CODES,
     PLATE_PROVINCES,
     PlateClass,
+    looks_like_plate,
     normalise_plate,
     parse_plate,
+    usual_class,
     verify_plate_class,
 )
 from federation.protocol.errors import MalformedError
@@ -76,6 +78,7 @@ def test_parse_other_form_is_refused_and_not_shown(text):
         "浙H・I0001",
         "浙Ｈ·Ｉ００01",
         "浙h i 0001",
+        "浙hi0001",
     ],
 )
 def test_normalise_brings_what_people_type_into_the_written_form(typed):
@@ -92,25 +95,95 @@ def test_normalise_guesses_nothing(text):
         parse_plate("x" + once, Realm.DEMO)
 
 
+ORDINARY = {"large_car", "small_car", "motorcycle", "moped", "low_speed"}
+
+
 @pytest.mark.parametrize(
     ("plate", "fitting"),
     [
-        ("浙H·I0001", {"large_car", "small_car", "motorcycle", "moped"}),
+        ("浙H·I0001", ORDINARY),
         ("浙H·I001挂", {"trailer"}),
-        ("浙H·I001学", {"school_car"}),
-        ("浙H·DI0001", {"new_energy_small"}),
-        ("浙H·I0001D", {"new_energy_large"}),
+        ("浙H·I001学", {"school_car", "school_motorcycle"}),
+        ("浙H·I001警", {"police_car", "police_motorcycle"}),
+        ("沪A·I001领", {"consulate_car", "consulate_motorcycle"}),
+        ("使I01·001", {"embassy_car", "embassy_motorcycle"}),
+        ("粤Z·I001港", {"hong_kong"}),
+        ("粤Z·I001澳", {"macau"}),
+        ("浙H·I001试", {"trial_car", "trial_motorcycle", "temporary"}),
+        ("浙H·I001超", {"temporary"}),
+        *((f"浙H·{letter}I0001", {"new_energy_small"}) for letter in "ABCDEFGHJK"),
+        ("浙H·DA0I01", {"new_energy_small"}),
+        *((f"浙H·I0001{letter}", {"new_energy_large"}) for letter in "ABCDEFGHJK"),
     ],
 )
 def test_class_fits_the_form_of_its_plate(plate, fitting):
-    """Trailers, school cars and new energy show their class; the others share one form."""
+    """GA 36: what ends a serial or makes it six long shows the class; the rest share one form. The first is the usual."""
     parse_plate(plate, Realm.DEMO)
+    assert usual_class(plate) in fitting
     for plate_class in PlateClass:
         if plate_class in fitting:
             assert verify_plate_class(plate, plate_class) is plate_class
         else:
-            with pytest.raises(MalformedError, match="PLATE_CLASS"):
+            with pytest.raises(MalformedError, match="PLATE_CLASS") as caught:
                 verify_plate_class(plate, plate_class)
+            assert all(each in caught.value.message for each in fitting)
+            assert plate not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("浙H·I001", "现为4位"),
+        ("浙H·I000001", "现为7位"),
+        ("浙I·I0001", "发牌机关字母"),
+        ("浙1·I0001", "发牌机关字母"),
+        ("浙H·LI0001", "新能源"),
+        ("浙H·DI000A", "新能源"),
+        ("浙H·0I001L", "新能源"),
+        ("浙H·DABI01", "新能源"),
+        ("浙H·I001港", "粤Z"),
+        ("粤Z·I01港", "粤Z"),
+        ("浙H·I00东1", "字母或数字"),
+        ("使I01·0012", "6位数字"),
+        ("浙h·I0001", "大写字母"),
+        ("浙HI0001", "大写字母"),
+        ("WJ浙I0001", "武警"),
+        ("WJ31·12345", "武警"),
+        ("VA·12345", "军队"),
+        ("军A·12345", "军队"),
+        ("空K12345", "军队"),
+        ("浙X·0001应急", "应急"),
+        ("浙31·12345", "旧式"),
+        ("浙江31-12345", "旧式"),
+        ("浙O·12345", "停用"),
+        ("某H·I0001", "省份简称"),
+        ("", "省份简称"),
+    ],
+)
+def test_what_is_wrong_with_a_plate_is_said_in_words(text, told):
+    """The army's and others' are told as not of this register; the text itself is not shown."""
+    with pytest.raises(MalformedError, match="PLATE_FORM") as caught:
+        parse_plate(text, Realm.DEMO)
+    chinese, _, english = caught.value.message.partition(" | ")
+    assert told in chinese
+    assert english
+    assert not text or text not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text", ["浙H·I0001", "浙h i00", "浙31-12345", "粤ZI234港", "使014578", "ＷＪ浙12345", "VA12345", "浙O12345"]
+)
+def test_text_that_is_meant_as_a_plate_is_taken_for_one(text):
+    """So that a look-up says what is wrong with it."""
+    assert looks_like_plate(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "宁静", "云谷雨", "徐谷雨", "361123219003070012", "12361123DEM0000017", "使用", "HZ-1", "V"]
+)
+def test_name_or_number_is_no_plate(text):
+    """A surname may be a province's character; behind that of a plate stands a letter or a digit."""
+    assert not looks_like_plate(text)
 
 
 def test_every_class_has_its_number_in_the_standard():

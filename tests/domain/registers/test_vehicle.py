@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.cli.demo.synthetic import synthetic_uscc
+from federation.domain.plates import PlateClass
 from federation.domain.registers import (
     VEHICLE_FIELDS,
-    PlateClass,
     Vehicle,
     VehicleStatus,
     decode_vehicle,

@@ -39,15 +39,8 @@ from federation.domain.lookups import (
 )
 from federation.domain.lookups_case import NO_LETTER, LookupCase
 from federation.domain.permits import Permit, PermitApplication, format_permit_urn, register_permit
-from federation.domain.registers import (
-    DossierKind,
-    DossierRef,
-    Enterprise,
-    EnterpriseStatus,
-    PlateClass,
-    Vehicle,
-    VehicleStatus,
-)
+from federation.domain.plates import PlateClass
+from federation.domain.registers import DossierKind, DossierRef, Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 from federation.node.exchange.receive import receive
 from federation.node.lookups import records
 from federation.node.lookups.answer import find_dossier
