@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import reduce
 from typing import Final
 
 import msgspec
@@ -23,7 +24,7 @@ from federation.domain.acts import FieldValue
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_rules import AlertRules
 from federation.domain.joint import Entry, Head, NoEffect
-from federation.domain.joint_state import Done, Grown, GrownMap
+from federation.domain.joint_state import Done, Grown, GrownMap, stepped
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_time
 
@@ -213,18 +214,12 @@ def ladder_due(alert: Alert, rung: int) -> datetime | None:
 
 def fold(rules: AlertRules, order: Iterable[Entry]) -> Alert:
     """The alert that entries make in their order; none of them can stop it."""
-    alert = Alert(rules=rules)
-    for entry in order:
-        alert = step(alert, entry)
-    return alert
+    return reduce(step, order, Alert(rules=rules))
 
 
 def step(alert: Alert, entry: Entry, barred: str | None = None) -> Alert:
     """The alert after one more entry, without effect where the record says so (`barred`) or the state before it."""
-    found = advance(alert, entry) if barred is None else NoEffect(reason=barred)
-    if isinstance(found, Alert):
-        return found
-    return replace(alert, without_effect=alert.without_effect.plus((entry, found)))
+    return stepped(alert, entry, advance(alert, entry) if barred is None else NoEffect(reason=barred))
 
 
 def advance(alert: Alert, entry: Entry) -> Alert | NoEffect:

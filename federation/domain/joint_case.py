@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import reduce
 from types import MappingProxyType
 from typing import Final
 
@@ -18,7 +19,7 @@ from federation.domain.acts import ACTS, EVERYWHERE, FieldValue
 from federation.domain.joint import Entry, Head, NoEffect, office_of
 from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
 from federation.domain.joint_mandates import GRANT, cannot_grant
-from federation.domain.joint_state import TASK_ACTS, Case, Done, Grown, judged_ties, officer_of, with_things
+from federation.domain.joint_state import TASK_ACTS, Case, Done, Grown, judged_ties, officer_of, stepped, with_things
 from federation.domain.joint_trace import home_of
 from federation.domain.procedure import TIERS, Rules
 from federation.protocol.form import replace
@@ -39,18 +40,12 @@ TIE_ACTS: Final = frozenset({"declare_tie", "accept_tie", "request_recusal", "de
 
 def fold(rules: Rules, order: Iterable[Entry]) -> Case:
     """The case that entries make in their order; none of them can stop it."""
-    case = Case(rules=rules)
-    for entry in order:
-        case = step(case, entry)
-    return case
+    return reduce(step, order, Case(rules=rules))
 
 
 def step(case: Case, entry: Entry, barred: str | None = None) -> Case:
     """The case after one more entry, without effect where the record says so (`barred`) or the state before it."""
-    found = advance(case, entry) if barred is None else NoEffect(reason=barred)
-    if isinstance(found, Case):
-        return found
-    return replace(case, without_effect=case.without_effect.plus((entry, found)))
+    return stepped(case, entry, advance(case, entry) if barred is None else NoEffect(reason=barred))
 
 
 def advance(case: Case, entry: Entry) -> Case | NoEffect:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeVar, overload
+from typing import Final, NamedTuple, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -108,6 +108,23 @@ class Done(NamedTuple):
     @property
     def head(self) -> Head:
         return self.entry.head
+
+
+class Folded(Protocol):
+    """The state of a record of any family."""
+
+    @property
+    def without_effect(self) -> Grown[tuple[Entry, NoEffect]]: ...
+
+
+F = TypeVar("F", bound=Folded)
+
+
+def stepped(state: F, entry: Entry, found: F | NoEffect) -> F:
+    """Returns the state that an entry made; where it made none, the one before keeps the entry with its reason."""
+    if isinstance(found, NoEffect):
+        return replace(state, without_effect=state.without_effect.plus((entry, found)))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
