@@ -149,15 +149,13 @@ async def _do(
     node, realm, act, items = errand.node, errand.in_force.agreement.realm, asked.name, asked.items
     _verify_desk(errand, fields, areas=alert.areas)
     verify_texts(items, fields, act=act)
-    if "cap_id" in fields:
-        status = str(fields["status"]) if act == "raise" else alert.status
-        fields["cap_id"] = await _reserved(errand, str(fields["desk"]), status=status)
     places = split(items, realm=realm)
     said = Said(agency=errand.caller, officer=errand.act.officer, act=act, fields=fields, places=places)
     doing = Doing(
         sharing=ALERTS_SHARED, held=held, state=alert, said=said,
         about=str(fields["kind"]) if act == "raise" else held.id, again=_read_question(errand, alert),
         asked=dict(asked.fields),
+        fill=partial(_named_anew, errand, alert) if "cap_id" in fields else None,
         verify=_verify_allowed,
         beside=partial(_keep_rules, errand) if act == "raise" else lambda _: None,
     )  # fmt: skip
@@ -253,6 +251,12 @@ def _verify_desk(errand: Errand, fields: Mapping[str, FieldValue], *, areas: Col
     if is_volunteer(duty, errand.act.officer):
         said = "志愿者不值守席位。 | A volunteer is not on duty at a desk."
         raise RuleError("DUTY_VOLUNTEER", said)
+
+
+async def _named_anew(errand: Errand, alert: Alert, said: Said) -> Said:
+    status = str(said.fields["status"]) if said.act == "raise" else alert.status
+    name = await _reserved(errand, str(said.fields["desk"]), status=status)
+    return dataclasses.replace(said, fields={**said.fields, "cap_id": name})
 
 
 async def _reserved(errand: Errand, desk: str, *, status: str) -> str:

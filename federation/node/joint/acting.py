@@ -56,8 +56,9 @@ class Doing(Generic[S]):
     """An act: `about` names what it is about in the request, `again` is what policy is asked when it is repeated.
 
     `asked` are the fields as they were given, by which a repeat is known whatever the node filled in since.
-    `verify` refuses what the state before it does not allow; `look` may refuse it by policy once more; `finish` makes
-    of it, in the transaction, the entry that is written, and `beside` writes what else belongs to it.
+    `fill` completes what is said once policy let it and it is no repeat; `verify` refuses what the state before it does
+    not allow; `look` may refuse it by policy once more; `finish` makes of it, in the transaction, the entry that is
+    written, and `beside` writes what else belongs to it.
     """
 
     sharing: Sharing[S]
@@ -68,6 +69,7 @@ class Doing(Generic[S]):
     again: PolicyRequest
     asked: Mapping[str, FieldValue]
     verify: Callable[[S, Entry], None]
+    fill: Callable[[Said], Awaitable[Said]] | None = None
     look: Callable[[Entry], Awaitable[Ruling | None]] | None = None
     finish: Callable[[GroupTransaction, Written], Written] = lambda _, entry: entry
     beside: Callable[[GroupTransaction], None] = lambda _: None
@@ -102,6 +104,8 @@ async def _write_entry(errand: Errand, doing: Doing[S]) -> tuple[Ruling, EntryWr
     ruling = await errand.ask(sharing.question(errand.agency, seat, said.act, home=home, occasion=errand.occasion))
     if not ruling.allowed:
         return ruling, None
+    if doing.fill is not None:
+        doing = replace(doing, said=await doing.fill(said))
     entry = _entry(errand, doing, seat)
     doing.verify(doing.state, entry.kept.entry)
     if doing.look is not None and (refused := await doing.look(entry.kept.entry)) is not None:

@@ -11,6 +11,7 @@ from federation.domain.alert import AlertState
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
 from federation.node.alerts import steps
+from federation.node.alerts.lists import NAMES
 from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint import entries
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, UnavailableError
@@ -22,6 +23,10 @@ from tests.node.rig import JIANGXI, ZHEJIANG
 def same(border: BorderDesks) -> None:
     one, other = border.alert(ZHEJIANG), border.alert(JIANGXI)
     assert one == other
+
+
+def names_of(border: BorderDesks) -> list[str]:
+    return [found.cap_id for found in NAMES.each(border.rig[ZHEJIANG].database)]
 
 
 async def test_alert_is_on_the_neighbours_board_and_one_desk_has_it(tmp_path: Path) -> None:
@@ -165,6 +170,16 @@ async def test_repeat_of_a_request_is_the_same_entry(tmp_path: Path) -> None:
         assert first.entry is not None
         assert again.entry is not None
         assert again.entry.name == first.entry.name
+        assert len(names_of(border)) == 2  # what was reserved, and the entry that has it
+
+
+async def test_refused_raise_uses_up_no_identifier(tmp_path: Path) -> None:
+    """Policy is asked first; an office whose function does not give it the kind takes no name of its desk."""
+    async with border_desks(tmp_path) as border:
+        asked = AlertRaising(fields={"desk": CHANGSHAN, "kind": "dispute"})
+        refused = await steps.raise_alert(border.errand(CHANGSHAN, kind="forest.fire"), asked)
+        assert not refused.decision.allowed
+        assert names_of(border) == []
 
 
 async def test_acceptance_waits_for_the_arbiters_word(tmp_path: Path) -> None:
