@@ -64,6 +64,7 @@ NEXT_STEPS.update({
     "CAP_ENCODING": "请原单位另存为 UTF-8 | have its sender save it as UTF-8",
     "CAP_SIZE": "请原单位缩短报文 | have its sender shorten the file",
     "CLOSE_UNARRIVED": "先登记到场，或加 --by-phone --reason | stamp the arrival, or close with --by-phone --reason",
+    "DEPUTY_NOT_YET": "等待其一分钟未签收或无人值守 | wait until nobody claimed it for a minute, or nobody is on there",
     "DESK_NOT_FOR_KIND": "换用承担该类警情的席位：--desk | take a desk that takes this kind: --desk",
     "DESK_NOT_OF_AGENCY": "换用本单位的席位：--desk | take a desk of your own office: --desk",
     "HAND_OVER_LAPSED": "请对方重新移交 | have it handed over once more: bridgehead alert hand-over",

@@ -309,8 +309,8 @@ def _expire(alert: Alert, entry: Entry) -> Alert | NoEffect:
 
 def _claim(alert: Alert, entry: Entry) -> Alert | NoEffect:
     desk, local = _desk(entry.head), entry.head.fields.get("local") == "yes"
-    if not alert.rules.may_hold(desk, alert.kind):
-        return NoEffect(reason="DESK_NOT_FOR_KIND")
+    if not alert.rules.may_claim(desk, alert.kind, rungs=alert.rungs, empty=alert.skipped):
+        return NoEffect(reason="DEPUTY_NOT_YET" if alert.rules.deputised(desk, alert.kind) else "DESK_NOT_FOR_KIND")
     if alert.hold is not None:
         at_once = (local or _is_unseen(alert.hold, alert)) and _may_help(alert, desk)
         return _helping(alert, entry) if at_once else NoEffect(reason="HELD_BY_OTHER")
@@ -458,8 +458,9 @@ def _keep(alert: Alert, entry: Entry) -> Alert | NoEffect:
 
 
 def _note(alert: Alert, entry: Entry) -> Alert | NoEffect:
-    is_theirs = _is_raiser(alert, entry.head) or alert.rules.may_hold(_desk(entry.head), alert.kind)
-    return alert if is_theirs else NoEffect(reason="DESK_NOT_FOR_KIND")
+    desk = _desk(entry.head)
+    is_fitting = alert.rules.may_hold(desk, alert.kind) or alert.rules.deputised(desk, alert.kind)
+    return alert if is_fitting or _is_raiser(alert, entry.head) else NoEffect(reason="DESK_NOT_FOR_KIND")
 
 
 def _close(alert: Alert, entry: Entry) -> Alert | NoEffect:

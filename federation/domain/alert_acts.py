@@ -68,6 +68,7 @@ ALERT_REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "ALERT_FULL": ("该警情的记录已达上限", "the alert has as many entries as it may"),
         "DESK_NOT_OF_AGENCY": ("该席位不属于本单位", "the desk is not of this agency"),
         "DESK_NOT_FOR_KIND": ("本席位不承担该类警情", "the desk takes no alerts of this kind"),
+        "DEPUTY_NOT_YET": ("所代理的席位在岗，尚未轮到代理席位", "the desk it stands in for is on: not its turn yet"),
         "ARBITER_ONLY": ("只能由首报方节点自动记录", "only the node that raised it, or that of the holder, writes it"),
         "OFFICER_MISSING": ("须由值守人员办理", "it wants an officer"),
         "HELD_BY_OTHER": ("该警情已由其他席位签收，请配合处置", "another desk holds it; please help"),

@@ -1,7 +1,8 @@
 """The questions about alerts that policy is asked, built from what the fold of an alert and its duty sheets say.
 
 Rules kept: no question names an alert, a desk, a person or an officer, so equal acts are equal questions; an exercise
-is judged as a real alert. A desk is measured by the kinds that its sheet has. What crosses of an item is what its kind
+is judged as a real alert. A desk is measured by the kinds that its sheet has, and as a deputy by those of the desks
+that it stands in for: when it is its turn the fold says. What crosses of an item is what its kind
 names in `alerts.toml`: who somebody is, and a picture, only where the family agreed and while the alert is open; no
 document of an exercise; a plate goes to police alone.
 The answers are in `policies/alerts.cedar`, the vocabulary in `policies/schema.cedarschema`; both change together.
@@ -51,7 +52,8 @@ class AlertStanding(StrEnum):
 class AlertSeat(Item, frozen=True, kw_only=True):
     """The facts of who acts in an alert, or would be shown it, that policy reads; `purpose` and `function` its kind's.
 
-    `desk_fits`: the sheet gives the desk this kind. `of_desk`: the desk is this office's. `by_node`: no officer acts.
+    `desk_fits`: the sheet gives the desk this kind, or has it stand in for one with it. `of_desk`: the desk is this
+    office's. `by_node`: no officer acts.
     """
 
     WHAT: ClassVar[str] = "alert seat"
@@ -204,6 +206,8 @@ def _seat(
 
 def _takes(alert: Alert, head: Head, desks: Collection[str]) -> bool:
     kind = str((head if alert.raised is None else alert.first).fields.get("kind", ""))
+    if alert.raised is not None and any(alert.rules.deputised(desk, kind) for desk in desks):
+        return True
     return any(alert.rules.may_hold(desk, kind) for desk in desks)
 
 

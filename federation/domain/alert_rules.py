@@ -1,12 +1,13 @@
 """The rules that an alert pins: the kinds, duty sheets and clocks of the agreement under which it was raised.
 
-Rules kept: a desk raises and holds what its sheet says; a leader's post acts for the desks that name it and holds
-nothing; the time for arrival is longer only where every area of the alert is remote. Source: the agreed tables.
+Rules kept: a desk raises and holds what its sheet says, and a deputy holds what those have that it stands in for; a
+leader's post acts for the desks that name it and holds nothing; the time for arrival is longer only where every area
+of the alert is remote. Source: the agreed tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 from federation.domain.acts import FieldValue
 from federation.domain.alert_kinds import AlertTable, fired, read_alerts
 from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
-from federation.domain.duty import Duty, DutyClass, Terms, read_duty
+from federation.domain.duty import AFTER_SECONDS, Duty, DutyClass, Rung, Terms, read_duty
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
 
@@ -41,6 +42,12 @@ class AlertRules(Protocol):
     def is_leader(self, leader: str, desk: str) -> bool: ...
     def may_raise(self, desk: str, kind: str) -> bool: ...
     def may_hold(self, desk: str, kind: str) -> bool: ...
+    def deputised(self, desk: str, kind: str) -> frozenset[str]:
+        """Returns the desks with a kind for which one without it stands in."""
+
+    def may_claim(self, desk: str, kind: str, *, rungs: Collection[int], empty: Collection[str]) -> bool:
+        """Returns True for a desk with the kind, and for its deputy once it has nobody on or let their step come."""
+
     def why(self, kind: str) -> tuple[str, str]:
         """Returns purpose and function of a kind, empty for one that is not there."""
 
@@ -89,6 +96,15 @@ class AgreedAlerts:
 
     def may_hold(self, desk: str, kind: str) -> bool:
         return self.may_raise(desk, kind)
+
+    def deputised(self, desk: str, kind: str) -> frozenset[str]:
+        rows = () if desk not in self.duty.desks or self.may_hold(desk, kind) else self.duty.desks.values()
+        return frozenset(row.id for row in rows if desk in row.deputies and self.may_hold(row.id, kind))
+
+    def may_claim(self, desk: str, kind: str, *, rungs: Collection[int], empty: Collection[str]) -> bool:
+        stands_for = self.deputised(desk, kind)
+        is_their_step = max(rungs, default=0) >= AFTER_SECONDS[Rung.DEPUTIES]
+        return self.may_hold(desk, kind) or (bool(stands_for) and (is_their_step or not stands_for.isdisjoint(empty)))
 
     def why(self, kind: str) -> tuple[str, str]:
         found = self.table.kinds.get(kind)

@@ -43,9 +43,12 @@ class Told:
         if alert.state is not AlertState.OPEN:
             return ()
         found: dict[str, None] = {}
+        may_claim = alert.rules.may_claim
         for step in sorted(self.steps, key=lambda step: step.after_seconds not in (0, *alert.rungs)):
             is_reached = step.after_seconds in (0, *alert.rungs)
-            if not is_reached and any(alert.rules.may_hold(desk, alert.kind) for desk in found):
+            if not is_reached and any(
+                may_claim(desk, alert.kind, rungs=alert.rungs, empty=alert.skipped) for desk in found
+            ):
                 break
             found |= dict.fromkeys(desk for desk in step.rings if desk not in alert.skipped)
         released = set(alert.released)

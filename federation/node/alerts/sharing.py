@@ -83,7 +83,8 @@ class AlertSharing(Sharing[Alert]):
         if seat.by_node:
             shares = entry.author in provinces_of(state, told_of(state).desks)
             return replace(seat, standing=AlertStanding.HOLDER) if shares else None
-        fits = state.rules.may_hold(str(entry.head.fields.get("desk", "")), state.kind)
+        desk = str(entry.head.fields.get("desk", ""))
+        fits = state.rules.may_hold(desk, state.kind) or state.rules.deputised(desk, state.kind)
         return replace(seat, standing=AlertStanding.NOTIFIED, desk_fits=True) if fits and seat.of_desk else None
 
     def question(

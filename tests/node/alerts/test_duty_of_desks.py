@@ -10,17 +10,19 @@ import pytest
 from federation.domain import duty_roster as book
 from federation.domain.alert import AlertState
 from federation.domain.alert_told import told_of
+from federation.domain.case_items import CaseItem
 from federation.node import duty
 from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint import entries
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import replace
+from federation.protocol.ids import format_time
 from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import LeafKind
 from federation.protocol.trust import Agreement
 from federation.store.exchange_log import find_leaf
 from federation.wire.agency import duty as wire
-from tests.node.alerts.border_desks import CHANGSHAN, POLICE, QIUCHUAN, YUSHAN, BorderDesks, border_desks
+from tests.node.alerts.border_desks import CHANGSHAN, EMERGENCY, POLICE, QIUCHUAN, YUSHAN, BorderDesks, border_desks
 from tests.node.rig import JIANGXI, ZHEJIANG, register_key
 from tests.node.test_duty import CENTRE, KEYS, OFFICE, A, B, Shift
 
@@ -113,6 +115,56 @@ async def test_desk_with_nobody_on_is_passed_over_at_once(tmp_path: Path) -> Non
         assert alert.skipped == {QIUCHUAN, CHANGSHAN}
         assert (alert.rungs, set(told_of(alert).ringing(alert)) >= {POLICE, YUSHAN}) == (frozenset(), True)
         assert alert == border.alert(JIANGXI)
+
+
+async def test_deputy_claims_once_the_desk_it_stands_in_for_is_empty(tmp_path: Path) -> None:
+    """Not before: a desk that has somebody on is not passed over. Then it works to the end, seen so on both sides."""
+    async with border_desks(tmp_path) as border:
+        found = Shift(border.rig)
+        await register_key(found.node, CENTRE, "centre-1", key=format_public_key(KEYS[A].public_key))
+        await duty.sign_on(found.errand("centre-1", CENTRE), wire.SigningOn(desk=CHANGSHAN))
+        await border.raises(CHANGSHAN)
+        await border.settled()
+        assert await refused(border, POLICE, "claim") == "DEPUTY_NOT_YET"
+        offer = next(each for each in (await border.view(POLICE)).offers if each.act == "claim")
+        assert (offer.possible, offer.reason) == (False, "DEPUTY_NOT_YET")
+        await duty.sign_off(found.errand("centre-1", CENTRE), CHANGSHAN)
+        await border.settled()
+
+        assert border.alert(ZHEJIANG).skipped == {CHANGSHAN}
+        await border.does(POLICE, "claim")
+        await border.does(POLICE, "stamp", stage="contacted")
+        await border.does(POLICE, "note", CaseItem(kind="fact", fields={"text": "已到界桩"}))
+        await border.does(POLICE, "close", result="handled", by_phone="yes", reason="双方和解")
+        await border.settled()
+        alert = border.alert(JIANGXI)
+        assert (alert.state, alert.stamps["accepted"].desk, alert) == ("closed", POLICE, border.alert(ZHEJIANG))
+
+
+async def test_deputies_step_lets_them_claim_and_nobody_else(tmp_path: Path) -> None:
+    """After a minute without a claim; a desk that neither has the kind nor stands in for one never does."""
+    async with border_desks(tmp_path) as border:
+        await border.raises(CHANGSHAN, kind="road.closed", expires=format_time(border.rig.clock() + timedelta(hours=2)))
+        border.rig.clock.advance(seconds=59)
+        await border.settled()
+        assert await refused(border, EMERGENCY, "claim", kind="road.closed") == "DEPUTY_NOT_YET"
+        border.rig.clock.advance(seconds=1)
+        await border.settled()
+        untold = await border.does(QIUCHUAN, "claim", kind="road.closed")
+        assert not untold.decision.allowed
+        assert await refused(border, EMERGENCY, "hand_over", kind="road.closed", to=POLICE) == "NOT_HOLDER"
+        claimed = await border.does(EMERGENCY, "claim", kind="road.closed")
+        assert claimed.line is not None
+        assert claimed.line.holder == EMERGENCY
+        assert await refused(border, POLICE, "claim", kind="road.closed") == "HELD_BY_OTHER"
+        assert await refused(border, EMERGENCY, "hand_over", kind="road.closed", to=POLICE) == "DESK_NOT_FOR_KIND"
+
+
+async def refused(border: BorderDesks, desk: str, act: str, *, kind: str = "dispute", **fields: str) -> str:
+    """The reason for which a desk may not do an act now."""
+    with pytest.raises(RuleError) as caught:
+        await border.does(desk, act, kind=kind, **fields)
+    return str(caught.value.facts["why"])
 
 
 async def test_desk_that_is_off_the_sheets_while_it_holds_lets_go_at_once(tmp_path: Path) -> None:
