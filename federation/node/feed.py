@@ -41,6 +41,8 @@ BEGINNING: Final = "0"
 """The token that goes on behind nothing, of any topic."""
 PAGE: Final = 50
 """So many entries lie in memory for a topic, and for a stream that is behind them."""
+AT_ONCE: Final = 10
+"""So many entries are told at once to a stream that takes several: those of a busy moment, far below a message's limit."""
 IDLE_SECONDS: Final = 30.0
 """How often a stream that hears nothing looks, where no other process writes to the store."""
 KEY_SECONDS: Final = 1.0
@@ -130,33 +132,34 @@ class Feed(Generic[T]):
 
         Ends when the node stops and when the officer's key is registered no more.
         """
-        async for each in self.follow_beating(errand, topic, after=after):
-            if each is not None:
+        async for found in self.follow_beating(errand, topic, after=after, at_once=1):
+            for each in found:
                 yield each
 
     async def follow_beating(
-        self, errand: Errand, topic: str, *, after: int, seconds: float = IDLE_SECONDS
-    ) -> AsyncIterator[Followed[T] | None]:
-        """As `follow`, and None whenever nothing came for so long."""
+        self, errand: Errand, topic: str, *, after: int, seconds: float = IDLE_SECONDS, at_once: int = AT_ONCE
+    ) -> AsyncIterator[Sequence[Followed[T]]]:
+        """As `follow`, what is there at once together, at most so many; none whenever nothing came for so long."""
         node, last = errand.node, after
         idle = min(seconds, LOOK_SECONDS if node.database.is_postgresql else IDLE_SECONDS)
         beat = monotonic() + seconds
         with _tail(self, node, topic) as tail:
             while not node.waiters.ended:
                 last, found = tail.behind(last, idle=idle)
-                for each in self._newest(found):
-                    caller, officer = errand.caller, errand.act.officer
-                    if errand.is_signed and not tail.is_registered(caller, officer, number=each.number):
+                coming = iter(self._newest(found))
+                while some := list(islice(coming, at_once)):
+                    caller, officer, number = errand.caller, errand.act.officer, some[-1].number
+                    if errand.is_signed and not tail.is_registered(caller, officer, number=number):
                         return
-                    last = each.number
-                    yield each
+                    last = number
+                    yield some
                 if found:
                     beat = monotonic() + seconds
                     continue
                 await node.waiters.wait(self.key(topic), seconds=idle)
                 if monotonic() >= beat:
                     beat = monotonic() + seconds
-                    yield None
+                    yield ()
 
     def followed(self, source: Source, topic: str, number: int, *, unread: Unread) -> list[Followed[T]]:
         """Returns what `after` does, each with its token."""

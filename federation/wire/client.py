@@ -141,7 +141,8 @@ class Client:
         """Asks once and is answered on and on, without a deadline, until the other side stops; raises as `call`."""
         async with aclosing(self.watch_encoded(rpc, act, question)) as stream:
             async for found in stream:
-                yield rpc.decode_answer(found, question=question)
+                for each in rpc.decode_answers(found, question=question):
+                    yield each
 
     async def watch_encoded(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[bytes, None]:
         """As `watch`, the answers as they came."""

@@ -561,7 +561,8 @@ def _stream(binding: Binding) -> Callable[..., Any]:
 
     async def handle(sent: _Sent, context: _Context) -> AsyncIterator[bytes]:
         async for each in answer(*_open(rpc, sent, context)):
-            yield encode(each)
+            # joined: messages in a row are one with the repeated fields of all (protobuf, Encoding, "Last One Wins")
+            yield b"".join(map(encode, each)) if rpc.joined else encode(each)
 
     return handle
 

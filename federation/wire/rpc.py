@@ -19,7 +19,7 @@ from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
@@ -113,7 +113,7 @@ class Nothing:
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from google.protobuf.message import Message
 
@@ -186,7 +186,8 @@ class Rpc(Generic[Q, A]):
 
     `kinds` are the kinds of agency that may call it, None for every one of the node's own province. `floor_seconds` is
     the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `shared`: the
-    answer is one object for all who ask until it changes, and is encoded once. `watched`: each screen of an office's
+    answer is one object for all who ask until it changes, and is encoded once. `joined`: a stream sends what there is
+    to say at a moment as one message, whose only field repeats the answers. `watched`: each screen of an office's
     desks holds one open. `polled`: a clock asks, not a person, so
     that a log names only the calls that fail. `counted` tells how many answers a question wants, one for each and in
     order. `unsigned` is the reason why no officer signs it; what `administers` is signed by an administrator of keys.
@@ -202,6 +203,7 @@ class Rpc(Generic[Q, A]):
     unsigned: str = ""
     administers: bool = False
     stream: bool = False
+    joined: bool = False
     shared: bool = False
     watched: bool = False
     polled: bool = False
@@ -257,8 +259,13 @@ class Rpc(Generic[Q, A]):
         return _convert(self._act.back, getattr(request, ACT)), _convert(self._codecs[0].back, request)
 
     def encode_answer(self, answer: A) -> bytes:
-        made: Message = _convert(self._codecs[1].out, answer)
+        made: Message = _convert(self._codecs[1].out, (answer,) if self.joined else answer)
         return made.SerializeToString()
+
+    def decode_answers(self, response: bytes, *, question: Q) -> Sequence[A]:
+        """The answers that one message of a stream holds; raises as `decode_answer`."""
+        found: Any = self.decode_answer(response, question=question)
+        return cast("Sequence[A]", found if self.joined else (found,))
 
     def decode_answer(self, response: bytes, *, question: Q) -> A:
         """The answer to a question. Raises MalformedError ANSWER_FORM, ANSWER_COUNT, and as `pb.from_pb`."""
@@ -275,7 +282,8 @@ class Rpc(Generic[Q, A]):
 
     @cached_property
     def _codecs(self) -> tuple[Codec, Codec]:
-        return pair(self.question, self.request), pair(self.answer, self.response)
+        answer: Any = tuple[self.answer, ...] if self.joined else self.answer  # type: ignore[name-defined]  # of its type
+        return pair(self.question, self.request), pair(answer, self.response)
 
     @cached_property
     def _act(self) -> Codec:

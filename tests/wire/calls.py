@@ -363,8 +363,8 @@ class Functions:
                 async for each in self.replaced[call.rpc.name](caller, act, question):
                     yield each
             else:
-                for each in call.answer:
-                    yield each
+                for found in (call.answer[:2], call.answer[2:]) if call.rpc.joined else call.answer:
+                    yield found
 
         return Binding(call.rpc, stream if call.rpc.stream else answer)
 

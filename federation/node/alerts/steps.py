@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -45,7 +45,7 @@ from federation.node.alerts.lists import (
     record_of,
 )
 from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty
-from federation.node.exchange.errand import Errand, on, streaming
+from federation.node.exchange.errand import Errand, joining, on
 from federation.node.feed import Followed
 from federation.node.joint.acting import Doing, EntryWritten, handed_on, read_fields, text_of, write_entry, write_more
 from federation.node.joint.entries import record_key
@@ -399,38 +399,40 @@ async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
     return EntryPage(decision=ruling, lines=page.values, next_page_token=page.next_token)
 
 
-@streaming(wire.WATCH_ALERTS)
-async def watch_alerts(errand: Errand, asked: AlertWatch) -> AsyncIterator[AlertNews]:
+@joining(wire.WATCH_ALERTS)
+async def watch_alerts(errand: Errand, asked: AlertWatch) -> AsyncIterator[Sequence[AlertNews]]:
     """Yields the open alerts of a topic, or what came behind `after`, then each act as it comes, until the node stops.
 
-    Each is told as it stands then, when policy lets the office read it then. Refuses WATCH_TOPIC, WATCH_TOKEN.
+    The acts of a moment are told together, in their order, each as it stands then, when policy lets the office read it
+    then. Refuses WATCH_TOPIC, WATCH_TOKEN.
     """
     source = errand.node.database
     status, wanted = _topic(asked.topic)
     ruling = await _list_ruling(errand)
     if not ruling.allowed:
-        yield AlertNews(decision=ruling)
+        yield (AlertNews(decision=ruling),)
         return
     start = CHANGES.place(source, status.value, asked.after) if asked.after else CHANGES.count(source, status.value)
     if not asked.after:
         for line in each_open(source, errand.caller, status=status):
             if wanted(line.record, line.desks, line.areas) and _may_read(errand, line):
-                yield AlertNews(line=line)
+                yield (AlertNews(line=line),)
     token = CHANGES.token(source, status.value, start)
-    yield AlertNews(token=token)  # the rows are whole, and the stream is alive
+    yield (AlertNews(token=token),)  # the rows are whole, and the stream is alive
     said = monotonic()
-    async for each in CHANGES.follow_beating(errand, status.value, after=start, seconds=HEARTBEAT_SECONDS):
-        if each is not None:
-            token = each.token
-        news = None if each is None else _news(errand, each)
-        now = None if news is None else news.line
-        if news is not None and now is not None and wanted(now.record, now.desks, now.areas):
-            yield news
-        elif each is None or monotonic() - said >= HEARTBEAT_SECONDS:
-            yield AlertNews(token=token)
-        else:
+    async for found in CHANGES.follow_beating(errand, status.value, after=start, seconds=HEARTBEAT_SECONDS):
+        if found:
+            token = found[-1].token
+        some = [news for each in found if (news := _news(errand, each)) is not None and _is_wanted(news, wanted)]
+        if not some and found and monotonic() - said < HEARTBEAT_SECONDS:
             continue
+        yield some or (AlertNews(token=token),)
         said = monotonic()
+
+
+def _is_wanted(news: AlertNews, wanted: _Wanted) -> bool:
+    now = news.line
+    return now is not None and wanted(now.record, now.desks, now.areas)
 
 
 def _news(errand: Errand, each: Followed[AlertChange]) -> AlertNews | None:

@@ -224,6 +224,16 @@ def streaming(rpc: Rpc[Q, R]) -> Callable[[Step[Q, AsyncIterator[R]]], Step[Q, A
     return mark
 
 
+def joining(rpc: Rpc[Q, R]) -> Callable[[Step[Q, AsyncIterator[Sequence[R]]]], Step[Q, AsyncIterator[Sequence[R]]]]:
+    """As `streaming`, for a stream that sends what there is to say at a moment as one message (`Rpc.joined`)."""
+
+    def mark(step: Step[Q, AsyncIterator[Sequence[R]]]) -> Step[Q, AsyncIterator[Sequence[R]]]:
+        STEPS.append((rpc, step))
+        return step
+
+    return mark
+
+
 def begin_errand(node: Node, caller: AgencyId, act: Act, *, desk: str = "", signed: SignedAct | None = None) -> Errand:
     """Takes the agreement in force now for all of this errand (REFUSED_TOO_OFTEN)."""
     node.refusals.verify(str(caller))

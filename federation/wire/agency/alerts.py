@@ -173,7 +173,8 @@ READ_ALERT: Final = Rpc("AlertService/ReadAlert", str, AlertView)
 LIST_ALERTS: Final = Rpc("AlertService/ListAlerts", AlertQuery, AlertPage)
 LIST_ALERT_ENTRIES: Final = Rpc("AlertService/ListAlertEntries", EntryQuery, EntryPage)
 WATCH_ALERTS: Final = Rpc(
-    "AlertService/WatchAlerts", AlertWatch, AlertNews, floor_seconds=None, stream=True, shared=True, watched=True
+    "AlertService/WatchAlerts", AlertWatch, AlertNews,
+    floor_seconds=None, stream=True, joined=True, shared=True, watched=True,
 )  # fmt: skip
 EXPORT_ALERT: Final = Rpc("AlertService/ExportAlert", AlertExport, CapFile)
 IMPORT_CAP: Final = Rpc("AlertService/ImportCap", CapUpload, CapProposal)

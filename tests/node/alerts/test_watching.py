@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
@@ -29,7 +29,13 @@ SCREENS, SLOW, LONG = 40, 4, 3 * SMALL_PAGE
 
 def watch(border: BorderDesks, desk: str, after: str = "", *, topic: str = "desk:*", signed: bool = False):
     errand = replace_signed(border, desk, signed=signed)
-    return aclosing(steps.watch_alerts(errand, AlertWatch(topic=topic, after=after)))
+    return aclosing(one_by_one(steps.watch_alerts(errand, AlertWatch(topic=topic, after=after))))
+
+
+async def one_by_one(stream: AsyncIterator[Sequence[AlertNews]]) -> AsyncIterator[AlertNews]:
+    async for found in stream:
+        for each in found:
+            yield each
 
 
 def replace_signed(border: BorderDesks, desk: str, *, signed: bool):
@@ -97,6 +103,24 @@ async def test_who_is_far_behind_the_others_misses_nothing(tmp_path: Path, monke
             ]
 
 
+async def test_acts_of_a_busy_moment_are_told_together_in_their_order(tmp_path: Path) -> None:
+    """As many as are there when a screen takes the next, at most so many; one that is alone comes at once."""
+    async with border_desks(tmp_path) as border:
+        await border.raises()
+        await border.settled()
+        errand = replace_signed(border, CHANGSHAN, signed=False)
+        async with aclosing(steps.watch_alerts(errand, AlertWatch(topic="desk:*", after=BEGINNING))) as stream:
+            assert [[news.act for news in await anext(stream)] for _ in range(2)] == [[""], ["raise"]]
+            acts = 2 * feed.AT_ONCE + 3
+            for _ in range(acts):
+                await border.does(CHANGSHAN, "note")
+            found = [await anext(stream) for _ in range(3)]
+            assert [len(each) for each in found] == [feed.AT_ONCE, feed.AT_ONCE, 3]
+            source = border.rig[ZHEJIANG].database
+            numbers = [CHANGES.place(source, "Actual", news.token) for each in found for news in each]
+            assert numbers == list(range(2, acts + 2))
+
+
 async def test_slow_screens_hold_up_none_of_many_and_miss_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,4 +186,4 @@ async def test_stream_of_a_desk_whose_key_is_gone_ends_and_that_of_another_goes_
 def test_watching_is_encoded_once_and_counted_apart() -> None:
     """The line of the RPC says so; the others that stream are counted together, few for each caller."""
     rpc: Rpc = steps.wire.WATCH_ALERTS
-    assert (rpc.shared, rpc.watched) == (True, True)
+    assert (rpc.shared, rpc.watched, rpc.joined) == (True, True, True)
