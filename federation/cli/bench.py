@@ -146,11 +146,16 @@ def alert(
     screens: Annotated[int, typer.Option(min=1, max=600, help="Open streams at the neighbour's node.")] = 500,
     alerts: Annotated[int, typer.Option(min=1, max=10_000, help="Alerts raised, one behind the other.")] = 50,
     day: Annotated[int, typer.Option(min=0, max=10_000, help="Instead: alerts of an invented day, done at once.")] = 0,
+    rate: Annotated[int, typer.Option(min=0, max=1_000, help="Instead: so many alerts a second, without waiting.")] = 0,
+    seconds: SecondsOption = 60,
     output: FormOption = Form.TEXT,
 ) -> None:
     """Measure how soon an alert is on many screens of the neighbour, beside a bare fan-out to as many streams."""
-    from federation.cli.bench_alert import measure_alerts, measure_day
+    from federation.cli.bench_alert import measure_alerts, measure_day, measure_flood
 
+    if rate:
+        show_figures(_run(lambda folder: measure_flood(folder, screens=screens, rate=rate, seconds=seconds)), output)
+        return
     if day:
         show_figures(_run(lambda folder: measure_day(folder, alerts=day)), output)
         return

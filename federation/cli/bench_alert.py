@@ -38,6 +38,7 @@ from federation.cli.show import say
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
+from federation.node.feed import AT_ONCE
 from federation.node.joint.records import ALERT, load_held
 from federation.protocol.errors import RuleError, UnavailableError
 from federation.protocol.ids import AgencyId, parse_record_id
@@ -141,7 +142,7 @@ async def _raise_to_screens(bench: Bench, *, screens: int, alerts: int) -> tuple
         for number in range(screens):
             office = offices[number % len(offices)]
             stream = office.watch_encoded(WATCH_ALERTS, _act(), AlertWatch(topic="desk:*"))
-            if not _read(await anext(stream)).token:  # it is alive before the next one begins
+            if not _read(await anext(stream)).news[0].token:  # it is alive before the next one begins
                 raise RuleError("BENCH_REFUSED", "expected a stream")
             arrivals.follow(stream, lambda found: _is_raised(found, sizes))
         for _ in range(WARM):
@@ -182,16 +183,17 @@ def _read(found: bytes) -> Any:  # noqa: ANN401 - a message of the proto files, 
 
 
 def _is_raised(found: bytes, sizes: list[int]) -> bool:
-    is_raised = bool(_read(found).act == "raise")
+    is_raised = any(news.act == "raise" for news in _read(found).news)
     if is_raised:
         sizes[:] = [len(found)]
     return is_raised
 
 
-async def _raise(raiser: AgencyClient) -> None:
+async def _raise(raiser: AgencyClient) -> str:
     outcome = await raiser.call(RAISE_ALERT, _act(), AlertRaising(fields=_SAID, items=(_FACT,)))
     if outcome.line is None:
         raise RuleError("BENCH_REFUSED", f"expected an alert: {outcome.decision.title_en}")
+    return outcome.line.record
 
 
 async def _client(
@@ -207,10 +209,100 @@ def _act() -> Act:
     return Act(request_id=str(uuid.uuid4()), purpose="alert.emergency", function="F18", officer=OFFICER)
 
 
-# ---- a day of the border
+# ---- a busy minute
 
 LANES: Final = 16
-"""So many alerts of the day are worked at once."""
+"""So many alerts are worked at once."""
+SLOW_SHARE: Final = 25
+"""Of so many screens one is slow: it takes an answer, and nothing for a while."""
+SLOW_SECONDS: Final = 2.0
+
+
+class Screen:
+    """The alerts that one screen was told of, in their order, each with the moment at which it came."""
+
+    def __init__(self, *, slow: bool) -> None:
+        self.slow = slow
+        self.told = list[tuple[str, float]]()
+        self.answers = 0
+
+    async def read(self, stream: AsyncIterator[bytes]) -> None:
+        async for found in stream:
+            now = time.perf_counter()
+            self.answers += 1
+            self.told += [(news.line.record, now) for news in _read(found).news if news.act == "raise"]
+            if self.slow:
+                await asyncio.sleep(SLOW_SECONDS)
+
+
+async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float) -> Sequence[Figure]:
+    """Raises alerts by the clock, whatever becomes of those before; each screen has all, in one order (BENCH_LOST).
+
+    A time is from the moment at which the clock wanted the alert raised.
+    """
+    total = max(1, int(rate * seconds))
+    shown = [Screen(slow=number % SLOW_SHARE == SLOW_SHARE - 1) for number in range(screens)]
+    async with ready_bench(folder, people=0) as bench, AsyncExitStack() as stack:
+        tasks = await _open_screens(bench, stack, shown)
+        raiser = await _client(bench, stack, RAISER)
+        await _raise(raiser)
+        began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES)
+
+        async def send(at: float) -> str:
+            await asyncio.sleep(at - time.perf_counter())
+            async with places:
+                return await _raise(raiser)
+
+        due = [began + number / rate for number in range(total)]
+        raised = dict(zip(await asyncio.gather(*map(send, due)), due, strict=True))
+        spent, memory = time.perf_counter() - began, resident_mib(bench.receiver_pid)
+        end = time.monotonic() + PATIENCE_SECONDS + SLOW_SECONDS * total / AT_ONCE
+        while any(len(screen.told) <= total for screen in shown):
+            if time.monotonic() > end or any(task.done() for task in tasks):
+                raise UnavailableError("BENCH_LOST", f"a screen has {min(len(each.told) for each in shown)} of {total}")
+            await asyncio.sleep(0.05)
+    orders = {tuple(record for record, _ in screen.told) for screen in shown}
+    if len(orders) > 1 or not raised.keys() < set(*orders):
+        raise UnavailableError("BENCH_LOST", "the screens were not told the same in the same order")
+    quick = [screen for screen in shown if not screen.slow]
+    times = [came - raised[record] for screen in quick for record, came in screen.told if record in raised]
+    return _flood_figures(timing_of(times, spent), shown, raised=total / spent, memory=memory)
+
+
+async def _open_screens(bench: Bench, stack: AsyncExitStack, shown: Sequence[Screen]) -> Sequence[asyncio.Task[None]]:
+    """Opens a stream for each, alive before the next one begins; they are read until the stack is left."""
+    offices = [await _client(bench, stack, office) for office in SCREENS]
+    tasks = list[asyncio.Task[None]]()
+
+    async def end() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    stack.push_async_callback(end)
+    for number, screen in enumerate(shown):
+        stream = offices[number % len(offices)].watch_encoded(WATCH_ALERTS, _act(), AlertWatch(topic="desk:*"))
+        await anext(stream)
+        tasks.append(asyncio.create_task(screen.read(stream)))
+    return tasks
+
+
+def _flood_figures(timing: Timing, shown: Sequence[Screen], *, raised: float, memory: float) -> Sequence[Figure]:
+    slow = sum(screen.slow for screen in shown)
+    of = f"alerts on {len(shown)} screens, {slow} of them slow"
+    answers = sum(screen.answers for screen in shown) / len(shown)
+    found = {"p50": timing.p50_ms, "p95": timing.p95_ms, "p99": timing.p99_ms}
+    return [
+        Figure(of=of, what="raised", value=raised, unit="1/s"),
+        Figure(of=of, what="told to the others", value=timing.rate_per_second, unit="1/s"),
+        *(Figure(of=of, what=f"on the other screens, {what}", value=ms, unit="ms") for what, ms in found.items()),
+        Figure(of=of, what="in an answer", value=len(shown[0].told) / answers, unit="alerts"),
+        Figure(of=f"node {RECEIVER}", what="memory", value=memory, unit="MiB"),
+    ]
+
+
+# ---- a day of the border
+
 _SEED: Final = 1
 
 

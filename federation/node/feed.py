@@ -42,7 +42,7 @@ BEGINNING: Final = "0"
 PAGE: Final = 50
 """So many entries lie in memory for a topic, and for a stream that is behind them."""
 AT_ONCE: Final = 10
-"""So many entries are told at once to a stream that takes several: those of a busy moment, far below a message's limit."""
+"""So many entries are told at once to a stream that takes several: those of a busy moment, far below the limit."""
 IDLE_SECONDS: Final = 30.0
 """How often a stream that hears nothing looks, where no other process writes to the store."""
 KEY_SECONDS: Final = 1.0

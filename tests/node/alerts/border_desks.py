@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from federation.protocol.trust import Agreement
 from federation.protocol.trust.members import Agency
 from federation.store.database import Source
 from federation.store.messages import count_pending
-from federation.wire.agency.alerts import AlertOutcome, AlertRaising, AlertStep, AlertView
+from federation.wire.agency.alerts import AlertNews, AlertOutcome, AlertRaising, AlertStep, AlertView
 from tests.node.joint.desks import with_offices
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, act, running_rig
 from tests.policies.case_table import ROOT
@@ -122,6 +122,12 @@ class BorderDesks:
                 if self.rig[name].database is not None:
                     await entries.settle(ALERTS_SHARED, self.rig[name], self.record)
         assert not any(count_pending(self.rig[name].database) for name in self.rig.hosts)
+
+
+async def one_by_one(stream: AsyncIterator[Sequence[AlertNews]]) -> AsyncIterator[AlertNews]:
+    async for found in stream:
+        for each in found:
+            yield each
 
 
 def assert_feeds_whole(source: Source) -> None:

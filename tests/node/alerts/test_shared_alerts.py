@@ -16,7 +16,7 @@ from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint import entries
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, UnavailableError
 from federation.wire.agency.alerts import AlertQuery, AlertRaising, AlertWatch
-from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, YUSHAN_TOWN, BorderDesks, border_desks
+from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, YUSHAN_TOWN, BorderDesks, border_desks, one_by_one
 from tests.node.rig import JIANGXI, ZHEJIANG
 
 
@@ -139,7 +139,8 @@ async def test_exercise_is_on_no_list_and_no_stream_of_real_alerts(tmp_path: Pat
         assert [line.record for line in drills.lines] == [drill.line.record]
         with pytest.raises(RuleError):
             await border.does(CHANGSHAN, "link", other=real.line.record, status="Actual")
-        async with aclosing(steps.watch_alerts(border.errand(CHANGSHAN), AlertWatch(topic="desk:*"))) as stream:
+        watched = steps.watch_alerts(border.errand(CHANGSHAN), AlertWatch(topic="desk:*"))
+        async with aclosing(one_by_one(watched)) as stream:
             assert (await anext(stream)).line.record == real.line.record
             assert (await anext(stream)).line is None
 

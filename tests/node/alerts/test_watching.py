@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from federation.node.feed import BEGINNING
 from federation.protocol.form import replace
 from federation.wire.agency.alerts import AlertNews, AlertWatch
 from federation.wire.rpc import Rpc
-from tests.node.alerts.border_desks import CHANGSHAN, POLICE, YUSHAN, BorderDesks, border_desks
+from tests.node.alerts.border_desks import CHANGSHAN, POLICE, YUSHAN, BorderDesks, border_desks, one_by_one
 from tests.node.rig import JIANGXI, ZHEJIANG
 
 KEEPS = b"""@id("keep-from-boards")
@@ -30,12 +30,6 @@ SCREENS, SLOW, LONG = 40, 4, 3 * SMALL_PAGE
 def watch(border: BorderDesks, desk: str, after: str = "", *, topic: str = "desk:*", signed: bool = False):
     errand = replace_signed(border, desk, signed=signed)
     return aclosing(one_by_one(steps.watch_alerts(errand, AlertWatch(topic=topic, after=after))))
-
-
-async def one_by_one(stream: AsyncIterator[Sequence[AlertNews]]) -> AsyncIterator[AlertNews]:
-    async for found in stream:
-        for each in found:
-            yield each
 
 
 def replace_signed(border: BorderDesks, desk: str, *, signed: bool):
