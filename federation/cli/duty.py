@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
+from federation.cli.alert_rows import desk_name
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, china_today, local_minute, table
@@ -86,7 +87,8 @@ def duty_lines(shown: wire.DutyTable) -> Iterator[str]:
     official = "" if shown.is_official else "  未公布 not published"
     yield f"{format_division_path(shown.county)} {shown.county}  值守表 duty sheet {shown.version}{official}"
     yield from table(
-        shown.desks, ("席位 desk", lambda each: each.desk.id), ("时间 hours", lambda each: each.desk.hours),
+        shown.desks, ("席位 desk", lambda each: f"{each.desk.name or desk_name(each.desk.id)} {each.desk.id}"),
+        ("时间 hours", lambda each: each.desk.hours),
         ("在班 on", manned_text), ("当班 answers", lambda each: each.charge or "-"),
         ("代班 deputies", lambda each: "、".join(each.desk.deputies) or "-"),
         ("非值守转 falls to", lambda each: each.desk.falls_to or "-"),
@@ -109,7 +111,7 @@ def duty_lines(shown: wire.DutyTable) -> Iterator[str]:
 def area_line(area: Area) -> str:
     beside = f"  相邻 beside: {'、'.join(area.neighbours)}" if area.neighbours else ""
     limit = f"到场 arrive {area.arrive_limit} 分 min"
-    names = f"{area.id}  {word(area.type)}  {word(area.duty_class)}  {limit}"
+    names = f"{f'{area.name} {area.id}'.strip()}  {word(area.type)}  {word(area.duty_class)}  {limit}"
     return f"片区 area {names}  席位 desks: {'、'.join(area.desks)}{beside}"
 
 

@@ -36,6 +36,9 @@ _Place = Annotated[str, matching("[0-9]{6}|[0-9]{9}|[0-9]{12}", form="6, 9 or 12
 _ALL_DAY: Final = "00:00-24:00"
 
 
+_Title = Annotated[str, matching(r"[\w·–]{0,30}", form="a name of up to 30 letters")]
+
+
 class AreaType(StrEnum):
     """路, 段, 圈, 片, 村结对, 网格, 河段, 林班."""
 
@@ -55,9 +58,13 @@ class DutyClass(StrEnum):
 
 
 class Desk(Row, frozen=True, kw_only=True):
-    """A desk of an agency. `leader` is a post; `number` are the three digits in the names of its messages."""
+    """A desk of an agency. `leader` is a post; `number` are the three digits in the names of its messages.
+
+    `name` is how people call it, where its county and the kind of its office do not say so.
+    """
 
     id: _Name
+    name: _Title = ""
     agency: AgencyId
     number: Annotated[str, matching("[0-9]{3}", form="three digits")]
     hours: _Hours
@@ -120,9 +127,13 @@ class FormerTerms(Terms, frozen=True, kw_only=True):
 
 
 class Area(Terms, frozen=True, kw_only=True):
-    """Part of one county, or of several that share it. `desks` in their order; `kinds` none for all."""
+    """Part of one county, or of several that share it. `desks` in their order; `kinds` none for all.
+
+    `name` is how people call it, empty where that is unpublished.
+    """
 
     id: _Name
+    name: _Title = ""
     type: AreaType
     county: tuple[County, ...]
     divisions: tuple[_Place, ...] = ()

@@ -355,7 +355,16 @@ def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(node
     assert "特急" in listed.out
     assert "alerts" in listed.err
     shown = nodes.ask(PEER, "alert", "show", accident).out
-    for part in ("伤亡交通事故", "两车追尾", "球川镇界路", "injured=2", "待签收", "签收 claim", "accept: 应于"):
+    for part in (
+        "伤亡交通事故",
+        "球川–双明结对",
+        "两车追尾",
+        "球川镇界路",
+        "injured=2",
+        "待签收",
+        "签收 claim",
+        "accept: 应于",
+    ):
         assert part in shown
 
     claimed = nodes.ask(PEER, "alert", "claim", accident, "-o", "json").json

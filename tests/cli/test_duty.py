@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from federation.cli.duty import duty_lines, hand_over_lines, roster_lines
+from federation.cli.duty import area_line, duty_lines, hand_over_lines, roster_lines
 from federation.protocol.form import replace
 from tests.cli.command_line import run
 from tests.wire import duty_answers
@@ -21,6 +21,10 @@ def test_lines_say_who_is_on_and_what_was_not_handed_over():
     assert table[0].startswith("浙江省衢州市常山县 330822")
     assert any("1 人 on 未交接 not handed over" in line for line in table)
     assert any("村结对 pair" in line and "到场 arrive 30 分 min" in line for line in table)
+    assert any("球川镇值守席 330822111.town" in line for line in table)
+    assert any("球川–双明结对 pair.qiuchuan-shuangming" in line for line in table)
+    unnamed = replace(duty_answers.TABLE.areas[0], name="")
+    assert area_line(unnamed).startswith("片区 area pair.qiuchuan-shuangming  村结对 pair")
     assert any("民情直通车" in line for line in table)
     assert any("纠纷警情 dispute" in line for line in table)
 

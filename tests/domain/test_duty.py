@@ -180,6 +180,7 @@ def test_volunteers_and_mobile_units_stand_in_the_sheets():
         ("zhejiang", "[[area]]", f"{FORMER}area = '{QIUCHUAN}'\nuntil = 2026-07-02\n\n[[area]]", "QUARTER_DAY"),
         ("zhejiang", "[[area]]", f"{FORMER}area = '{QIUCHUAN}'\nuntil = 2026-08-01\n\n[[area]]", "QUARTER_DAY"),
         ("zhejiang", "[[area]]", f"{FORMER}area = '330822.circle.gone'\nuntil = 2026-07-01\n\n[[area]]", "AREA_UNKNOWN"),
+        ("jiangxi", 'name = "球川–双明结对"', 'name = "球川结对"', "AREA_DIFFERS"),
         ("jiangxi", 'id = "pair.qiuchuan-shuangming"', 'id = "pair.other"', "AREA_DIFFERS"),
         ("zhejiang", 'desks = ["330824.emergency", "330824.police", "341022.emergency"', 'desks = ["341022.emergency"', "AREA_NO_DESK"),
         ("zhejiang", 'downstream_first = ["330824"]', 'downstream_first = ["330822"]', "COUNTY_NOT_HERE"),

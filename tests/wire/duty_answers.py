@@ -31,7 +31,7 @@ LINE = DutyLine(
 )  # fmt: skip
 STANDING = duty.DeskStanding(
     desk=Desk(
-        id=DESK, agency=AGENCY, number="111", hours="08:00-22:00", kinds=("dispute", "help"),
+        id=DESK, name="球川镇值守席", agency=AGENCY, number="111", hours="08:00-22:00", kinds=("dispute", "help"),
         deputies=("330822.governance",), falls_to="330822.governance", leader="330822.leader", phone="100-0000-0104",
     ),
     is_open=True, is_here=True, manned=1, on=ON, charge="town-1", is_unhanded=True,
@@ -40,7 +40,7 @@ TABLE = duty.DutyTable(
     decision=ALLOWED, county="330822", version="2026.1", is_official=True, desks=(STANDING,), neighbours=("361123",),
     areas=(
         Area(
-            id="pair.qiuchuan-shuangming", type=AreaType.PAIR, county=("330822", "361123"), duty_class=DutyClass.REMOTE,
+            id="pair.qiuchuan-shuangming", name="球川–双明结对", type=AreaType.PAIR, county=("330822", "361123"), duty_class=DutyClass.REMOTE,
             arrive_minutes=30, divisions=("330822111",), desks=(DESK,), neighbours=("361123.circle.shuangming",),
             kinds=("dispute",), downstream_first=("330822",),
         ),

@@ -67,7 +67,9 @@ async def export(errand: Errand, asked: AlertExport) -> CapFile:
     if entry is None:
         raise NotFoundError("CAP_NO_MESSAGE", NO_MESSAGE)
     federation = FederationName(errand.in_force.agreement.federation)
-    words = CapWords(table=alert.rules.table, federation=federation, office=_office(errand, entry.head.agency))
+    names = {area.id: area.name for area in alert.rules.duty.areas.values() if area.name}
+    office = _office(errand, entry.head.agency)
+    words = CapWords(table=alert.rules.table, federation=federation, office=office, area_names=names)
     message = message_of(alert, entry, items_shown(errand, held, held.kept[entry.name]), words=words)
     return CapFile(decision=ruling, content=await asyncio.to_thread(export_cap, message, table=words.table))
 

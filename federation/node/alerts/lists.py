@@ -123,7 +123,9 @@ def _line(
         kind=alert.kind, zh=kind.zh if kind else alert.kind, en=kind.en if kind else alert.kind, purpose=purpose,
         function=function, priority=str(said.get("priority", "")), level=str(said.get("level", "")),
         issued=bool(said.get("level") and said.get("issued_by") and said.get("document")), areas=alert.areas,
-        area_names=tuple(area.id if area is not None else name for name, area in zip(alert.areas, areas, strict=True)),
+        area_names=tuple(
+            name if area is None else area.name or name for name, area in zip(alert.areas, areas, strict=True)
+        ),
         divisions=_texts(said.get("division", ())), state=alert.state, raised_by=str(alert.first.fields["desk"]),
         raised=alert.dispatched, arbiter=alert.arbiter, expires=alert.expires, changed=now.changed or alert.dispatched,
         holder="" if hold is None else hold.desk, local=hold is not None and hold.local,

@@ -27,7 +27,7 @@ from tests.node.rig import JIANGXI, ZHEJIANG, register_key
 from tests.node.test_duty import CENTRE, KEYS, OFFICE, A, B, Shift
 
 SHEET = "policies/duty/zhejiang.toml"
-CIRCLE = '[[area]]\nid = "330822.circle.qiuchuan"\ntype = "circle"\ncounty = ["330822"]\nclass = '
+CIRCLE = '[[area]]\nid = "330822.circle.qiuchuan"\nname = "球川圈"\ntype = "circle"\ncounty = ["330822"]\nclass = '
 
 
 def following(agreement: Agreement, *changed: tuple[str, str]) -> Agreement:

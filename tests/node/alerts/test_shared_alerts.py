@@ -36,6 +36,7 @@ async def test_alert_is_on_the_neighbours_board_and_one_desk_has_it(tmp_path: Pa
         assert raised.decision.allowed, raised.decision
         assert raised.line is not None
         assert raised.line.rings
+        assert (raised.line.areas, raised.line.area_names) == (("330822.circle.qiuchuan",), ("球川圈",))
         claimed = await border.does(YUSHAN, "claim")
         assert claimed.line is not None, claimed.decision
         assert (claimed.line.holder, claimed.line.local) == (YUSHAN, False)
