@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context
@@ -72,9 +72,17 @@ def said(text: str) -> str:
 
 
 @cache
-def _table(name: str) -> Mapping[str, str | Sequence[str]]:
-    found: Mapping[str, str | Sequence[str]] = tomllib.loads((TABLES / f"{name}.toml").read_text(encoding="utf-8"))
-    return found
+def reasons() -> Mapping[str, str | Sequence[str]]:
+    return _table("reasons")
+
+
+@cache
+def helps() -> Mapping[str, str]:
+    return _table("help")
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((TABLES / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def error_halves(message: str, reason: str) -> tuple[str, str]:
@@ -82,25 +90,58 @@ def error_halves(message: str, reason: str) -> tuple[str, str]:
 
     The table has the Chinese of a reason: a sentence, or several lines. A line `中文 {} | English {}` is taken when it
     is the English that was said, with what stands in the gaps; a third part is the English of another program, which
-    the second says in our words. What is particular in a message that no line fits is given behind the sentence.
+    the second says in our words.
     """
-    pair = halves(message)
-    if pair is not None:
-        return pair
-    lines = _table("reasons").get(reason, "未能办理")
-    for line in [lines] if isinstance(lines, str) else lines:
-        chinese, *english = line.split(" | ")
-        if not english:
-            return (f"{chinese}（{message}）" if _DATA.search(message) else chinese), message
-        gaps = re.fullmatch(re.escape(english[-1]).replace(r"\{\}", "(.*)"), message, re.DOTALL)
-        if gaps is not None:
-            return chinese.format(*gaps.groups()), english[0].format(*gaps.groups())
-    return message, message
+    return halves(message) or _found(message, reason) or (_sentence(reason), message)
 
 
 def error_text(message: str, reason: str) -> str:
-    chinese, english = error_halves(message, reason)
-    return said(f"{chinese} | {english}") if chinese != english else message
+    """An error in the language that is asked for; what is particular in it is given in English if nowhere else."""
+    pair = halves(message) or _found(message, reason)
+    if pair is None and language() is Language.CHINESE:
+        return f"{_sentence(reason)}（{message}）" if _DATA.search(message) else _sentence(reason)
+    return said(" | ".join(pair or (_sentence(reason), message)))
+
+
+def _found(message: str, reason: str) -> tuple[str, str] | None:
+    """The pair that the lines of a reason give for a message, or for each part of it: `this: ...; that: ...`."""
+    parts = [_fitting(part, reason) for part in message.split("; ")] if ": " in message else [None]
+    if all(parts) and len(parts) > 1:
+        return "；".join(part[0] for part in parts if part), "; ".join(part[1] for part in parts if part)
+    return _fitting(message, reason)
+
+
+def _fitting(message: str, reason: str) -> tuple[str, str] | None:
+    for line in _lines(reason):
+        chinese, *english = line.split(" | ")
+        if english and (gaps := re.fullmatch(gap_pattern(english[-1]), message, re.DOTALL)):
+            return chinese.format(*map(Gap, gaps.groups())), english[0].format(*gaps.groups())
+    return None
+
+
+class Gap(str):
+    """The text of a gap of the English; `{:field}` and `{:PermitStatus}` say it in words where there are any."""
+
+    __slots__ = ()
+
+    def __format__(self, kind: str) -> str:
+        from federation.cli import words
+
+        names = words.LABELS if kind == "field" else words.WORDS.get(kind, {})
+        return names.get(self.strip("'\"").removeprefix("act."), str(self))
+
+
+def gap_pattern(english: str) -> str:
+    return re.escape(english).replace(r"\{\}", "(.*)")
+
+
+def _sentence(reason: str) -> str:
+    return next((line for line in _lines(reason) if " | " not in line), "未能办理")
+
+
+def _lines(reason: str) -> Sequence[str]:
+    lines = reasons().get(reason, ())
+    return [lines] if isinstance(lines, str) else lines
 
 
 # ---- help
@@ -116,7 +157,7 @@ def help_text(english: str) -> str:
 
 def _paragraph(english: str) -> str:
     plain = " ".join(english.split())
-    chinese, asked = _table("help").get(plain), language()
+    chinese, asked = helps().get(plain), language()
     if asked is Language.ENGLISH or chinese:
         plain = _GLOSS.sub("", plain)
     return said(f"{chinese} | {plain}") if chinese and asked is not Language.ENGLISH else plain

@@ -78,7 +78,7 @@ def load_federation_file(path: Path) -> FederationFile:
     except (NotFoundError, OSError) as error:
         raise NotFoundError("FEDERATION_FILE", f"expected {path}: a running 'bridgehead demo' writes one") from error
     except msgspec.ValidationError as error:
-        raise MalformedError("FEDERATION_FILE", f"{path}: {error}") from error
+        raise MalformedError("FEDERATION_FILE", f"{path} is not as a running 'bridgehead demo' writes it") from error
     except MalformedError as error:
         raise MalformedError("FEDERATION_FILE", f"{path}: expected JSON, got {error.reason}") from error
     return FederationFile(

@@ -193,15 +193,15 @@ def _verify_forms(case: LookupCase) -> None:
         raise MalformedError("CASE_LETTER", "expected the letter's number, 1 to 100 printable characters")
     if is_break_glass(case.case_id) != (case.letter == NO_LETTER):
         raise MalformedError("CASE_LETTER", f"expected {NO_LETTER} in a case {BREAK_GLASS_PREFIX}... and in no other")
-    _verify_names(case.counties, _COUNTY, "CASE_COUNTY")
-    _verify_names(case.purposes, _PURPOSE, "CASE_PURPOSE")
+    _verify_names(case.counties, _COUNTY, "CASE_COUNTY", "counties of six digits")
+    _verify_names(case.purposes, _PURPOSE, "CASE_PURPOSE", "purposes such as lookup.missing_person")
     if not _PSEUDONYM.fullmatch(case.leader):
         raise MalformedError("CASE_LEADER", "expected the leader's pseudonym, 1 to 64 letters, digits, - and _")
 
 
-def _verify_names(names: frozenset[str], form: re.Pattern[str], reason: str) -> None:
+def _verify_names(names: frozenset[str], form: re.Pattern[str], reason: str, said: str) -> None:
     if not 1 <= len(names) <= MAX_NAMES or not all(form.fullmatch(name) for name in names):
-        raise MalformedError(reason, f"expected 1 to {MAX_NAMES} names that match {form.pattern}")
+        raise MalformedError(reason, f"expected 1 to {MAX_NAMES} {said}")
 
 
 def _verify_term(case: LookupCase) -> None:

@@ -24,9 +24,9 @@ from msgspec import Meta
 from federation.protocol.errors import MalformedError
 
 
-def matching(pattern: str, *, form: str = "", reason: str = "") -> Meta:
+def matching(pattern: str, *, form: str, reason: str = "") -> Meta:
     """A text that matches as a whole; an error says `form` in its words and has that reason."""
-    return Meta(pattern=rf"\A(?:{pattern})\Z", extra=_extra(form or f"text that matches {pattern}", reason))
+    return Meta(pattern=rf"\A(?:{pattern})\Z", extra=_extra(form, reason))
 
 
 def between(low: int, high: int, *, reason: str = "") -> Meta:
@@ -157,7 +157,7 @@ RecordId = NewType(
 )
 """A record that several provinces keep: the node where it was opened, and the id of the message that opened it."""
 
-OfficerId = Annotated[str, matching("[A-Za-z0-9_-]{1,64}", form="a pseudonym of 1 to 64 letters")]
+OfficerId = Annotated[str, matching("[A-Za-z0-9_-]{1,64}", form="a pseudonym of 1 to 64 letters, digits, - and _")]
 
 FederationName = Annotated[
     str, matching(rf"(?=.{{1,120}}\Z){_LABEL}(\.{_LABEL})*", form="a lower-case DNS name", reason="FEDERATION_NAME")

@@ -32,7 +32,7 @@ _SHORT = checked(
     form="1 to 200 printable characters",
     reason="STATEMENT_FIELD",
 )
-_TOKEN = matching("[a-z][a-z0-9_.-]{0,62}", reason="STATEMENT_FIELD")
+_TOKEN = matching("[a-z][a-z0-9_.-]{0,62}", form="a word of lower-case letters", reason="STATEMENT_FIELD")
 
 
 class _Part(Item, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ class Statement(_Part, frozen=True, kw_only=True, rename={"sender": "from", "rec
     recipient: Recipient
     seq: Positive
     purpose: Annotated[str, _TOKEN]
-    function: Annotated[str, matching("F[0-9]{2}")]
+    function: Annotated[str, matching("F[0-9]{2}", form="a function such as F01")]
     basis: Annotated[str, _SHORT]
     created: Time
     expires: Time

@@ -46,6 +46,7 @@ from federation.protocol.errors import (
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
+from federation.wire.forms import in_words
 from federation.wire.limits import SLOW_SECONDS, PlaceTaken, Shares, taken, within
 from federation.wire.rpc import (
     BOTH,
@@ -572,7 +573,7 @@ def verify_shape(message: Message) -> None:
     violations = protovalidate.collect_violations(message)
     if not violations:
         return
-    reported = [(_format_path(violation), violation.proto.message) for violation in violations[:_MAX_VIOLATIONS]]
+    reported = [(_format_path(each), in_words(each.proto.message)) for each in violations[:_MAX_VIOLATIONS]]
     sentence = "; ".join(f"{path}: {rule}" if path else rule for path, rule in reported)
     raise MalformedError("FIELD_RULE", sentence, field=reported[0][0])
 

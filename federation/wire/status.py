@@ -132,19 +132,23 @@ def encode_status(error: BridgeheadError) -> bytes:
 
 
 def error_of_call(error: grpc.aio.AioRpcError) -> BridgeheadError:
-    """Translates what a call ended with: our own error when the details hold one, else what the bare code means."""
+    """Translates what a call ended with: our own error when the details hold one, else what the bare code means.
+
+    The words of gRPC are a fact of the error, and no sentence for a person.
+    """
     detailed = _find_details(error)
     if detailed is not None:
         return detailed
     text = _seen((error.details() or "")[:MAX_MESSAGE_CHARACTERS])
     if "larger than max" in text:
-        return MalformedError("MESSAGE_SIZE", f"the message is over the size limit: {text}")
+        return MalformedError("MESSAGE_SIZE", "the message is over the size limit", transport=text)
     if "certificate has expired" in text:
-        return UntrustedError("SERVER_CERTIFICATE_ENDED", f"the other side's certificate has ended: {text}")
+        return UntrustedError("SERVER_CERTIFICATE_ENDED", "the other side's certificate has ended", transport=text)
     if any(sign in text for sign in _SERVER_UNTRUSTED):
-        return UntrustedError("SERVER_CERTIFICATE", f"the other side's certificate is not from its own CA: {text}")
+        untrusted = "the other side's certificate is not from its own CA"
+        return UntrustedError("SERVER_CERTIFICATE", untrusted, transport=text)
     cls, reason, sentence = _BARE.get(error.code(), (UnavailableError, "PEER_ERROR", "the call failed"))
-    return cls(reason, f"{sentence} ({error.code().name}: {text})")
+    return cls(reason, sentence, transport=f"{error.code().name}: {text}")
 
 
 def _find_details(error: grpc.aio.AioRpcError) -> BridgeheadError | None:

@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from federation.cli.language import HAN, LANGUAGE_VARIABLE, error_halves, halves, help_text, said
+from federation.cli.language import (
+    HAN,
+    LANGUAGE_VARIABLE,
+    Gap,
+    error_halves,
+    error_text,
+    gap_pattern,
+    halves,
+    help_text,
+    reasons,
+    said,
+)
+from federation.cli.next_step import NEXT_STEPS
+from federation.protocol import errors
+from federation.wire.forms import FORMS, in_words
 from tests.cli.command_line import run
+
+PACKAGE = Path(errors.__file__).parents[1]
+SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if "v1" not in path.parts]
+SAID_OTHERWISE = frozenset(
+    {
+        "APPLICATION",
+        "CALLER_REFUSED",
+        "CASE_COUNTY",
+        "CASE_PURPOSE",
+        "CERTIFICATE_REFUSED",
+        "DATE",
+        "ENUM_VALUE",
+        "INTAKE_ANSWERED",
+        "METHOD_NOT_OFFERED",
+        "PEER_ERROR",
+        "REGISTERED_ELSEWHERE",
+        "USAGE",
+    }
+)
+"""Reasons that stand in a table or a variable, not in the call that raises them."""
 
 
 @pytest.mark.parametrize(
@@ -75,12 +113,20 @@ def test_usage_error_as_json_has_both_languages(monkeypatch):
     assert error["next"] == ["see: bridgehead permit show --help"]
 
 
-def test_message_that_has_a_line_of_its_own_is_said_with_what_is_particular():
+def test_message_that_has_a_line_of_its_own_is_said_with_what_is_particular(monkeypatch):
     """What stands in a gap of the English stands in the Chinese; else it is given behind the sentence."""
     assert error_halves("No such file or directory: a.csv", "FILE")[0] == "没有这个文件：a.csv"
     assert error_halves("something else", "FILE")[0] == "文件不能读写"
-    assert error_halves("else: 'b.csv'", "FILE")[0] == "文件不能读写（else: 'b.csv'）"
     assert error_halves("unheard of", "UNHEARD_OF") == ("未能办理", "unheard of")
+    assert (
+        error_halves("the permit is revoked: no further step is possible", "PERMIT_ENDED")[0]
+        == "居住证已注销，不能再办"
+    )
+    several = "case_id: must be a case such as YS-2026-0042; page_size: must be less than or equal to 1000"
+    assert error_halves(several, "FIELD_RULE")[0] == "案件须为案件编号，如 YS-2026-0042；page_size不得大于 1000"
+    monkeypatch.setenv(LANGUAGE_VARIABLE, "zh")
+    assert error_text("else: 'b.csv'", "FILE") == "文件不能读写（else: 'b.csv'）"
+    assert error_text("unheard of", "UNHEARD_OF") == "未能办理"
 
 
 def test_help_is_shown_in_the_language_asked_for(monkeypatch):
@@ -96,3 +142,100 @@ def test_help_is_shown_in_the_language_asked_for(monkeypatch):
     assert "Show this message" not in chinese
     assert HAN.search(english) is None
     assert help_text("Exercises (演练) alone.") == "Exercises alone."
+
+
+# ---- what is wrong, by reason
+
+
+def _classes() -> frozenset[str]:
+    return frozenset(each.__name__ for each in errors.BridgeheadError.__subclasses__())
+
+
+def _raised() -> Iterator[tuple[str, str | None]]:
+    """Every reason that code names, with the English of its sentence and `X` for what is put in; None if not there."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(getattr(node, "func", None), "id", "")
+            if name in _classes() and node.args and isinstance(node.args[0], ast.Constant):
+                yield node.args[0].value, _template(node.args[1])
+            elif name in {"matching", "between", "checked", "typed"}:
+                named = [each.value for each in node.keywords if each.arg in {"reason", "type_reason"}]
+                yield from [(each.value, None) for each in named if isinstance(each, ast.Constant)]
+            elif getattr(getattr(node, "target", None), "id", "").endswith("REASON"):
+                value = getattr(node, "value", None)
+                yield from [(value.value, None)] if re.fullmatch("[A-Z_0-9]+", str(getattr(value, "value", ""))) else []
+
+
+def _template(node: ast.expr) -> str | None:
+    match node:
+        case ast.Constant():
+            return str(node.value)
+        case ast.JoinedStr():
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+        case ast.IfExp():
+            return _template(node.body)
+    return None
+
+
+def test_every_reason_has_its_chinese_sentence():
+    """In the table, or each time as a pair where it is raised; a sentence, or a line for whatever is said."""
+    without = set()
+    for reason, said_there in _raised():
+        lines = reasons().get(reason, ())
+        lines = [lines] if isinstance(lines, str) else lines
+        fits = said_there and any(re.fullmatch(gap_pattern(line.split(" | ")[-1]), said_there) for line in lines)
+        pair = said_there and halves(said_there)
+        if not fits and not pair and not any(" | " not in line for line in lines):
+            without.add((reason, said_there))
+
+    assert without == set()
+
+
+def test_table_has_the_reasons_in_order_and_none_that_nobody_gives():
+    """Two who add one find the same place."""
+    given = {reason for reason, _ in _raised()} | set(NEXT_STEPS) | SAID_OTHERWISE
+
+    assert list(reasons()) == sorted(reasons())
+    assert set(reasons()) - given == set()
+
+
+def test_lines_of_the_table_have_both_halves_and_fill_no_more_than_was_said():
+    """`中文 | English`, and every gap of the Chinese is one of the English."""
+    for reason, lines in reasons().items():
+        for line in [lines] if isinstance(lines, str) else lines:
+            chinese, *english = line.split(" | ")
+            assert HAN.search(chinese), (reason, line)
+            assert len(english) <= 2, (reason, line)
+            assert not any(HAN.search(half) for half in english), (reason, line)
+            gaps = [Gap(x) for x in "abcdefgh"[: english[-1].count("{}") if english else 0]]
+            assert chinese.format(*gaps)
+
+
+def test_pattern_of_a_field_is_told_in_words():
+    """Every pattern of the messages has its words, so that nobody is told a regular expression."""
+    patterns = set()
+    for path in (PACKAGE.parent / "proto" / "federation").rglob("*.proto"):
+        text = path.read_text(encoding="utf-8")
+        patterns |= set(re.findall(r'pattern[\s:=]+"((?:[^"\\]|\\.)*)"', text))
+
+    assert patterns
+    assert patterns == FORMS.keys()
+    for pattern, form in FORMS.items():
+        said_so = in_words(f"does not match regex pattern `{pattern}`")
+        assert said_so == f"must be {form}"
+        assert error_halves(f"words: {said_so}", "FIELD_RULE")[0] != "意见的写法不对"
+    assert "`" not in in_words("does not match regex pattern `^other$`")
+
+
+def test_no_sentence_of_the_product_is_made_of_a_regular_expression():
+    """Nothing puts the pattern of an expression into a text."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FormattedValue)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "pattern"
+    ]
+
+    assert found == []

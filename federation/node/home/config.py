@@ -7,6 +7,7 @@ Environment variables named `BRIDGEHEAD_<FIELD>` override the file (`bridgehead 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -133,6 +134,24 @@ class NodeSettings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+_SAID: Mapping[str, str] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "string_type": "must be a text",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+}
+"""The faults that the library names, in our words."""
+
+
 def load_settings(home: Path) -> NodeSettings:
     """Reads the settings of the node whose home this is. Refuses HOME_MISSING, SETTINGS."""
     path = home / "node.toml"
@@ -149,7 +168,8 @@ def load_settings(home: Path) -> NodeSettings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise MalformedError("SETTINGS", f"{path}: {where}: {first['msg']}") from error
+        said = _SAID.get(first["type"], "cannot be that").format(**first.get("ctx", {}))
+        raise MalformedError("SETTINGS", f"{path}: the setting {where} {said}") from error
     if settings.realm == "live" and settings.reflection:
         raise MalformedError("SETTINGS", f"{path}: reflection is for the demo realm only")
     if settings.reached in _EVERY_ADDRESS:

@@ -87,7 +87,7 @@ class _ColumnKeys(Item, frozen=True, kw_only=True):
     key_id: Count
     key: bytes
     index_key: bytes
-    older: dict[Annotated[str, matching("[0-9]{1,5}")], bytes]
+    older: dict[Annotated[str, matching("[0-9]{1,5}", form="1 to 5 digits")], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

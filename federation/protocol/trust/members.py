@@ -63,6 +63,7 @@ def _is_authority(text: str) -> bool:
 
 
 _Name = Annotated[str, checked(_is_name, form="1 to 100 printable characters")]
+_Serial = Annotated[str, matching("[1-9a-f][0-9a-f]{0,39}", form="a serial in lower-case hex")]
 _SET = typed("a sorted list of different texts", type_reason="AGREEMENT_MEMBERS")
 
 
@@ -89,7 +90,7 @@ class RetiredLog(_Part, frozen=True, kw_only=True):
     vkey: str
     size: Count
     signed: Count = 0
-    root: Annotated[str, matching("[0-9a-f]{64}")]
+    root: Annotated[str, matching("[0-9a-f]{64}", form="64 lower-case hex digits")]
     retired: Time
     vouched: Annotated[str, checked(is_vouched, form="at most 100 printable characters")] = ""
 
@@ -98,7 +99,7 @@ class Agency(_Part, frozen=True, kw_only=True):
     """An office that may act through its node, with the joint functions it takes part in."""
 
     name: _Name
-    functions: Annotated[frozenset[Annotated[str, matching("F[0-9]{2}")]], _SET]
+    functions: Annotated[frozenset[Annotated[str, matching("F[0-9]{2}", form="a function such as F01")]], _SET]
 
 
 _MessageKeys = Annotated[
@@ -114,16 +115,14 @@ class Member(_Part, frozen=True, kw_only=True):
 
     node: NodeName = NodeName("")
     name: _Name
-    peer_addr: Annotated[str, checked(_is_host_port, form=f"text of the form {_HOST_PORT.pattern}")]
-    read_url: Annotated[str, checked(_is_read_url, form=f"text of the form {_READ_URL.pattern}")]
+    peer_addr: Annotated[str, checked(_is_host_port, form="a host and a port such as zhejiang.node:7101")]
+    read_url: Annotated[str, checked(_is_read_url, form="a URL such as http://zhejiang.node:7103")]
     message_keys: _MessageKeys
     log_vkey: str
     witness_vkey: str
     tls_ca: Annotated[str, checked(_is_authority, form="PEM certificates of an authority")]
     agencies: Mapping[AgencyId, Agency]
-    revoked_serials: Annotated[frozenset[Annotated[str, matching("[1-9a-f][0-9a-f]{0,39}")]], _SET] = always(
-        frozenset()
-    )
+    revoked_serials: Annotated[frozenset[_Serial], _SET] = always(frozenset())
     retired_logs: _RetiredLogs = ()
 
 
