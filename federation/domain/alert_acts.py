@@ -27,7 +27,7 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
         each.name: each
         for each in (
             act("raise", "首报|raise", f"status:Actual|Exercise|Test! kind:alert! desk:desk! {_CONTENT} "
-                "origin:110|12345|sensor|caller|patrol|cap agreement:number!", items=_TEXTS),
+                "origin:110|12345|sensor|caller|patrol|cap source:digest agreement:number!", items=_TEXTS),
             act("update", "续报|update", f"desk:desk! about:entry! {_CONTENT}", items=_TEXTS),
             act("cancel", "撤销|cancel", "desk:desk! cap_id:cap_id! why:lifted|false_alarm|duplicate|other!"),
             act("expire", "失效|expire", "due:time!", by_node=True),

@@ -8,6 +8,7 @@ file does not say, such as an area of the duty table, the officer says. Source: 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from federation.domain.case_items import CLASSES, CaseItem
 from federation.domain.division import format_division_path
 from federation.domain.joint import Entry
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import encode_canonical
 from federation.protocol.ids import FederationName, format_time, parse_time
 
 MESSAGES: Final[Mapping[str, MsgType]] = {
@@ -168,6 +170,11 @@ def _geocode(code: str) -> Named:
 # ---- a stranger's message
 
 
+def source_of(message: CapMessage) -> str:
+    """The digest of the name of a message, by which a raise says which one it took, and nothing of its sender."""
+    return hashlib.sha256(encode_canonical({"sender": message.sender, "identifier": message.identifier})).hexdigest()
+
+
 def raising_of(message: CapMessage, table: AlertTable) -> tuple[dict[str, str], tuple[CaseItem, ...]]:
     """The fields and items of a raise as a message has them; what it does not say is not there."""
     info = message.info
@@ -175,7 +182,8 @@ def raising_of(message: CapMessage, table: AlertTable) -> tuple[dict[str, str], 
         return {}, ()
     level, priority = (info.parameter(name) for name in ("level", "priority"))
     said = {
-        "status": message.status.value, "kind": info.kind, "origin": "cap", "expires": format_time(info.expires),
+        "status": message.status.value, "kind": info.kind, "origin": "cap", "source": source_of(message),
+        "expires": format_time(info.expires),
         "level": table.levels[level].id if level in table.levels else "",
         "priority": table.priorities[priority].id if priority in table.priorities else "",
         "issued_by": info.parameter("issued_by"), "document": info.parameter("document"),

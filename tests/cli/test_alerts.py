@@ -328,6 +328,20 @@ def test_officer_raises_what_a_file_proposes(nodes, tmp_path):
     texts = {item["kind"]: item["fields"] for item in raised["entry"]["items"]}
     assert texts["place"] == {"village": "东坑山脊"}
     assert "山脊见明火" in texts["fact"]["text"]
+
+    nodes.delivered(FIRE_DESK)
+    for agency, desk in ((FIRE_DESK, "330822.emergency"), ("jiangxi/361123/emergency", "361123.emergency")):
+        again = nodes.ask(agency, "alert", "import", path, "--desk", desk, "-o", "json", code=1).json
+        assert (again["standing"], again["id"], again["line"]["record"]) == ("repeated", "", raised["line"]["record"])
+    said = nodes.ask(FIRE_DESK, "alert", "raise", "--from", path, "--desk", "330822.emergency", code=1).out
+    assert "已有该警情 it is here already" in said
+    assert raised["line"]["record"] in said
+    untold = nodes.ask("zhejiang/330881/emergency", "alert", "import", path, "--desk", "330881.emergency", "-o", "json")
+    assert (untold.json["standing"], len(untold.json["id"])) == ("new", 64)
+    path.write_bytes(export_cap(replace(fire, sent=now + timedelta(seconds=1))))
+    changed = nodes.ask(FIRE_DESK, "alert", "import", path, "--desk", "330822.emergency", code=1).out
+    assert "更改须用续报" in changed
+    assert raised["line"]["record"] in changed
     nodes.ask(FIRE_DESK, "alert", "cancel", raised["line"]["cap_id"], "--why", "解除预警")
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from federation.domain.alert_cap import CapWords, message_of, messages_of, raising_of
+from federation.domain.alert_cap import CapWords, message_of, messages_of, raising_of, source_of
 from federation.domain.cap import MsgType, Status
 from federation.domain.cap_import import import_cap
 from federation.domain.cap_xml import export_cap
@@ -50,7 +50,7 @@ def test_every_kind_leaves_as_a_file_that_comes_back_as_what_was_raised(kind):
     fields, items = raising_of(message, TABLE)
     assert fields == {
         "status": "Actual", "kind": kind, "origin": "cap", "priority": "flash", "division": "330822111",
-        "expires": format_time(NIGHT + timedelta(minutes=10)),
+        "expires": format_time(NIGHT + timedelta(minutes=10)), "source": source_of(message),
     }  # fmt: skip
     assert items == (FACT, PLACE)
 
@@ -138,6 +138,12 @@ def test_colour_and_its_issuer_cross_with_their_document():
         "330822 常山县人民政府",
         "常政〔2026〕4号",
     )
+
+
+def test_source_is_that_of_the_name_and_nothing_else():
+    """Another sending of the same name has it, too; the same number of another sender has not."""
+    assert source_of(FIRE) == source_of(replace(FIRE, sent=FIRE.sent + timedelta(hours=1), note="改"))
+    assert len({source_of(FIRE), source_of(replace(FIRE, sender="x")), source_of(replace(FIRE, identifier="x"))}) == 3
 
 
 def test_message_without_a_block_proposes_nothing():

@@ -1,7 +1,8 @@
 """CAP files at a node: a message of an alert as a file, and a stranger's file as a proposal on a desk of ours.
 
 Rules kept: nothing of a file is kept, and no file becomes an alert by itself; an officer raises what it proposes, and
-the digest of the file stands in that entry. What is wrong with a file is an answer, field by field.
+the digests of the file and of its name stand in that entry. A message of a name that some desk raised before proposes
+nothing: whoever was told of that alert is shown it. What is wrong with a file is an answer, field by field.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
-from federation.domain.alert_cap import NO_MESSAGE, CapWords, message_of, messages_of, raising_of
+from federation.domain.alert_cap import NO_MESSAGE, CapWords, message_of, messages_of, raising_of, source_of
+from federation.domain.alert_line import AlertLine
 from federation.domain.alert_policy import AlertStanding, read_request
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
+from federation.domain.cap import CapMessage
 from federation.domain.cap_import import import_cap
-from federation.domain.cap_rules import Standing, place_message
+from federation.domain.cap_rules import Known, Standing, place_message
 from federation.domain.cap_xml import export_cap
 from federation.domain.division import format_division_path
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
-from federation.node.alerts.lists import ALERTS, record_of
+from federation.node.alerts.lists import ALERTS, NAMES, record_of
 from federation.node.alerts.steps import items_shown, readable
 from federation.node.exchange.errand import Errand, on
+from federation.node.joint.records import ALERT
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, FederationName
 from federation.wire.agency import alerts as wire
@@ -44,12 +48,31 @@ async def propose(errand: Errand, upload: CapUpload) -> CapProposal:
     line = None if held is None else ALERTS.find(node.database, f"{errand.caller}/{held}")
     if line is not None:
         return CapProposal(decision=ruling, standing=Standing.REPEATED, faults=found.faults, line=line)
-    placed = place_message(found.message, digest, (), now=node.now())
+    line, known = _raised_from(errand, found.message)
+    placed = place_message(found.message, digest, known, now=node.now())
+    faults = (*found.faults, *placed.faults)
+    if line is not None:
+        return CapProposal(decision=ruling, standing=placed.standing, faults=faults, line=line)
     fields, items = raising_of(found.message, rules.table)
     return CapProposal(
-        decision=ruling, id="" if placed.refused else digest, standing=placed.standing,
-        faults=(*found.faults, *placed.faults), fields=fields, items=items,
+        decision=ruling, id="" if placed.refused else digest, standing=placed.standing, faults=faults, fields=fields,
+        items=items,
     )  # fmt: skip
+
+
+def _raised_from(errand: Errand, message: CapMessage) -> tuple[AlertLine | None, tuple[Known, ...]]:
+    """The alert that some desk raised from a stranger's message of that name, as far as the office was told of it."""
+    source = errand.node.database
+    for name in NAMES.by_subject(source, source_of(message)):
+        line = ALERTS.find(source, f"{errand.caller}/{name.record}")
+        for kept in ALERT.entries.by_subject(source, name.name) if line is not None else ():
+            digest = str(kept.head.fields.get("manifest", ""))
+            known = Known(
+                named=message.named, digest=digest, record=name.record, status=message.status,
+                msg_type=message.msg_type, live=True,
+            )  # fmt: skip
+            return line, (known,)
+    return None, ()
 
 
 @on(wire.EXPORT_ALERT)

@@ -198,13 +198,14 @@ class AlertSharing(Sharing[Alert]):
         return (CHANGES.key(now.state.status), LOOK) if is_known and now.state is not None else (LOOK,)
 
     def rows_with(self, source: Source, kept: StoredEntry, *, replica: bool = True) -> tuple[Record, ...]:
-        """Returns the name by which its message is found."""
+        """Returns the names by which its message is found: its own, and that of the file which it was raised from."""
         del source, replica
-        cap_id = kept.head.fields.get("cap_id")
-        if not isinstance(cap_id, str):
-            return ()
-        found = AlertName(cap_id=cap_id, record=kept.head.record, name=kept.name, author=kept.author)
-        return (NAMES.record(found, owner=kept.author),)
+        names = (kept.head.fields.get(field) for field in ("cap_id", "source"))
+        found = (
+            AlertName(cap_id=name, record=kept.head.record, name=kept.name, author=kept.author)
+            for name in names if isinstance(name, str)
+        )  # fmt: skip
+        return tuple(NAMES.record(each, owner=kept.author) for each in found)
 
     def put_handed(
         self,
