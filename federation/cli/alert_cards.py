@@ -82,6 +82,9 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         yield f"  另有 also stamped: {_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
     for record in view.links:
         yield f"  关联 linked: {record}"
+    is_gone = view.line.state in alert_rows.ENDED and not view.kept_days
+    if not is_gone and (kept := kept_words(view)):
+        yield f"  {kept}"
     yield from link_lines(view)
     ready = [offer for offer in view.offers if offer.possible and not offer.to]
     if ready:
@@ -91,6 +94,23 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         if not offer.possible and offer.reason not in _NOTHING_THERE:
             zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))
             yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"
+
+
+def kept_words(view: wire.AlertView) -> str:
+    """A sentence on how long what an alert says is kept, and what to do first where an assessment wants it."""
+    days = view.kept_days
+    if days is None:
+        return ""
+    if view.is_evidence:
+        return f"已留作证据，结束 {days} 天后销毁 | kept as evidence: destroyed {days} days after the end"
+    keep = "bridgehead alert keep"
+    if days:
+        zh, en = f"结束 {days} 天后销毁", f"destroyed {days} days after the end"
+        return (
+            f"{zh}；评估要用的，由首报单位留作证据：{keep} | {en}; who raised it keeps what an assessment wants: {keep}"
+        )
+    zh, en = "结束即销毁", "destroyed at the end"
+    return f"{zh}；评估要用的，请首报单位先留作证据：{keep} | {en}: let who raised it keep first what is wanted: {keep}"
 
 
 def outcome_words(outcome: wire.AlertOutcome) -> str:

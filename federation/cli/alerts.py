@@ -20,14 +20,14 @@ from typing import Annotated, Final
 import typer
 
 from federation.cli import alert_island, alert_rows
-from federation.cli.alert_cards import REASONS_OF_ALERTS, alert_lines, link_lines, view_lines
+from federation.cli.alert_cards import REASONS_OF_ALERTS, alert_lines, kept_words, link_lines, view_lines
 from federation.cli.alert_files import kind_lines, proposal_lines, read_cap
 from federation.cli.alert_island import OfflineOption, kept_offline
 from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, choose, find_instant
 from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, command, end, now, show_in
-from federation.cli.show import to_json
+from federation.cli.show import say, to_json
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_texts import verify_texts
@@ -191,7 +191,8 @@ def cancel(
     own: DeskOption = "",
 ) -> None:
     """Cancel (撤销) an alert that your office raised: a false alarm, or one that is lifted."""
-    do_act(desk, line_of(desk, alert), "cancel", own, {"why": choose(why, WHYS, "--why")})
+    said = {"why": choose(why, WHYS, "--why")}
+    do_act(desk, _reminded(desk, alert), "cancel", own, said)
 
 
 @command(app, "claim", usual=USUAL)
@@ -295,7 +296,7 @@ def close(
 ) -> None:
     """Close (办结) an alert that your desk holds."""
     said = {"result": choose(result, RESULTS, "RESULT"), "by_phone": "yes" if by_phone else "", "reason": reason}
-    do_act(desk, line_of(desk, alert), "close", own, said)
+    do_act(desk, _reminded(desk, alert), "close", own, said)
 
 
 OtherArgument = Annotated[str, typer.Argument(metavar="OTHER", help="The other alert, by its number or record.")]
@@ -423,11 +424,25 @@ def _there(said: Mapping[str, str]) -> dict[str, str]:
 
 def line_of(desk: Desk, alert: str) -> AlertLine:
     """An alert as it stands for the office; one that it may not read ends the command with 1."""
+    return _view(desk, alert)[1]
+
+
+def _view(desk: Desk, alert: str) -> tuple[wire.AlertView, AlertLine]:
     view = desk.call(wire.READ_ALERT, alert, changes=False)
     if view.line is None:
         desk.refuse(view.decision)
         raise typer.Exit(1)
-    return view.line
+    return view, view.line
+
+
+def _reminded(desk: Desk, alert: str) -> AlertLine:
+    """An alert before it ends: says how long it is kept then; who would destroy it at once is asked at a terminal."""
+    view, line = _view(desk, alert)
+    if kept := kept_words(view):
+        say(kept)
+    if not (view.is_evidence or view.kept_days) and sys.stdin.isatty() and sys.stdout.isatty():
+        typer.confirm("仍要结束？ End it all the same?", abort=True)
+    return line
 
 
 def _record(desk: Desk, alert: str) -> str:

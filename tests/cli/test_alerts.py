@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 
 from federation.cli import alert_words, alerts, options
-from federation.cli.alert_cards import alert_lines, view_lines
+from federation.cli.alert_cards import alert_lines, kept_words, view_lines
 from federation.cli.alert_files import MAX_FILE, kind_lines, proposal_lines, read_cap
 from federation.cli.alert_rows import LEVELS, PRIORITIES
 from federation.cli.alert_words import choose, find_instant
@@ -248,6 +251,41 @@ def test_view_says_what_may_be_done_and_why_not_the_rest():
     assert list(view_lines(replace(VIEW, line=None), NOW)) == []
 
 
+def test_view_says_how_long_it_is_kept_and_who_may_keep_it_longer():
+    """At once, after its days, or as evidence; nothing where the provinces agreed on nothing, or all is gone."""
+    for days, evidence, said in (
+        (0, False, "结束即销毁"), (30, False, "结束 30 天后销毁"), (1096, True, "已留作证据，结束 1096 天后销毁"),
+    ):  # fmt: skip
+        view = replace(VIEW, is_evidence=evidence, kept_days=days)
+        assert kept_words(view).startswith(said)
+        assert ("bridgehead alert keep" in kept_words(view)) is not evidence
+        assert kept_words(view) in "\n".join(view_lines(view, NOW))
+    assert kept_words(replace(VIEW, is_evidence=False, kept_days=None)) == ""
+    ended = replace(VIEW, is_evidence=False, kept_days=0, line=replace(LINE, state=AlertState.CLOSED))
+    assert "销毁" not in "\n".join(view_lines(ended, NOW))
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_who_would_destroy_it_at_once_is_asked_at_a_terminal(monkeypatch, capsys, agrees):
+    """And ends nothing with a no; what is kept, and a pipe, are told and go on."""
+    gone = replace(VIEW, is_evidence=False, kept_days=0)
+    desk = SimpleNamespace(call=lambda *_, **__: gone)
+    assert alerts._reminded(desk, "x") == LINE
+    assert "结束即销毁" in capsys.readouterr().err
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "confirm", lambda *_, abort: agrees or _abort(abort))
+    with nullcontext() if agrees else pytest.raises(typer.Abort):
+        alerts._reminded(desk, "x")
+    desk.call = lambda *_, **__: replace(gone, is_evidence=True, kept_days=1096)
+    assert alerts._reminded(desk, "x") == LINE
+
+
+def _abort(is_wanted):
+    if is_wanted:
+        raise typer.Abort
+
+
 def test_state_of_an_alert_is_in_words():
     """What ended says how."""
     assert "已撤销 cancelled" in "\n".join(alert_lines(replace(QUARREL, state=AlertState.CANCELLED, holder=""), NOW))
@@ -311,7 +349,7 @@ def test_file_is_read_as_a_proposal_and_nothing_is_raised(nodes, tmp_path):
 def test_officer_raises_what_a_file_proposes(nodes, tmp_path):
     """The digest of the file stands in the entry; what is said at the desk goes before what the file says."""
     path, now = tmp_path / "fire.xml", options.now().replace(microsecond=0)
-    fire = replace(FIRE, sent=now, info=replace(FIRE.info, expires=now + timedelta(hours=2)))
+    fire = replace(FIRE, identifier="ridge-1", sent=now, info=replace(FIRE.info, expires=now + timedelta(hours=2)))
     path.write_bytes(export_cap(fire))
     raised = nodes.ask(
         FIRE_DESK, "alert", "raise", "--from", path, "--desk", "330822.emergency", "--place", "东坑山脊", "--test",
@@ -412,7 +450,9 @@ def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(node
         assert "请填写超时原因" in refused
         assert "道路阻断 road" in refused
         nodes.ask(CENTRE, "alert", "stamp", accident, "arrived", "--late", "道路阻断", "--unit", "交警二中队")
-    closed = nodes.ask(CENTRE, "alert", "close", accident, "已处置", "-o", "json").json
+    ending = nodes.ask(CENTRE, "alert", "close", accident, "已处置", "-o", "json")
+    assert "结束 30 天后销毁" in ending.err
+    closed = ending.json
     assert closed["line"]["state"] == "closed"
     assert closed["line"]["record"] not in nodes.ask(CENTRE, "alert", "list").out
     assert closed["line"]["record"] in nodes.ask(CENTRE, "alert", "list", "--ended").out

@@ -108,7 +108,7 @@ def test_picture_of_an_alert_is_fetched_by_the_desk_across(nodes, tmp_path):
     to.mkdir()
     nodes.ask(PEER, "alert", "document", "get", number, line["entry"][:16], "--to", to)
     assert (to / "照片.jpg").read_bytes() == file.read_bytes()
-    nodes.ask(police, "alert", "cancel", number, "--why", "解除预警")
+    assert "结束即销毁" in nodes.ask(police, "alert", "cancel", number, "--why", "解除预警").err
     nodes.delivered(police)
     gone = nodes.ask(PEER, "alert", "document", "get", number, line["entry"][:16], "--to", to, "-o", "json", code=1)
     assert (gone.error["reason"], "document list" in gone.error["next"][0]) == ("DOCUMENT_NOT_OPEN", True)

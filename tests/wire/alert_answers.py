@@ -48,7 +48,7 @@ VIEW = alerts.AlertView(
             late_reason="link", early=True,
         ),
     ),
-    links=("jiangxi/01936000-0000-7000-8000-000000000002",),
+    links=("jiangxi/01936000-0000-7000-8000-000000000002",), is_evidence=True, kept_days=1096,
 )  # fmt: skip
 QUERY = alerts.AlertQuery(page_size=5, page_token="t", status=Status.EXERCISE, open_only=True, desk=DESK)
 PAGE = alerts.AlertPage(decision=ALLOWED, lines=(LINE,), next_page_token="next")

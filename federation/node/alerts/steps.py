@@ -24,7 +24,7 @@ from federation.domain.alert_kinds import AlertKind, is_issued, load_kind
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_policy import AlertStanding, read_request, standing_of
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
-from federation.domain.alert_texts import shown_fields, verify_texts
+from federation.domain.alert_texts import kept_under, shown_fields, verify_texts
 from federation.domain.alert_told import told_of
 from federation.domain.cap import Status, Unit, allocate_identifier
 from federation.domain.case_items import CaseItem, join, split
@@ -33,6 +33,7 @@ from federation.domain.duty_roster import is_volunteer
 from federation.domain.joint import Entry, FieldValue, NoEffect
 from federation.domain.joint_offers import REASONS
 from federation.domain.joint_record import Record as JointRecord
+from federation.domain.retention import destroyed_after
 from federation.node.alerts.links import link_offers
 from federation.node.alerts.lists import (
     ALERTS,
@@ -310,9 +311,11 @@ async def read_alert(errand: Errand, name: str) -> AlertView:
         if entry.name in _standing(alert)
         for item in items_shown(errand, held, held.kept[entry.name])
     )
+    kept = destroyed_after(errand.in_force.retention, kept_under(alert))
     return AlertView(
         decision=ruling, line=line, texts=texts, later=tuple(alert.later), links=tuple(sorted(alert.links)),
-        offers=tuple(_offers(errand, held, alert)),
+        offers=tuple(_offers(errand, held, alert)), is_evidence=bool(alert.evidence),
+        kept_days=None if kept is None else kept.days,
     )  # fmt: skip
 
 

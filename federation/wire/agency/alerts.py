@@ -58,7 +58,10 @@ class AlertOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertView:
-    """An alert as it stands at this node; `later` are the stamps that do not count, `links` records."""
+    """An alert as it stands at this node; `later` are the stamps that do not count, `links` records.
+
+    `kept_days`: so many days after its end what it says is destroyed; longer once it `is_evidence`.
+    """
 
     decision: Ruling
     line: AlertLine | None = None
@@ -66,6 +69,8 @@ class AlertView:
     offers: tuple[AlertOffer, ...] = ()
     later: tuple[Stamp, ...] = ()
     links: tuple[str, ...] = ()
+    is_evidence: bool = False
+    kept_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
