@@ -380,7 +380,7 @@ class Board:
         said = [] if row is None else _folded(spoken(row), look)[:2]
         return [
             *[fit(part, look.columns, look) for part in said],
-            fit(f"{f'{there}{other} 条（按 e 查看）  ' if other else ''}{keys} ?帮助 q退出", look.columns, look),
+            fit(f"{f'{there}{other} 条（按 e 查看）  ' if other else ''}{keys} ？帮助 q退出", look.columns, look),
             fit(self._asked() or self.says or self._warns(), look.columns, look),
         ]
 
@@ -401,7 +401,7 @@ class Board:
             return f"本行刚有变化，再按一次 {prompt.key} 确认 | the row changed just now: press {prompt.key} again"
         if prompt.asks is Asks.REASON:
             reasons = " ".join(f"{digit}{zh}" for digit, (_, zh) in REASON_KEYS.items())
-            return f"请填写超时原因: {reasons}"
+            return f"请填写超时原因：{reasons}"
         return f"{key.question}{f': {prompt.text}_' if prompt.asks is Asks.TEXT else ''}"
 
 

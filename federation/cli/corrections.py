@@ -150,7 +150,7 @@ def page_lines(page: wire.CorrectionPage, *, full: bool) -> Iterator[str]:
         yield "没有更正 | no corrections"
     else:
         late = sum(line.overdue for line in page.corrections)
-        yield f"共 {len(page.corrections)} 件,逾期 {late} 件 | {len(page.corrections)} in all, {late} overdue"
+        yield f"共 {len(page.corrections)} 件，逾期 {late} 件 | {len(page.corrections)} in all, {late} overdue"
     for notice in page.notices:
         yield _notice_line(notice)
 

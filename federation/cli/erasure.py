@@ -55,7 +55,7 @@ def sent(
     query = wire.SentQuery(recipient=parse_node_name(province), after_seq=after, page_size=page_size)
     page = desk.call(wire.LIST_SENT, query, changes=False)
     last = page.next_after_seq
-    notes = (f"还有:加 --after {last} | there are more",) if last is not None else ()
+    notes = (f"还有：加 --after {last} | there are more",) if last is not None else ()
     desk.show(page, sent_lines(page.messages), notes=notes)
 
 

@@ -158,7 +158,7 @@ def show_tally(desk: Desk, tally: Tally, *, dry_run: bool) -> None:
     for row in tally.bad[:BAD_ROWS_SHOWN]:
         say(f"第 {row.line} 行 line {row.line}: {row.message} [{row.reason}]")
     if len(tally.bad) > BAD_ROWS_SHOWN:
-        say(f"另有 {len(tally.bad) - BAD_ROWS_SHOWN} 行,用 -o json 查看全部 | and more: -o json tells all")
+        say(f"另有 {len(tally.bad) - BAD_ROWS_SHOWN} 行，用 -o json 查看全部 | and more: -o json tells all")
     for doubt, count in tally.doubts.most_common(_DOUBTS_SHOWN):
         say(f"请核对 please check ({count}): {doubt}")
     kept = "可导入 would be stored" if dry_run else "已导入 stored"

@@ -113,7 +113,7 @@ def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
     if answer.status is not None:
         status = word(answer.status)
         if isinstance(answer, wire.IntakeRelease) and answer.hit is not None:
-            status += ":命中 hit" if answer.hit else ":未命中 no hit"
+            status += "：命中 hit" if answer.hit else "：未命中 no hit"
         elif isinstance(answer, wire.IntakeRelease) and answer.fields:
             status += f":{', '.join(sorted(answer.fields))}"
         yield f"{status}  {answer.request_id}"

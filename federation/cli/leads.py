@@ -32,8 +32,8 @@ WORDS["LeadStanding"] = {
     "waiting": "待接收", "accepted": "已接收", "declined": "不接收", "refused": "未受理", "undelivered": "未送达",
 }  # fmt: skip
 NEXT_STEPS.update({
-    "LEAD_NAMES_PERSON": "删去身份号码,另发协作函 | take the number out; a letter says who it is about",
-    "LEAD_UNKNOWN": "核对编号:bridgehead lead list | compare the id with the list: bridgehead lead list",
+    "LEAD_NAMES_PERSON": "删去身份号码，另发协作函 | take the number out; a letter says who it is about",
+    "LEAD_UNKNOWN": "核对编号：bridgehead lead list | compare the id with the list: bridgehead lead list",
 })  # fmt: skip
 _CODES: Final = {wire.LeadStanding.REFUSED: 1, wire.LeadStanding.UNDELIVERED: 3}
 

@@ -100,7 +100,7 @@ def open_case(
     answer = desk.call(wire.OPEN_CASE, question, act=desk.act(wanted[0]))
     review = f"bridgehead oversight review {case_id} --finding justified|unjustified --officer {leader}"
     notes = (
-        f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:",
+        f"已通知 {leader}，须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:",
         f"  {review}",
     )
     desk.show(answer, case_lines(answer, opened=True), notes=notes if glass else ())
@@ -115,7 +115,7 @@ def close_case(desk: Desk, case_id: CaseArgument) -> None:
 
 def case_lines(answer: wire.CaseAnswer, *, opened: bool) -> Iterator[str]:
     if answer.closes is not None:
-        done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
+        done = "已立，有效至 opened, runs until" if opened else "已关闭 closed on"
         yield f"案件 case {answer.case_id} {done} {local_time(answer.closes)}"
 
 

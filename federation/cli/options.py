@@ -364,7 +364,7 @@ class Desk:
 
 
 def more_notes(next_page_token: str) -> Sequence[str]:
-    return (f"还有:加 --page-token {next_page_token} 或 --all | there are more",) if next_page_token else ()
+    return (f"还有：加 --page-token {next_page_token} 或 --all | there are more",) if next_page_token else ()
 
 
 def show_in(form: Form, data: JsonOut, lines: Iterable[str]) -> None:

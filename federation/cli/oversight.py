@@ -197,7 +197,7 @@ def flag_lines(raised: Iterable[RaisedFlag]) -> Iterator[str]:
 
 
 def digest_lines(found: Digest) -> Iterator[str]:
-    yield f"{found.day} {found.officer}:当日查询 {len(found.lines)} 次,如非本人操作请立即报告"
+    yield f"{found.day} {found.officer}：当日查询 {len(found.lines)} 次，如非本人操作请立即报告"
     yield f"{found.day} {found.officer}: you asked about these {len(found.lines)}; report at once what was not you"
     if found.lines:
         yield from align(

@@ -132,9 +132,9 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
     if doubt := find_number_doubt(holder.citizen_number):
         yield f"citizen_number: {doubt}"
     if holder.birth_date.isoformat().replace("-", "") != holder.citizen_number[6:14]:
-        yield "birth_date: 出生日期与号码不符,请核对 | not the one in the citizen number"
+        yield "birth_date: 出生日期与号码不符，请核对 | not the one in the citizen number"
     if (int(holder.citizen_number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):
-        yield "sex: 性别与号码不符,请核对 | not the one in the citizen number"
+        yield "sex: 性别与号码不符，请核对 | not the one in the citizen number"
 
 
 def judge_import(row: wire.PermitImport, realm: Realm, today: date) -> str | None:
@@ -280,7 +280,7 @@ def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     act = _act(desk, _reading_purpose(desk))
     reading = desk.call(wire.GET_PERMIT, parse_permit_urn(urn), act=act, changes=False)
     newer = reading.outdated_by
-    old = (f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
+    old = (f"副本已过时：签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
     _show_permit(desk, reading, lines=link_lines(reading.recognitions), notes=old, full=full)
 
 

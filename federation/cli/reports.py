@@ -64,7 +64,7 @@ def report_lines(page: wire.ReportPage) -> Iterator[str]:
         yield "没有可告知的记录 | nothing that may be told now"
     if page.withheld_count and page.next_shown is not None:
         yield (
-            f"暂缓告知 {page.withheld_count} 条,最早于 {page.next_shown.isoformat()} 告知 | "
+            f"暂缓告知 {page.withheld_count} 条，最早于 {page.next_shown.isoformat()} 告知 | "
             f"{page.withheld_count} withheld for now, the first will be shown on {page.next_shown.isoformat()}"
         )
     for province in page.provinces:
@@ -89,7 +89,7 @@ def _entry_lines(line: ReportLine) -> Iterator[str]:
     step, province = word_of("Step", line.step), word_of("NodeName", line.given_by)
     yield f"{local_time(line.time)}  {line.asker}  {step}  {given}  {province}"
     if _is_refused_at_home(line):
-        yield "  被本省拒绝,未向任何人提供 | asked and was refused by its own province; nothing was told"
+        yield "  被本省拒绝，未向任何人提供 | asked and was refused by its own province; nothing was told"
     yield f"  目的 purpose: {purpose_zh} | {purpose_en}"
     if line.fields:
         named = (f"{label} {name}" for name, label in RECORD_FIELDS.items() if name in line.fields)

@@ -110,7 +110,7 @@ LABELS: Final[Mapping[str, str]] = {
 WORDS: Final[dict[str, Mapping[str, str]]] = {
     "PermitStatus": {
         "valid": "有效",
-        "endorsement_open": "有效,可以签注",
+        "endorsement_open": "有效，可以签注",
         "suspended": "已中止使用功能",
         "revoked": "已注销",
         "replaced": "已换发",
@@ -137,7 +137,7 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "card_valid": "居住证有效",
         "services_limited": "协议只开放部分服务",
         "half_year_reached": "居住已满半年",
-        "time_credited": "居住未满半年,天数已计入",
+        "time_credited": "居住未满半年，天数已计入",
         "mode_not_agreed": "协议未启用这种互认方式",
         "no_services_agreed": "协议未开放任何服务",
         "not_yet_issued": "签发日期未到",

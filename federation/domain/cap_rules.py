@@ -297,7 +297,9 @@ def kind_faults(message: CapMessage, table: AlertTable) -> Iterator[CapFault]:
         return
     yield from _level_faults(info, kind, table)
     if (priority := info.parameter("priority")) and priority not in table.priorities:
-        yield fault("PRIORITY", "parameter", " priority 只能是特急、紧急、一般", "priority must be 特急, 紧急 or 一般")
+        yield fault(
+            "PRIORITY", "parameter", " priority 只能是特急、紧急、一般", "priority must be '特急', '紧急' or '一般'"
+        )
     if info.expires - message.sent > timedelta(minutes=kind.expires_most):
         yield fault("EXPIRES_LATE", "expires", "超过该类别的最长时间", "is later than the kind allows")
     for pair in info.parameters:

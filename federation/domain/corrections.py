@@ -426,7 +426,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "this province issued no such permit to that person",
         ),
         "rule-identity-unproven": (
-            "身份信息归户籍地:请在户籍县申请,或附材料摘要",
+            "身份信息归户籍地：请在户籍县申请，或附材料摘要",
             "the household place owns the identity: file it in the household county, or name a paper by its digest",
         ),
         "rule-field-not-correctable": ("该项不能申请更正", "this field is not corrected by request"),
@@ -436,7 +436,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "rule-residence-too-short": ("受理时居住未满半年", "half a year of residence was not reached at acceptance"),
         "rule-permit-dates": ("日期先后不符", "the days are out of order"),
         "rule-number-disagrees": (
-            "与公民身份号码不符:请先更正号码",
+            "与公民身份号码不符：请先更正号码",
             "the citizen number says otherwise: correct the number first",
         ),
         "rule-correction-id-used": ("申请编号已用于另一申请", "the id was used for another correction"),
@@ -445,7 +445,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "only the issuing county's service hall or police answer a correction, or tell of one",
         ),
         "rule-correction-step": (
-            "答复与先前的答复不符:每一步一个版本,办结后不再改变",
+            "答复与先前的答复不符：每一步一个版本，办结后不再改变",
             "the answer contradicts the one before: each step is one version, and an end is final",
         ),
         "rule-correction-erased": ("所答复的更正申请已删除", "the correction that this answers was erased"),

@@ -188,4 +188,4 @@ def parse_words(text: str) -> str:
 def refusal_titles(refusal: Refusal) -> tuple[str, str]:
     """A refusal in one Chinese and one English sentence, each with the desk's own words."""
     zh, en = REASON_WORDS[refusal.reason]
-    return f"对方受理岗拒绝:{zh}。{refusal.words}", f"refused at the other side's desk: {en}. {refusal.words}"
+    return f"对方受理岗拒绝：{zh}。{refusal.words}", f"refused at the other side's desk: {en}. {refusal.words}"

@@ -21,7 +21,7 @@ from federation.protocol.policy.engine import PolicyRequest, PolicyValue
 
 LEAD_PURPOSE: Final = "police.handover"
 LEAD_FUNCTION: Final = FunctionCode("F05")
-LEAD_BASIS: Final = "公安机关办理刑事案件程序规定第一百七十五条;公安机关办理行政案件程序规定第六十一条"
+LEAD_BASIS: Final = "公安机关办理刑事案件程序规定第一百七十五条；公安机关办理行政案件程序规定第六十一条"
 LEAD_CLOCK: Final = "police.handover"
 LEAD_RULE: Final = "police.lead"
 _Papers = Annotated[frozenset[Digest], checked(lambda found: len(found) <= 8, form="up to 8 digests in order")]

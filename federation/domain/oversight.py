@@ -142,7 +142,7 @@ def honey_flag(line: AskedLine) -> Flag:
     return _flag(
         FlagKind.HONEY,
         line,
-        "查询命中了诱饵记录:没有案件会涉及此人,请核查查询来由",
+        "查询命中了诱饵记录：没有案件会涉及此人，请核查查询来由",
         "the look-up met a planted record, which no case has a reason to ask for; ask where it came from",
     )
 
@@ -152,7 +152,7 @@ def unanswered_flag(line: AskedLine, *, asked_of: NodeName) -> Flag:
     return _flag(
         FlagKind.UNANSWERED,
         line,
-        f"{line.agency} 的请求在 {asked_of} 受理岗久未答复,请立即联系对方",
+        f"{line.agency} 的请求在 {asked_of} 受理岗久未答复，请立即联系对方",
         f"what {line.agency} asked of {asked_of} still waits at the intake desk there; call them now",
     )
 
@@ -172,7 +172,7 @@ def _find_burst(line: AskedLine, same: Sequence[AskedLine], calendar: Calendar) 
         _flag(
             FlagKind.OFF_HOURS_BURST,
             line,
-            f"非工作时间 {minutes} 分钟内查询 {len(asked)} 次,请核查是否确有警情",
+            f"非工作时间 {minutes} 分钟内查询 {len(asked)} 次，请核查是否确有警情",
             f"{len(asked)} look-ups off hours within {minutes} minutes; check that there was a call-out",
         )
     ]
@@ -189,7 +189,7 @@ def _find_two_desks(line: AskedLine, same: Sequence[AskedLine]) -> list[Flag]:
         _flag(
             FlagKind.TWO_DESKS,
             line,
-            f"同一警员账号在两处同时使用({format_time(line.time)}),请核查是否借用",
+            f"同一警员账号在两处同时使用（{format_time(line.time)}），请核查是否借用",
             f"one officer asked from two places at once at {format_time(line.time)}; was it lent?",
         )
     ]
@@ -359,7 +359,7 @@ def break_glass_flag(notice: BreakGlass) -> Flag:
         officer=notice.officer,
         lookup_id=notice.case_id,
         case_id=notice.case_id,
-        sentence_zh=f"无协作函紧急查询 {notice.case_id},值班领导须于 {notice.due} 前审查",
+        sentence_zh=f"无协作函紧急查询 {notice.case_id}，值班领导须于 {notice.due} 前审查",
         sentence_en=f"glass broken for {notice.case_id} without a letter; its leader reviews it by {notice.due}",
     )
 

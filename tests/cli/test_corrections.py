@@ -29,7 +29,7 @@ def test_lines_say_what_until_when_and_by_which_clock():
     due = next(line for line in told if "due" in line)
     assert due.startswith("  期限 due: 2026-12-07 (share.correct v1; 日历 calendar 2026.1; 已延 extended by 10;")
     assert "not legally verified" in due
-    assert told[-1] == "共 1 件,逾期 1 件 | 1 in all, 1 overdue"
+    assert told[-1] == "共 1 件，逾期 1 件 | 1 in all, 1 overdue"
 
 
 def test_number_and_day_of_birth_are_masked_until_full():

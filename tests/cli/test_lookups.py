@@ -172,7 +172,7 @@ def test_case_lines_tell_until_when():
     opened = CaseAnswer(decision=ruling(), case_id=CASE, closes=ENDS)
 
     assert list(case_lines(opened, opened=True)) == [
-        f"案件 case {CASE} 已立,有效至 opened, runs until 2126-11-24 09:02:03+08:00"
+        f"案件 case {CASE} 已立，有效至 opened, runs until 2126-11-24 09:02:03+08:00"
     ]
 
 

@@ -75,7 +75,7 @@ def test_report_says_when_the_own_province_refused(given_by, verdict, at_home):
 
     told = "\n".join(report_lines(page))
 
-    assert ("被本省拒绝,未向任何人提供" in told) is at_home
+    assert ("被本省拒绝，未向任何人提供" in told) is at_home
     assert ("refused by its own province; nothing was told" in told) is at_home
     assert report_object(page)["lines"][0]["refused_at_home"] is at_home
 

@@ -78,7 +78,7 @@ def run(
     from federation.cli.demo.provinces import ADMINISTRATOR, CLERK, give_keys, set_up, stop_nodes
 
     story = _Story(output)
-    story.title("四省各建节点:密钥、两套证书、互不相干的存储 | Four homes: keys, two CAs each, a store each")
+    story.title("四省各建节点：密钥、两套证书、互不相干的存储 | Four homes: keys, two CAs each, a store each")
     federation = set_up(home, now=datetime.now(UTC))
     for node, made in federation.homes.items():
         agencies = len(made.sheet.agencies)
@@ -126,7 +126,7 @@ def _agree(federation: DemoFederation, story: _Story) -> None:
     from federation.cli.demo.provinces import SIGNERS, draft, publish, sign
     from federation.protocol.errors import UntrustedError
 
-    story.title("四省签署协议:三省同意方可生效 | The agreement: three of four must sign")
+    story.title("四省签署协议：三省同意方可生效 | The agreement: three of four must sign")
     out = draft(federation, now=datetime.now(UTC))
     for number, name in enumerate(SIGNERS, start=1):
         status = sign(federation, out, name, now=datetime.now(UTC))
@@ -146,7 +146,7 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
     from federation.cli.demo.provinces import start_node, wait_ready, write_federation_file
     from federation.cli.demo.stage import Stage
 
-    story.title("启动四个节点,各为独立进程 | Four nodes, each a process of its own")
+    story.title("启动四个节点，各为独立进程 | Four nodes, each a process of its own")
     for node in federation.homes:
         start_node(federation, node)
     wait_ready(federation, list(federation.homes))
@@ -169,7 +169,7 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
         registers = await scenes.look_up_registers(stage)
         desk = await scenes.ask_inland(stage)
         finding = await scenes.break_glass(stage)
-        stage.title("本人在休宁窗口查阅:谁查过我 | The person asks at a counter in Xiuning: who looked at me?")
+        stage.title("本人在休宁窗口查阅：谁查过我 | The person asks at a counter in Xiuning: who looked at me?")
         running = await scenes.report(stage)
         refused |= await scenes.close_cases(stage)
         ended = await scenes.report(stage)
@@ -195,7 +195,7 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
 
 
 def _verify(federation: DemoFederation, story: _Story) -> int:
-    story.title("审计:重算四本日志,逐条对账 | Audit: every root recomputed, every message matched")
+    story.title("审计：重算四本日志，逐条对账 | Audit: every root recomputed, every message matched")
     command = [sys.executable, "-m", "federation.cli.main", "audit", "verify", "--home", str(federation.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
     for line in (done.stdout + done.stderr).splitlines():
@@ -207,7 +207,7 @@ def _replay(federation: DemoFederation, story: _Story) -> dict[str, JsonOut]:
     from federation.cli.policy import format_rules
     from federation.node.log.replay import Period, replay
 
-    story.title("重演:按当日规则重做四本日志中的每一个决定 | Replay: every decision of the four logs, decided again")
+    story.title("重演：按当日规则重做四本日志中的每一个决定 | Replay: every decision of the four logs, decided again")
     found = {node: replay(home.home, now=datetime.now(UTC), period=Period()) for node, home in federation.homes.items()}
     by_rule = Counter[str]()
     for node, each in found.items():

@@ -253,7 +253,7 @@ async def _confirm(desk: Desk) -> None:
     await desk.does(
         "peer", "apply_confirmation", said="单位共同申请 | the employer, too", court=court, on_behalf="firm"
     )
-    number, today = "(2126)浙0822诉前调确1号", china_today().isoformat()
+    number, today = "（2126）浙0822诉前调确1号", china_today().isoformat()
     await desk.does("court", "accept_application", said=number, number=number, filed=today)
     decided = CaseItem(kind="decision", fields={"kind": "confirmation", "number": number, "result": "协议有效"})
     said = "协议有效，可以强制执行 | the agreement is valid and enforceable"

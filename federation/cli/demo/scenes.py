@@ -58,7 +58,7 @@ LEADER: Final = "yushan-leader"
 
 async def register(stage: Stage) -> PermitUrn:
     """Registers one permit of a Yushan resident in Changshan, the programme's main flow, and shows what arrives."""
-    stage.title("常山登记一张居住证,玉山收到 | A permit registered in Changshan arrives in Yushan")
+    stage.title("常山登记一张居住证，玉山收到 | A permit registered in Changshan arrives in Yushan")
     person = stage.find_person(
         stage.seed, lambda each: each.residence_division == CHANGSHAN and each.holder.household_division == "361123"
     )
@@ -87,7 +87,7 @@ async def register(stage: Stage) -> PermitUrn:
 
 async def recognise(stage: Stage, urn: PermitUrn) -> str:
     """Has Yushan's hall recognise the permit in both modes; returns the policies that refused an unrelated county."""
-    stage.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
+    stage.title("玉山按证互认；浦城无关，被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
 
     async def ask(hall: str, mode: RecognitionMode) -> permits.RecognitionAnswer:
         presented = PermitRecognition(urn=urn, mode=mode, citizen_number=stage.number)
@@ -116,7 +116,7 @@ FIELDS: Final = frozenset({"holder_name", "status"})
 
 async def look_up(stage: Stage) -> tuple[dict[str, str], list[str]]:
     """Asks all provinces for somebody whom Yushan does not know; returns the answers and the two fields released."""
-    stage.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
+    stage.title("玉山警方跨省核查：先有案，再查有无，后取两项 | Yushan's police look up: a case, a hit, two fields")
     person = stage.find_person(
         stage.seed + 1,
         lambda each: (
@@ -131,7 +131,7 @@ async def look_up(stage: Stage) -> tuple[dict[str, str], list[str]]:
     own_key = await stage.enrol(OFFICER)
     stage.tell(f"the administrator of Yushan's police registers the own key of officer {OFFICER}")
     await stage.open_case(lookup_act(officer=LEADER), CASE, CHANGSHAN, PUCHENG, leader=LEADER, letter=LETTER)
-    stage.tell(f"case {CASE} ({LETTER}) is open 30 days for 玉山, 常山 and 浦城")
+    stage.tell(f"case {CASE} ({LETTER}) is open 30 days for 玉山，常山 and 浦城")
     everywhere = (NodeName("anhui"), NodeName("fujian"), ASKED)
     answers = (await stage.search(lookup_act(), CASE, provinces=everywhere)).answers
     for answer in answers:
@@ -168,7 +168,7 @@ async def refuse(stage: Stage) -> dict[str, str]:
 
 async def close_cases(stage: Stage) -> dict[str, str]:
     """Closes the cases; the handle dies with its own: what refused it then."""
-    stage.title("结案:凭据即失效,暂缓告知的自动显示 | The case ends: its handle dies, what was held back appears")
+    stage.title("结案：凭据即失效，暂缓告知的自动显示 | The case ends: its handle dies, what was held back appears")
     for case_id in (OTHER_CASE, CASE):
         await stage.call(POLICE, lookups.CLOSE_CASE, lookup_act(officer=LEADER), case_id)
         stage.tell(f"case {case_id} is closed")
@@ -207,7 +207,7 @@ NO_PLATE: Final = "浙H·I9999"
 
 async def look_up_registers(stage: Stage) -> dict[str, JsonOut]:
     """Registers the seed files, then asks by plates and a USCC; returns how many are kept, the answers, the fields."""
-    stage.title("车辆与企业:号牌、信用代码各查一次 | Vehicles and enterprises: one look-up by plate, one by USCC")
+    stage.title("车辆与企业：号牌、信用代码各查一次 | Vehicles and enterprises: one look-up by plate, one by USCC")
     kept = 0
     for province, county in SEEDS.items():
         vehicles = await _register(stage, f"{province}/{county}/police", VEHICLES, "vehicles.csv")
@@ -265,12 +265,12 @@ INLAND_OFFICER: Final = "xinzhou-0061"
 INLAND_LEADER: Final = "xinzhou-leader"
 DESK: Final = "zhejiang/330112/police"
 DESK_OFFICER: Final = "intake-02"
-REFUSAL_WORDS: Final = "同一案件已答复一次,请说明再次查询的理由"
+REFUSAL_WORDS: Final = "同一案件已答复一次，请说明再次查询的理由"
 
 
 async def ask_inland(stage: Stage) -> dict[str, JsonOut]:
     """An inland office asks; the desk answers it, and refuses the same question once more: how each ended."""
-    stage.title("非边际单位查询:由对方受理窗口人工答复 | An inland office asks: a person at the other side answers")
+    stage.title("非边际单位查询：由对方受理窗口人工答复 | An inland office asks: a person at the other side answers")
     inland, letter = lookup_act(officer=INLAND_LEADER), "信公协〔2026〕7号"
     await stage.open_case(inland, INLAND_CASE, CHANGSHAN, leader=INLAND_LEADER, letter=letter, police=INLAND)
     asked = await stage.search(lookup_act(officer=INLAND_OFFICER), INLAND_CASE, police=INLAND)
@@ -314,13 +314,13 @@ async def _read(stage: Stage, lookup_id: str) -> str:
 # ---- a case without a letter, for which its leader answers; and what the person is told
 
 GLASS: Final = "BREAK-GLASS-2026-0001"
-GLASS_WORDS: Final = "夜间走失儿童,协作函次日补送"
+GLASS_WORDS: Final = "夜间走失儿童，协作函次日补送"
 COUNTER: Final = "anhui/341022/service-hall"
 
 
 async def break_glass(stage: Stage) -> str:
     """Asks at once under a case without a letter; its leader is noticed, and answers by an own key: what was found."""
-    stage.title("紧急先查:领导即刻得知,次日前审查 | Break-glass: the leader is told at once and answers for it")
+    stage.title("紧急先查：领导即刻得知，次日前审查 | Break-glass: the leader is told at once and answers for it")
     leader_key = stage.key(LEADER)
 
     def night() -> Act:
@@ -382,7 +382,7 @@ class _Import:
 
 async def import_all(stage: Stage, records: int) -> dict[str, JsonOut]:
     """Imports permits in every province, kills one node in the middle, brings it back, waits for every receipt."""
-    stage.title(f"导入 {records} 张居住证,途中断电一次 | {records} permits imported, one node killed on the way")
+    stage.title(f"导入 {records} 张居住证，途中断电一次 | {records} permits imported, one node killed on the way")
     loads = {node: list(_loads(stage, node, records)) for node in stage.federation.homes}
     total = sum(len(load.chunk.rows) for share in loads.values() for load in share)
     run = _Import(third=total // 3)

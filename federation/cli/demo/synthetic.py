@@ -51,7 +51,7 @@ from federation.protocol.errors import RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 
-SYNTHETIC_NOTICE: Final = "演示数据:人物、地址、号码均为虚构。Synthetic data: no person, address or number is real."
+SYNTHETIC_NOTICE: Final = "演示数据：人物、地址、号码均为虚构。Synthetic data: no person, address or number is real."
 
 _GIVEN: Final = (
     "谷雨", "白露", "清明", "立夏", "小满", "芒种", "夏至", "处暑", "秋分", "寒露", "霜降", "立冬", "小雪", "冬至",

@@ -404,7 +404,7 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "QUOTA_OFFICER": (
             "民警当日查询次数已满",
             "The officer has asked as often as one may in a day",
-            "次日再查,或由本案其他民警查询",
+            "次日再查，或由本案其他民警查询",
         ),
         "QUOTA_DESK": (
             "本岗当日查询次数已满",
@@ -419,9 +419,9 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "CASE_LEADER_GONE": (
             "本案负责人的本人密钥已注销",
             "The key of the leader of the case was withdrawn",
-            "结案后由另一负责人凭新的办案协作函另立新案:bridgehead lookup case close",
+            "结案后由另一负责人凭新的办案协作函另立新案：bridgehead lookup case close",
         ),
-        "OFFICER_KEY_WITHDRAWN": ("民警密钥已注销", "The key was withdrawn", "登记新密钥:bridgehead lookup key new"),
+        "OFFICER_KEY_WITHDRAWN": ("民警密钥已注销", "The key was withdrawn", "登记新密钥：bridgehead lookup key new"),
         "CASE_LEADER_ASKS": (
             "案件负责人不得在本案查询",
             "Who leads the case does not ask in it",
@@ -435,7 +435,7 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "QUOTA_CASE": (
             "本案查询次数已满",
             "The case has asked as often as one may",
-            "由本案负责人和另一名未参与查询的民警双人签名:bridgehead oversight countersign --bulk",
+            "由本案负责人和另一名未参与查询的民警双人签名：bridgehead oversight countersign --bulk",
         ),
         "QUOTA_CASE_LIMIT": (
             "本案查询次数已达最高限额",
@@ -445,7 +445,7 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "QUOTA_PERSONS": (
             "本案查询人数已满",
             "The case has asked about as many persons as one may",
-            "请本案负责人会签后再查:bridgehead oversight countersign",
+            "请本案负责人会签后再查：bridgehead oversight countersign",
         ),
         "QUOTA_OFFICE_ANSWERED": (
             "对方省当日答复本单位的查询已满",
@@ -460,29 +460,29 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "QUOTA_NUMBERS_ANSWERED": (
             "对方省当日答复本单位按证号、号牌的查询已满",
             "The other province has answered this office by number as often as it may in a day",
-            "次日再查,或按公民身份号码查询",
+            "次日再查，或按公民身份号码查询",
         ),
         "OFFICER_KEY": (
             "签名不是该民警登记的密钥所作",
             "The signature is not by the key registered for this officer",
-            "用本人登记的密钥签名;未登记的先登记:bridgehead lookup key new",
+            "用本人登记的密钥签名；未登记的先登记：bridgehead lookup key new",
         ),
         "HANDLE_UNKNOWN": (
             "本单位没有从该省得到这个凭据",
             "This agency got no such handle of that province",
-            "先查询:bridgehead lookup search",
+            "先查询：bridgehead lookup search",
         ),
         "HANDLE_ASKER": (
             "凭据发给了另一民警",
             "The handle was given to another officer",
-            "以本人名义重新查询:bridgehead lookup search",
+            "以本人名义重新查询：bridgehead lookup search",
         ),
         "HANDLE_CASE": (
             "凭据属于另一案件",
             "The handle belongs to another case",
-            "在本案下重新查询:bridgehead lookup search",
+            "在本案下重新查询：bridgehead lookup search",
         ),
-        "HANDLE_EXPIRED": ("凭据已失效", "The handle has ended", "重新查询:bridgehead lookup search"),
+        "HANDLE_EXPIRED": ("凭据已失效", "The handle has ended", "重新查询：bridgehead lookup search"),
     }
 )
 """Of each rule: the title in Chinese and in English, and what to do in Chinese; the rule's own sentence is English."""
@@ -574,7 +574,7 @@ def _refusal_by_policy(node: Node, policies: Sequence[str]) -> Decision:
     policy_titles = {name: (book[name].title_zh, book[name].title_en) for name in policies if name in book}
     titles = [found for name in policies if (found := policy_titles.get(name) or _rule_titles(name)) is not None]
     zh, en = (title for title, _ in titles), (title for _, title in titles)
-    return _refused(tuple(policies), ";".join(zh), "; ".join(en))
+    return _refused(tuple(policies), "；".join(zh), "; ".join(en))
 
 
 def _rule_titles(name: str) -> tuple[str, str] | None:

@@ -45,8 +45,8 @@ class Grounds(StrEnum):
 
 
 _NOBODY: Final = {
-    Grounds.DEFAULT_DENY: ("没有规则允许此事(默认拒绝)", "No policy allows this (denied by default)"),
-    Grounds.POLICY_ERROR: ("规则或请求有误,无法判断,按拒绝处理", "Could not be judged, so it is refused"),
+    Grounds.DEFAULT_DENY: ("没有规则允许此事（默认拒绝）", "No policy allows this (denied by default)"),
+    Grounds.POLICY_ERROR: ("规则或请求有误，无法判断，按拒绝处理", "Could not be judged, so it is refused"),
 }
 
 
@@ -146,7 +146,7 @@ def join_decisions(decisions: Sequence[Decision]) -> Decision:
         policies=tuple(sorted({name for decision in deciding for name in decision.policies})),
         fields=frozenset().union(*(decision.fields for decision in deciding)) if deciding else frozenset(),
         reason=deciding[0].reason if deciding else Grounds.DEFAULT_DENY,
-        title_zh=";".join(dict.fromkeys(decision.title_zh for decision in deciding)),
+        title_zh="；".join(dict.fromkeys(decision.title_zh for decision in deciding)),
         title_en="; ".join(dict.fromkeys(decision.title_en for decision in deciding)),
     )
 
@@ -165,7 +165,7 @@ def _judge(policies: Mapping[str, PolicyText], engine: Engine, request: PolicyRe
         policies=answer.policies,
         fields=released & asked if isinstance(asked, frozenset) else released,
         reason=Grounds.PERMITTED if answer.allowed else Grounds.FORBIDDEN,
-        title_zh=";".join(policy.title_zh for policy in deciding),
+        title_zh="；".join(policy.title_zh for policy in deciding),
         title_en="; ".join(policy.title_en for policy in deciding),
         by_desk=answer.allowed and all(policy.by_desk for policy in deciding),
     )

@@ -82,12 +82,12 @@ def format_explanation(explanation: Explanation) -> str:
     """Formats verdict, forbids, permits by clause (`+` met, `-` not) and remedy, each line Chinese, a bar, English."""
     decision = explanation.decision
     verdict = ("允许", "allowed") if decision.allowed else ("拒绝", "refused")
-    lines = [f"{verdict[0]}:{decision.title_zh} | {verdict[1]}: {decision.title_en} [{', '.join(decision.policies)}]"]
+    lines = [f"{verdict[0]}：{decision.title_zh} | {verdict[1]}: {decision.title_en} [{', '.join(decision.policies)}]"]
     if decision.by_desk:
         lines.append("由受理岗人工答复 | a person at the intake desk answers")
     for finding in (*explanation.forbids, *explanation.permits):
         kind = ("禁止", "forbid") if finding.effect is Effect.FORBID else ("许可", "permit")
-        lines.append(f"{kind[0]}:{finding.title_zh} | {kind[1]}: {finding.title_en} [{finding.id}; {finding.basis}]")
+        lines.append(f"{kind[0]}：{finding.title_zh} | {kind[1]}: {finding.title_en} [{finding.id}; {finding.basis}]")
         lines += [_format_clause(clause) for clause in finding.clauses]
     remedy = zip(explanation.remedy_zh, explanation.remedy_en, strict=True)
     return "\n".join([*lines, *(f"=> {zh} | {en}" for zh, en in remedy)])
@@ -146,7 +146,7 @@ def _remedy(
     """One line for each forbid that applies, then one for each of the nearest permits: any one of these will do."""
     if decision.reason is Grounds.POLICY_ERROR:
         yield (
-            "请联系本省节点管理员:请求不符合约定的格式,或规则文本有误",
+            "请联系本省节点管理员：请求不符合约定的格式，或规则文本有误",
             "Ask your node's operator: the request is not of the agreed form, or a policy is broken",
         )
         return
@@ -159,7 +159,7 @@ def _remedy(
         if not permit.applies and _distance(permit) == _distance(permits[0]):
             steps = _steps(permit)
             yield (
-                f"依“{permit.title_zh}”,{';'.join(zh for zh, _ in steps)}",
+                f"依“{permit.title_zh}”，{'；'.join(zh for zh, _ in steps)}",
                 f"by '{permit.title_en}', {'; '.join(en for _, en in steps)}",
             )
 
@@ -167,12 +167,13 @@ def _remedy(
 def _steps(permit: PolicyFinding) -> list[tuple[str, str]]:
     steps = [_say(clause, true=not clause.unless) for clause in permit.clauses if not clause.met]
     if permit.beyond:
-        names = ", ".join(permit.beyond)
-        steps.append((f"不索取:{names}", f"do not ask for: {names}"))
+        steps.append((f"不索取：{'、'.join(permit.beyond)}", f"do not ask for: {', '.join(permit.beyond)}"))
     return steps
 
 
 def _say(clause: ClauseFinding, *, true: bool) -> tuple[str, str]:
     return (
-        (f"须:{clause.zh}", f"must be so: {clause.en}") if true else (f"不得:{clause.zh}", f"must not be: {clause.en}")
+        (f"须：{clause.zh}", f"must be so: {clause.en}")
+        if true
+        else (f"不得：{clause.zh}", f"must not be: {clause.en}")
     )

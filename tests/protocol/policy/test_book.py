@@ -41,7 +41,7 @@ def test_decide_permitted_names_policies_and_releases_their_fields():
     assert decision.policies == ("read-open", "read-police")
     assert decision.fields == {"name", "place", "number"}
     assert decision.reason == "permitted"
-    assert (decision.title_zh, decision.title_en) == ("公开可读;公安可读", "Open papers are read; Police read")
+    assert (decision.title_zh, decision.title_en) == ("公开可读；公安可读", "Open papers are read; Police read")
     assert decision.errors == ()
 
 

@@ -32,7 +32,7 @@ def test_explain_near_miss_shows_the_clause_and_the_way():
         ("read-open", [False, True]),
         ("read-police", [False, False]),
     ]
-    assert explanation.remedy_zh == ("依“公开可读”,须:文件公开",)
+    assert explanation.remedy_zh == ("依“公开可读”，须：文件公开",)
     assert explanation.remedy_en == ("by 'Open papers are read', must be so: the paper is open",)
 
 
@@ -53,7 +53,7 @@ def test_explain_fields_beyond_are_named():
     nearest = explanation.permits[0]
     assert (nearest.id, nearest.beyond) == ("read-open", ("number", "photo"))
     assert explanation.remedy_en[0].endswith("must be so: the fields are ours; do not ask for: number, photo")
-    assert "不索取:number, photo" in explanation.remedy_zh[0]
+    assert "不索取：number、photo" in explanation.remedy_zh[0]
 
 
 def test_explain_forbid_is_shown_with_its_title():
@@ -63,7 +63,7 @@ def test_explain_forbid_is_shown_with_its_title():
     assert [(found.id, found.title_zh, found.applies) for found in explanation.forbids] == [
         ("deny-secret", "密件不给", True)
     ]
-    assert explanation.remedy_zh == ("不得:密件",)
+    assert explanation.remedy_zh == ("不得：密件",)
     assert explanation.remedy_en == ("must not be: the paper is secret",)
 
 
@@ -117,16 +117,16 @@ def test_format_explanation_speaks_both_languages():
     lines = format_explanation(explain(BOOK, question(resource=paper(is_open=False, kind="secret")))).split("\n")
 
     assert lines == [
-        "拒绝:密件不给 | refused: Secret papers stay [deny-secret]",
-        "禁止:密件不给 | forbid: Secret papers stay [deny-secret; 第三条]",
+        "拒绝：密件不给 | refused: Secret papers stay [deny-secret]",
+        "禁止：密件不给 | forbid: Secret papers stay [deny-secret; 第三条]",
         "  + 密件 | the paper is secret",
-        "许可:公安可读 | permit: Police read [read-police; 第二条]",
+        "许可：公安可读 | permit: Police read [read-police; 第二条]",
         "  + 公安 | a police office",
         "  + 除非 不是闲看 | unless not out of curiosity",
-        "许可:公开可读 | permit: Open papers are read [read-open; 第一条]",
+        "许可：公开可读 | permit: Open papers are read [read-open; 第一条]",
         "  - 文件公开 | the paper is open",
         "  + 字段在内 | the fields are ours",
-        "=> 不得:密件 | must not be: the paper is secret",
+        "=> 不得：密件 | must not be: the paper is secret",
     ]
 
 
@@ -134,5 +134,5 @@ def test_format_explanation_allowed_has_no_remedy():
     """An allowed request ends with its permits."""
     text = format_explanation(explain(BOOK, question()))
 
-    assert text.startswith("允许:公开可读;公安可读 | allowed: ")
+    assert text.startswith("允许：公开可读；公安可读 | allowed: ")
     assert "=>" not in text
