@@ -14,13 +14,13 @@ from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
-from federation.cli.demo.provinces import start_node, stop_nodes, wait_ready
+from federation.cli.demo.provinces import stop_nodes, wait_ready
 from federation.node.home.certificates import client_folder, find_side
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import TlsFiles
 from tests.attacks.raw_http2 import RawHttp2, connected
-from tests.scenarios.provinces import ISLAND, Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, start_node
 
 JIANGXI = NodeName("jiangxi")
 MEMBER_ADDRESS = "127.0.0.9"

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.demo.provinces import start_node, stop_nodes, stop_process, wait_ready
+from federation.cli.demo.provinces import stop_nodes, stop_process, wait_ready
 from federation.protocol.ids import NodeName
 from tests.cli.command_line import run
 from tests.held_port import drip, held_port, saying, silent
-from tests.scenarios.provinces import Federation, make_federation
+from tests.scenarios.provinces import Federation, make_federation, start_node
 
 ZHEJIANG, JIANGXI, FUJIAN, ANHUI = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
 POISON = b"zhejiang\n1\nroot\n\n" + b"".join(b"\xe2\x80\x94 stranger AAAAAAAA\n" for _ in range(65))

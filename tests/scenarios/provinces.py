@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -26,6 +29,7 @@ from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import ClientProfile
+from tests.forked import Forked
 from tests.ports import are_free, free_ports
 
 REPOSITORY = Path(__file__).parents[2]
@@ -55,6 +59,12 @@ def plant_officer_key(home: Path, agency: AgencyId, officer: str, *, key: str) -
     now = datetime.now(UTC)
     at = Occurrence(agreement=load_home_agreement(home, now=now), now=now)
     write_home_store(home, lambda tx: register_key(tx, own_key(agency, officer, key), at=at, replaces=True), now=now)
+
+
+def start_node(made: demo.DemoFederation, node: NodeName, *, island: str | None = None) -> None:
+    """Starts a node as the demo does, out of a process that has imported it already."""
+    with patch.object(demo, "subprocess", SimpleNamespace(DEVNULL=subprocess.DEVNULL, Popen=Forked)):
+        demo.start_node(made, node, island=island)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from federation.cli.demo.provinces import kill_node, start_node, stop_nodes, wait_ready
+from federation.cli.demo.provinces import kill_node, stop_nodes, wait_ready
 from federation.domain.case_items import CaseItem
 from federation.node.alerts.lists import CHANGES
 from federation.node.home.agreement import load_home_agreement
@@ -36,7 +36,7 @@ from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
 from tests.node.alerts.border_desks import assert_feeds_whole
 from tests.scenarios.check_federation import check_federation, kept_homes
-from tests.scenarios.provinces import ISLAND, Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, start_node
 
 ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
 CHANGSHAN, YUSHAN = "zhejiang/330822/governance", "jiangxi/361123/governance"

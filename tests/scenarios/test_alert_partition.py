@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from federation.cli.demo.provinces import kill_node, start_node, stop_nodes, wait_ready
+from federation.cli.demo.provinces import kill_node, stop_nodes, wait_ready
 from federation.domain.alert_line import AlertLine
 from federation.domain.case_items import CaseItem
 from federation.node.home.agreement import load_home_agreement
@@ -36,7 +36,7 @@ from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
 from tests.ports import free_ports
 from tests.scenarios.check_federation import check_federation, kept_homes
-from tests.scenarios.provinces import ISLAND, Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, start_node
 
 ZHEJIANG, JIANGXI, ANHUI = NODES = tuple(NodeName(name) for name in ("zhejiang", "jiangxi", "anhui"))
 KAIHUA, WUYUAN, XIUNING = "330824.emergency", "361130.emergency", "341022.emergency"

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.demo import provinces as demo
 from federation.domain.case_items import CaseItem
 from federation.domain.documents import CHUNK_BYTES, Manifest, manifest_fields
 from federation.protocol.errors import BridgeheadError, UnavailableError
@@ -31,7 +30,7 @@ from federation.wire.agency.documents import ChunkUpload, DocumentPlace, Documen
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
 from tests.ports import free_ports
-from tests.scenarios.provinces import ISLAND, Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, start_node
 
 ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
 TOWN, PEER = "zhejiang/330822/town", "jiangxi/361123/governance"
@@ -105,7 +104,7 @@ async def two_nodes(folder: Path) -> AsyncIterator[tuple[Federation, Relay]]:
     relay = Relay(agreed, moved, cut_at=[CHUNKS * CHUNK_BYTES * part // 4 for part in (1, 2, 3)])
     running = asyncio.create_task(relay.run())
     for node in (ZHEJIANG, JIANGXI):
-        demo.start_node(federation.made, node, island=ISLAND)
+        start_node(federation.made, node, island=ISLAND)
     try:
         yield federation, relay
     finally:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from federation.cli.demo.provinces import start_node, stop_nodes, stop_process, wait_ready
+from federation.cli.demo.provinces import stop_nodes, stop_process, wait_ready
 from federation.domain.case_items import CaseItem
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
@@ -34,7 +34,7 @@ from federation.wire.agency.cases import (
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
 from tests.scenarios.check_federation import check_federation, kept_homes
-from tests.scenarios.provinces import ISLAND, Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, start_node
 
 ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
 OFFICES: Mapping[str, str] = {

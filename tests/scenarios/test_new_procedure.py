@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.demo.provinces import start_node, stop_nodes, wait_ready, write_federation_file
+from federation.cli.demo.provinces import stop_nodes, wait_ready, write_federation_file
 from federation.domain.procedure import CLASS_FIELDS
 from federation.protocol.ids import NodeName
 from tests.cli.command_line import Done, run
-from tests.scenarios.provinces import ALL, ISLAND, NODES, POLICIES, Federation, make_federation
+from tests.scenarios.provinces import ALL, ISLAND, NODES, POLICIES, Federation, make_federation, start_node
 
 NAME = "path-upkeep"
 ADDED = Path(__file__).parent / "path_upkeep"
