@@ -18,8 +18,8 @@ from tests.attacks.table import memory, pytest_configure, pytest_itemcollected, 
 __all__ = ["memory", "pytest_configure", "pytest_itemcollected", "pytest_terminal_summary"]
 """The table of the attacks, whose rows may lie in any folder."""
 
-LONG = (("scenarios", "e2e", "attacks"), ("cli", "node", "store", "architecture", "policies"))
-"""Folders whose files take longest, and those whose files take seconds: handed out in this order, so that no worker is left
+LONG = (("e2e",), ("scenarios", "attacks"), ("cli", "node", "store", "architecture", "policies"))
+"""Folders whose files take minutes, those that take longest then, and those of seconds: handed out in this order, so that no worker is left
 alone with one at the end."""
 
 MEMORY = Path("/dev/shm")
