@@ -19,8 +19,8 @@ __all__ = ["memory", "pytest_configure", "pytest_itemcollected", "pytest_termina
 """The table of the attacks, whose rows may lie in any folder."""
 
 LONG = (("e2e",), ("scenarios", "attacks"), ("cli", "node", "store", "architecture", "policies"))
-"""Folders whose files take minutes, those that take longest then, and those of seconds: handed out in this order, so that no worker is left
-alone with one at the end."""
+"""Folders whose files take minutes, those that take longest then, and those of seconds: handed out in this order, so that
+no worker is left alone with one at the end."""
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2_000_000_000

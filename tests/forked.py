@@ -23,10 +23,34 @@ from pathlib import Path
 from typing import IO
 
 REPOSITORY = Path(__file__).parents[1]
-PRELOADED = ("federation.cli.main", "federation.cli.node", "federation.node.serve", "federation.wire.table")
+NODE = "federation.node.serve"
+AS_PRINTED = frozenset({"demo", "bench"})
+"""Parts of the command that are begun as a newcomer begins them."""
 DESCRIPTORS = 3
 HEAD = 8
 """A request begins with its length, so many digits."""
+
+
+_PROGRAM = """#!{python} -SI
+import json, os, resource, signal, socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect({place!r})
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+asked = json.dumps(dict(args=sys.argv[1:], env=dict(os.environ), cwd=os.getcwd(), limits=limits)).encode()
+socket.send_fds(connection, [b"%0{head}d" % len(asked)], [0, 1, 2])
+connection.sendall(asked)
+pid = int(connection.recv({head}))
+signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+code = int(connection.recv({head}) or -9)
+sys.exit(code if code >= 0 else 128 - code)
+"""
+"""Stands for what it begins: its end is told, it hands a SIGTERM on, and when it is killed so is the other."""
+
+
+def write_program(path: Path) -> None:
+    """Writes the command `bridgehead`, whose processes begin here."""
+    path.write_text(_PROGRAM.format(python=sys.executable, place=_parent(), head=HEAD), encoding="utf-8")
+    path.chmod(0o755)
 
 
 class Forked(subprocess.Popen[bytes]):
@@ -185,7 +209,9 @@ def _run(asked: dict) -> int:
 
 
 if __name__ == "__main__":
-    for name in PRELOADED:
-        import_module(name)
+    from federation.cli.main import PARTS
+
+    for module in (NODE, *(f"federation.cli.{where}" for part, (where, _) in PARTS.items() if part not in AS_PRINTED)):
+        import_module(module.rpartition(".")[0] if module != NODE else module)
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "only a process without threads may fork"
     _serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

@@ -7,10 +7,10 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.forked import write_program
 from tests.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[2]
@@ -50,9 +50,7 @@ def fresh_clone(folder: Path) -> Path:
         path.write_text(_PORT.sub(lambda _: str(next(free)), path.read_text(encoding="utf-8")), encoding="utf-8")
     commands = folder / ".venv" / "bin"
     commands.mkdir(parents=True)
-    program = commands / "bridgehead"
-    program.write_text(f"#!{sys.executable}\nimport sys\nfrom federation.cli.main import main\nsys.exit(main())\n")
-    program.chmod(0o755)
+    write_program(commands / "bridgehead")
     return folder
 
 
