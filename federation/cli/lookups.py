@@ -15,12 +15,13 @@ import typer
 from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
-from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
+from federation.cli.show import align, card, china_today, decision_lines, local_time, table, to_json, way_lines
 from federation.cli.words import AWAITED, word, word_of
 from federation.domain.lookups import (
     FetchItem,
     Outcome,
     Selector,
+    SelectorKind,
     Urgency,
     kind_of,
     parse_handle,
@@ -28,7 +29,8 @@ from federation.domain.lookups import (
     verify_fields,
 )
 from federation.domain.lookups_case import BREAK_GLASS_PREFIX, LOOKUP_FUNCTION, LookupPurpose, is_break_glass
-from federation.protocol.ids import NodeName, format_base64, parse_message_id, parse_node_name
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import NodeName, Realm, format_base64, parse_message_id, parse_node_name
 from federation.wire.agency import lookups as wire
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.rpc import Nothing
@@ -134,23 +136,39 @@ def search(
         typer.Option("--province", help="Such as zhejiang; several; all for every other one. Those of the case."),
     ] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
+    kind: Annotated[
+        SelectorKind | None, typer.Option("--kind", help="Of 18 digits that may be a citizen number and a USCC.")
+    ] = None,
 ) -> None:
     """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
     text, act = exact_name(read_line(person)), desk.act()
     named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
     urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
-    selector = Selector(kind=kind_of(text), value=text)
+    said = kind or _kind_of(text)
 
     async def ask(client: AgencyClient) -> wire.SearchResult:
-        nodes = named
-        if EVERYWHERE in named:
-            nodes = tuple(peer.node for peer in (await client.call(GET_STATUS, None, Nothing())).peers)
+        nodes, found = named, said
+        if EVERYWHERE in named or found is None:
+            status = await client.call(GET_STATUS, None, Nothing())
+            nodes = tuple(peer.node for peer in status.peers) if EVERYWHERE in named else named
+            found = found or kind_of(text, Realm(status.realm), today=china_today())
+        selector = Selector(kind=found, value=text)
         question = wire.LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
         return await client.call(wire.SEARCH, act, question)
 
     result = desk.ask(ask)
     steps = search_steps(result, request_id=desk.request_id)
     desk.show(result, province_lines(result), steps=steps, code=outcome_code(each.outcome for each in result.answers))
+
+
+def _kind_of(text: str) -> SelectorKind | None:
+    """Returns the kind by its form; None for digits of which the node's realm must say more (refuses as `kind_of`)."""
+    try:
+        return kind_of(text, today=china_today())
+    except MalformedError as error:
+        if error.reason == "LOOKUP_AMBIGUOUS":
+            return None
+        raise
 
 
 @command(app, "fetch")

@@ -99,9 +99,9 @@ def verify_citizen_number(text: str, realm: Realm, *, today: date | None = None)
     return text
 
 
-def is_possible_number(text: str) -> bool:
-    """True when somebody, of either realm, may have this number."""
-    return not (_find_faults(text, Realm.DEMO, None) and _find_faults(text, Realm.LIVE, None))
+def is_possible_number(text: str, realm: Realm | None = None, *, today: date | None = None) -> bool:
+    """True when somebody of the realm, or of either, may have this number."""
+    return not all(_find_faults(text, each, today) for each in ((realm,) if realm else Realm))
 
 
 def find_number_doubt(number: str) -> str | None:

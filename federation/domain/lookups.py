@@ -18,7 +18,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
-from federation.domain.citizen_number import verify_birth_realm, verify_citizen_number
+from federation.domain.citizen_number import is_possible_number, verify_birth_realm, verify_citizen_number
+from federation.domain.division import PROVINCE_CODES
 from federation.domain.lookups_case import CaseId, LookupCase
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, parse_permit_urn
 from federation.domain.plates import looks_like_plate, parse_plate
@@ -30,7 +31,7 @@ from federation.domain.registers import (
     texts_of,
     verify_keeper,
 )
-from federation.domain.uscc import verify_uscc
+from federation.domain.uscc import USCC_CLASSES, is_possible_uscc, verify_uscc
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Item, Time, decode, encode_canonical
 from federation.protocol.ids import AgencyId, MessageId, Realm, matching, parse_base64, truncate_to_millisecond, typed
@@ -194,17 +195,28 @@ class Selector(Item, frozen=True, kw_only=True):
 
 def parse_selector(text: str, realm: Realm) -> Selector:
     """Parses one exact citizen number, permit, plate or USCC of this realm; refuses as `kind_of` and each kind do."""
-    return _selector(kind_of(text), text, realm)
+    return _selector(kind_of(text, realm), text, realm)
 
 
-def kind_of(text: str) -> SelectorKind:
-    """Returns the kind by its form (18 digits: a citizen number, unless a USCC only); LOOKUP_WILDCARD, LOOKUP_FORM."""
+def kind_of(text: str, realm: Realm | None = None, *, today: date | None = None) -> SelectorKind:
+    """Returns the kind by what can exist in the realm, or in either, up to `today`.
+
+    Refuses LOOKUP_WILDCARD, LOOKUP_FORM, and digits that may be a person's and an organisation's (LOOKUP_AMBIGUOUS):
+    who asks must say which.
+    """
     if _WILDCARD.search(text):
         raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
     if text.startswith(_PERMIT_PREFIX):
         return SelectorKind.PERMIT
     if _CODE.fullmatch(text):
-        return SelectorKind.CITIZEN_NUMBER if is_citizen_number(text) else SelectorKind.USCC
+        if not is_citizen_number(text, realm):
+            return SelectorKind.USCC
+        if _may_be_uscc(text) and is_possible_uscc(text, realm):
+            if is_possible_number(text, realm, today=today):
+                zh, en = "既可能是公民身份号码，也可能是统一社会信用代码", "it may be a citizen number and a USCC, too"
+                raise MalformedError("LOOKUP_AMBIGUOUS", f"{zh} | {en}", field="kind")
+            return SelectorKind.USCC
+        return SelectorKind.CITIZEN_NUMBER
     if looks_like_plate(text):
         return SelectorKind.PLATE
     expected = "expected one citizen number, permit, plate or USCC; names and lists are not looked up"
@@ -213,11 +225,18 @@ def kind_of(text: str) -> SelectorKind:
 
 def verify_selector(selector: Selector, realm: Realm) -> Selector:
     """Returns a selector whose value is of its kind (LOOKUP_FORM), in written form and of this realm."""
-    if selector.kind is SelectorKind.USCC and _CODE.fullmatch(selector.value):
-        return _selector(selector.kind, selector.value, realm)
-    if parse_selector(selector.value, realm) != selector:
-        raise MalformedError("LOOKUP_FORM", f"expected a value of kind {selector.kind}, got one of another kind")
-    return selector
+    kind, value = selector.kind, selector.value
+    is_said = _CODE.fullmatch(value) and (kind is SelectorKind.USCC or is_citizen_number(value, realm))
+    if not (is_said and kind in _BY_DIGITS) and kind_of(value, realm) is not kind:
+        raise MalformedError("LOOKUP_FORM", f"expected a value of kind {kind}, got one of another kind")
+    return _selector(kind, value, realm)
+
+
+_BY_DIGITS: Final = frozenset({SelectorKind.CITIZEN_NUMBER, SelectorKind.USCC})
+
+
+def _may_be_uscc(digits: str) -> bool:
+    return digits[:2] in USCC_CLASSES and digits[2:4] in PROVINCE_CODES
 
 
 class SearchItem(Item, frozen=True, kw_only=True):

@@ -33,9 +33,9 @@ _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def is_citizen_number(text: str) -> bool:
-    """True when 18 characters are meant as a citizen number and not as a USCC, which may consist of digits, too."""
-    return bool(_DIGITS.fullmatch(text)) and (is_possible_number(text) or not _is_uscc(text))
+def is_citizen_number(text: str, realm: Realm | None = None) -> bool:
+    """True when 18 characters are meant as a citizen number: digits that somebody may have, or that are no USCC."""
+    return bool(_DIGITS.fullmatch(text)) and (is_possible_number(text, realm) or not _is_uscc(text))
 
 
 def verify_text(name: str, text: str) -> str:
@@ -112,7 +112,7 @@ def verify_keeper(keeper: str, realm: Realm) -> str:
     """Returns a citizen number or a USCC that this realm may hold; refuses others (KEEPER_FORM, as those do)."""
     if len(keeper) != 18 or not keeper.isascii():
         raise MalformedError("KEEPER_FORM", "expected the keeper as a citizen number or a USCC", field="keeper")
-    return verify_citizen_number(keeper, realm) if is_citizen_number(keeper) else verify_uscc(keeper, realm)
+    return verify_citizen_number(keeper, realm) if is_citizen_number(keeper, realm) else verify_uscc(keeper, realm)
 
 
 def decode_vehicle(encoded: bytes) -> Vehicle:

@@ -171,7 +171,7 @@ def _of_permit(permit: Permit, today: date) -> FoundDossier:
 
 def _of_vehicle(node: Node, kept: Registered[Vehicle]) -> FoundDossier:
     vehicle = kept.facts
-    person = vehicle.keeper if is_citizen_number(vehicle.keeper) else None
+    person = vehicle.keeper if is_citizen_number(vehicle.keeper, node.trust.in_force.agreement.realm) else None
     return FoundDossier(
         ref=DossierRef(kind=DossierKind.VEHICLE, id=kept.id),
         division=vehicle.registered_division,

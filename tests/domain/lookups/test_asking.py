@@ -1,13 +1,14 @@
 """Question, answer, fetch and release: one exact person, strict forms, and nothing that shows a person by accident."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.domain.citizen_number import format_citizen_number
 from federation.domain.lookups import (
     DOSSIER_OF,
     AnswerItem,
@@ -22,6 +23,7 @@ from federation.domain.lookups import (
     decode_release_item,
     decode_search_item,
     format_handle,
+    kind_of,
     parse_selector,
     release_fields,
     step_up_bytes,
@@ -31,6 +33,7 @@ from federation.domain.lookups import (
 )
 from federation.domain.permits import PERMIT_FIELDS, project_permit
 from federation.domain.registers import DossierKind
+from federation.domain.uscc import is_possible_uscc
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import encode, encode_canonical, replace
 from federation.protocol.ids import Realm, format_base64, format_message_id
@@ -121,6 +124,41 @@ def test_parse_selector_never_takes_other_text_and_never_shows_it(text):
     with pytest.raises(MalformedError) as caught:
         parse_selector("徐" + text, Realm.DEMO)
     assert "徐" not in str(caught.value)
+
+
+def both_ways(division, born):
+    """Digits that have every check of a citizen number and of a USCC: 18, put together at run time."""
+    numbers = (format_citizen_number(division, born, sequence=sequence) for sequence in range(1000))
+    return next(number for number in numbers if is_possible_uscc(number))
+
+
+@pytest.mark.parametrize("realm", [None, Realm.LIVE])
+def test_digits_that_may_be_both_are_not_guessed(realm):
+    """Who asks says which, and is taken at their word; nothing is asked before."""
+    digits = both_ways("331121", date(1990, 3, 7))
+    assert refused(MalformedError, kind_of, digits, realm) == "LOOKUP_AMBIGUOUS"
+    for kind in (SelectorKind.CITIZEN_NUMBER, SelectorKind.USCC):
+        selector = Selector(kind=kind, value=digits)
+        assert verify_selector(selector, Realm.LIVE) == selector
+    assert refused(MalformedError, verify_selector, Selector(kind=SelectorKind.PLATE, value=digits), Realm.LIVE)
+
+
+def test_digits_are_told_apart_by_what_can_exist_in_the_realm():
+    """In the demo no code is of digits alone; in the live realm nobody was born in 2190, nor tomorrow."""
+    demo, tomorrow = both_ways("331121", date(2190, 3, 7)), both_ways("331121", date(2026, 11, 24))
+    assert kind_of(demo, Realm.DEMO) is SelectorKind.CITIZEN_NUMBER
+    assert kind_of(demo, Realm.LIVE) is SelectorKind.USCC
+    assert refused(MalformedError, kind_of, demo) == "LOOKUP_AMBIGUOUS"
+    assert kind_of(tomorrow, Realm.LIVE, today=date(2026, 11, 23)) is SelectorKind.USCC
+    assert refused(MalformedError, kind_of, tomorrow, Realm.LIVE) == "LOOKUP_AMBIGUOUS"
+
+
+@given(number=st.integers(0, 999), realm=st.sampled_from([None, *Realm]))
+def test_number_of_the_border_is_a_citizen_number_in_either_realm(number, realm):
+    """Of 36 and of most of 33 no authority has such a class or division."""
+    for division in ("361123", "330822", "350722"):
+        text = format_citizen_number(division, date(1990, 3, 7), sequence=number)
+        assert kind_of(text, realm) is SelectorKind.CITIZEN_NUMBER
 
 
 def test_verify_selector_of_the_other_kind_is_refused():

@@ -16,6 +16,7 @@ from federation.domain.registers import (
 )
 from federation.domain.uscc import format_uscc
 from federation.protocol.errors import MalformedError
+from federation.protocol.ids import Realm
 
 
 @pytest.mark.parametrize(
@@ -65,5 +66,8 @@ def test_digits_are_a_citizen_number_unless_they_can_be_a_uscc_only():
     codes = [format_uscc("91", "330822", organisation=f"{number:09d}") for number in range(700_000_000, 700_000_200)]
     digits = [code for code in codes if code[:17].isdigit() and code[17] in "0123456789X"]
     assert digits
-    for code in digits:
-        assert not is_citizen_number(code) or check_character(code[:17]) == code[17]
+    assert not any(map(is_citizen_number, digits)), "no province begins with 91"
+    schools = [format_uscc("12", "330822", organisation=f"{number:09d}") for number in range(30_701_000, 30_703_000)]
+    both = [code for code in schools if code[:17].isdigit() and code[17] == check_character(code[:17])]
+    assert any(is_citizen_number(code, Realm.DEMO) for code in both)
+    assert not any(is_citizen_number(code, Realm.LIVE) for code in both), "nobody alive was born in 2200"
