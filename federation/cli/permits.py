@@ -18,6 +18,7 @@ from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, con
 from federation.cli.show import card, china_today, say, table, to_json
 from federation.domain.citizen_number import Sex, find_number_doubt, verify_citizen_number
 from federation.domain.division import border_counties, find_division, find_division_doubt
+from federation.domain.ethnic_groups import GROUP_OF, parse_ethnic_group
 from federation.domain.permits import (
     HOLDER_FIELDS,
     Ground,
@@ -86,7 +87,7 @@ _FIELDS: Final = {
     "holder_name": Field(read=rows.Words(100, is_name=True), option="--name", help="姓名."),
     "citizen_number": Field(read=rows.number, option="--citizen-number", help="公民身份号码, 18 characters."),
     "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", kind=Sex, help="性别 (as the number says)."),
-    "ethnicity": Field(read=rows.Words(30), option="--ethnicity", help="民族, e.g. 汉."),
+    "ethnicity": Field(read=rows.spelled(GROUP_OF, parse_ethnic_group), option="--ethnicity", help="民族: 汉, HA, 01."),
     "birth_date": Field(read=rows.day, usual=_birth_in, option="--birth-date", help="出生日期 (as the number says)."),
     "photo_digest": Field(read=rows.digest, usual=_NOTHING, option="--photo-digest", help="照片摘要: SHA-256 in hex."),
     "household_division": Field(read=rows.division, option="--household", help="户籍地, six digits."),

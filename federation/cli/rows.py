@@ -121,6 +121,18 @@ def some_of(enum: type[StrEnum]) -> Read:
     return read
 
 
+def spelled(names: Mapping[str, str], refuse: Callable[[str], str]) -> Read:
+    """A name by any of its spellings; what is none is refused in the words of `refuse`."""
+
+    def read(given: str) -> str:
+        try:
+            return names.get(given) or refuse(given)
+        except MalformedError as error:
+            raise UnreadableError(error.message) from error
+
+    return read
+
+
 def parsed(parse: Callable[[str], object], expected: str) -> Read:
 
     def read(given: str) -> object:

@@ -15,16 +15,18 @@ from contextlib import suppress
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, get_type_hints
 
 from federation.domain.calendar import Calendar, add_months
 from federation.domain.citizen_number import Sex, true_birth_date, verify_birth_realm, verify_citizen_number
 from federation.domain.clock import ClockRule, Deadline, extend_deadline
 from federation.domain.division import code_today
+from federation.domain.ethnic_groups import GROUP_NUMBERS, EthnicGroup
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits import (
     HOLDER_FIELDS,
     Ground,
+    Holder,
     Permit,
     PermitStatus,
     PermitUrn,
@@ -174,6 +176,14 @@ NOT_BY_REQUEST: Final[Mapping[str, str]] = MappingProxyType(
 
 _DATES: Final = frozenset({"birth_date", "residence_since"})
 _DIVISIONS: Final = frozenset({"household_division", "work_division"})
+_ONE_OF: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"sex": tuple(Sex), "ground": tuple(Ground)}
+    | {
+        name: tuple(GROUP_NUMBERS)
+        for name, kind in get_type_hints(Holder, include_extras=True).items()
+        if kind == EthnicGroup
+    }
+)
 _MAX_TEXT: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
@@ -192,10 +202,8 @@ def verify_wanted(field: str, value: str, realm: Realm) -> str:
         return verify_citizen_number(value, realm)
     if field in _DIVISIONS and not _DIVISION.fullmatch(value):
         raise _wrong(field, "six digits")
-    if field == "sex" and value not in tuple(Sex):
-        raise _wrong(field, f"one of {', '.join(Sex)}")
-    if field == "ground" and value not in tuple(Ground):
-        raise _wrong(field, f"one of {', '.join(Ground)}")
+    if value not in _ONE_OF.get(field, (value,)):
+        raise _wrong(field, f"one of {', '.join(_ONE_OF[field])}")
     if field in _DATES:
         day = _read_day(field, value)
         if field == "birth_date":

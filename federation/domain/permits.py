@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple, NewType
 
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
+from federation.domain.ethnic_groups import EthnicGroup
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import (
     Count,
@@ -91,7 +92,7 @@ class Holder(Item, frozen=True, kw_only=True, rename={"name": "holder_name"}):
 
     name: str
     sex: Sex
-    ethnicity: str
+    ethnicity: EthnicGroup
     birth_date: date
     citizen_number: str
     photo_digest: str | None = None

@@ -233,7 +233,7 @@ async def corrected(folder: Path) -> AsyncIterator[Rig]:
         rig.start_delivery()
         answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
         filing = CorrectionFiling(
-            urn=answer.permit.urn, field="ethnicity", value="畲族", words=SAID, citizen_number=NUMBER,
+            urn=answer.permit.urn, field="ethnicity", value="塔塔尔", words=SAID, citizen_number=NUMBER,
             identity_checked=True, papers=("ab" * 32,),
         )  # fmt: skip
         opened = await file_correction(begin_errand(rig[JIANGXI], YUSHAN_HALL, correcting()), filing)
@@ -282,7 +282,7 @@ FLOWS = [
     Flow("lookup.release", looked_up, POLICE, (NAME,)),
     Flow("subject.request", reported, YUSHAN_HALL, (NUMBER,)),
     Flow("subject.answer", reported, LINAN, ("withheld_count",)),
-    Flow("correction.request", corrected, YUSHAN_HALL, (NUMBER, SAID, "畲族")),
+    Flow("correction.request", corrected, YUSHAN_HALL, (NUMBER, SAID, "塔塔尔")),
     Flow("correction.answer", corrected, HALL, (ANSWERED,), kept=frozenset({("correction", False)})),
     Flow("police.lead", handed_over, YUSHAN_POLICE, (PLACE, FACTS)),
     Flow("police.lead.answer", handed_over, POLICE, (ANSWERED,)),
