@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Item, decode, encode, encode_canonical
-from federation.protocol.unseen import _ESCAPED, find_doubtful, find_unseen, verify_seen, verify_written, written
+from federation.protocol.unseen import (
+    _ESCAPED,
+    find_doubtful,
+    find_unseen,
+    find_unseen_words,
+    verify_seen,
+    verify_written,
+    written,
+)
 from tests.seen import DOUBTS, OTHER_FORMS, SEEN, SOUND, UNSEEN_SIGNS
 
 ALLOWED = "\n\t"
@@ -58,6 +66,42 @@ def test_lone_surrogate_is_refused():
         encode(Name(name="周\ud800"))
     with pytest.raises(MalformedError, match="TEXT_UNSEEN"):
         verify_written("周\ud800", field="name")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("周\u202e泉听", ("第2个字符看不见：文字方向控制符 U+202E", "character 2: U+202E, RIGHT-TO-LEFT OVERRIDE")),
+        ("周\u200b听泉", ("第2个字符看不见：零宽空格 U+200B", "U+200B, ZERO WIDTH SPACE")),
+        ("周听泉\u200d", ("第4个字符看不见：零宽连接符 U+200D", "character 4")),
+        ("周\x1b[31m听泉", ("第2个字符看不见：控制字符 U+001B", "U+001B, a control character")),
+        ("\ufeff周听泉", ("第1个字符看不见：字节顺序标记 U+FEFF", "character 1")),
+        ("周听\u2028泉", ("第3个字符看不见：分行分段符 U+2028", "U+2028, LINE SEPARATOR")),
+        ("周\ue000\u3164", ("第3个字符看不见：不显示的字符 U+3164", "HANGUL FILLER")),
+    ],
+)
+def test_unseen_character_is_told_by_its_name_and_its_place(text, words):
+    """So that whoever typed the text finds it."""
+    found = find_unseen_words(text)
+    assert found is not None
+    assert found[0] == words[0]
+    assert words[1] in found[1]
+    assert all(each.isprintable() for each in found)
+
+
+def test_characters_of_gb_18030_are_written_where_the_edition_of_2022_has_them():
+    """The codec of Python still reads the private use of 2005; whatever else is private stays a doubt."""
+    read = bytes.fromhex("fe51fe52fe53fe59fe61fe66fe67fe6cfe6dfe76fe7efe90fe91fea0").decode("gb18030")
+    assert all(0xE000 <= ord(sign) <= 0xF8FF for sign in read)
+    made = written(read)
+    assert (
+        made
+        == "\U00020087\U00020089\U000200cc\u9fb4\u9fb5\u9fb6\u9fb7\U000215d7\u9fb8\U0002298f\u9fb9\u9fba\U000241fe\u9fbb"
+    )
+    assert find_doubtful(made, is_name=True) is None
+    with pytest.raises(MalformedError, match="TEXT_FORM"):
+        verify_written(read, field="name")
+    assert find_doubtful("\ue000")
 
 
 @pytest.mark.parametrize(("given", "expected"), FORMS)
