@@ -131,7 +131,7 @@ def verify_written(text: str, *, field: str) -> None:
     if text.isascii() and text.isprintable() and text[:1] != " " and text[-1:] != " ":
         return
     if (unseen := find_unseen_words(text)) is not None:
-        raise MalformedError("TEXT_UNSEEN", f"{unseen[0]} | {field}: {unseen[1]}", field=field)
+        raise MalformedError("TEXT_UNSEEN", f"{field}: {unseen[1]}", field=field)
     if written(text) != text:
         sentence = f"{field}: expected NFC, U+00B7 as the middle dot, U+0020 as the space and none at the ends"
         raise MalformedError("TEXT_FORM", sentence, field=field)
