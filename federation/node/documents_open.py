@@ -64,22 +64,23 @@ def open_to_province(node: Node, place: DocumentPlace, to: NodeName) -> HeldDocu
         entry = _find_entry(sharing.family, node, record, place.entry)
         if entry is not None and entry.author == node.name:
             held = find_held(node.database, owner_of(place.entry), place.item)
-            parts = _served(sharing, node, entry, to=to)
+            state = load_held(sharing.family, node, record).state
+            parts = {} if state is None else _served(sharing, node, entry, state=state, to=to)
             if held is not None and manifests_in(entry.head.items, parts).get(place.item) == held.stored.manifest:
-                tell = partial(sharing.put_served, node, kept=entry, item=place.item, to=to)
+                tell = partial(sharing.put_served, node, state=state, kept=entry, item=place.item, to=to)
                 return replace(held, tell=tell)
     raise NotFoundError("DOCUMENT_NOT_OPEN", "expected a document that was handed to this province")
 
 
-def _served(sharing: Sharing[Any], node: Node, entry: StoredEntry, *, to: NodeName) -> dict[int, Part]:
+def _served(sharing: Sharing[Any], node: Node, entry: StoredEntry, *, state: object, to: NodeName) -> dict[int, Part]:
     """The places of an entry of ours that a province was handed, and whose documents its family lets it have now."""
-    family, record = sharing.family, entry.head.record
-    state, parts = load_held(family, node, record).state, parts_of(family, node, node.database, kept=entry)
-    if state is None or len(parts) < len(entry.head.items):
+    family = sharing.family
+    parts = parts_of(family, node, node.database, kept=entry)
+    if len(parts) < len(entry.head.items):
         return {}
     opened = {
         at
-        for sent in each_sent(family, node.database, record, name=entry.name)
+        for sent in each_sent(family, node.database, entry.head.record, name=entry.name)
         if sent.to == to and has_body(node.database, sent.message_id)
         for at in sent.places
     }

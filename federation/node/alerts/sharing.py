@@ -39,7 +39,7 @@ from federation.domain.retention import ALERT as KEPT
 from federation.node.alerts.lists import CHANGES, NAMES, AlertName, alert_look, alert_rows, each_open
 from federation.node.duty import newest_of, signed_on
 from federation.node.joint.given import Handing, given_in_alert
-from federation.node.joint.records import ALERT, Held, Moment, StoredEntry, StoredRecord, find_own_body, load_held
+from federation.node.joint.records import ALERT, Held, Moment, StoredEntry, StoredRecord, find_own_body
 from federation.node.joint.sharing import Author, Sharing
 from federation.node.joint.sight import own_parts
 from federation.node.joint.taking import entry_kinds
@@ -223,11 +223,11 @@ class AlertSharing(Sharing[Alert]):
                 self._put_given(node, transaction, state, handing=handing)
 
     def put_served(
-        self, node: Node, transaction: GroupTransaction, *, kept: StoredEntry, item: int, to: NodeName
+        self, node: Node, transaction: GroupTransaction, *, state: Alert, kept: StoredEntry, item: int, to: NodeName
     ) -> None:
         """Writes which offices of the province may see a document of an alert that names a person."""
-        state, body = load_held(ALERT, node, kept.head.record).state, find_own_body(ALERT, transaction, kept.name)
-        if state is not None and names_person(state) and isinstance(body, Body):
+        body = find_own_body(ALERT, transaction, kept.name)
+        if names_person(state) and isinstance(body, Body):
             parts = own_parts(node.trust.in_force, kept, body)
             handing = Handing(family=ALERT, kept=kept, parts=parts, basis=self.basis(state), served=item, to=to)
             self._put_given(node, transaction, state, handing=handing)

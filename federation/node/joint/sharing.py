@@ -154,7 +154,7 @@ class Sharing(ABC, Generic[S]):
         """Writes what follows for people from entries of ours, once their messages stand in the transaction."""
 
     def put_served(
-        self, node: Node, transaction: GroupTransaction, *, kept: StoredEntry, item: int, to: NodeName
+        self, node: Node, transaction: GroupTransaction, *, state: S, kept: StoredEntry, item: int, to: NodeName
     ) -> None:
         """Writes what follows for people from a document of an entry of ours that goes to a province."""
 
