@@ -16,9 +16,18 @@ from typing import Annotated
 
 import typer
 
+from federation.cli.alert_words import choose
 from federation.cli.audited import Sought, find_federation, open_sought
 from federation.cli.figures_svg import report_svg
-from federation.cli.figures_text import difference_names, report_csv, report_lines
+from federation.cli.figures_text import (
+    FINDINGS,
+    STAGES,
+    difference_names,
+    report_csv,
+    report_lines,
+    sample_csv,
+    sample_lines,
+)
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, commands_for, end
 from federation.cli.options import command as plain_command
@@ -35,7 +44,7 @@ from federation.domain.figures_report import (
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Count, Positive, Row, decode, load_toml, parse_toml, replace
 from federation.wire.agency import figures as wire
-from federation.wire.agency.figures import Delivery, FigureRow, ReportQuery
+from federation.wire.agency.figures import Delivery, FigureRow, RecheckQuestion, ReportQuery
 
 app = typer.Typer(name="report", no_args_is_help=True, help="Figures and reports (统计报告).")
 
@@ -73,6 +82,10 @@ NEXT_STEPS.update({
     "FIGURE_OWNER": "请负责单位报送 | have the office that owns it deliver it",
     "FIGURE_PARTS": "核对分子分母 | check numerator and denominator",
     "FIGURE_UNKNOWN": "核对指标编号 | check the figure's id",
+    "RECHECK_DONE": "换一个未复核的时点 | choose one that nobody has looked at: report response --sample",
+    "RECHECK_OWN": "请其他单位复核 | have another office look at it",
+    "RECHECK_SAMPLE": "查看抽中的时点：report response --sample | see the sample: report response --sample",
+    "RECHECK_WORDS": "写明存疑或者不实之处：--words | say what is doubtful or wrong: --words",
     "REPORT_PACKED": "请对方重新出具：--hand-over | have it made anew with --hand-over",
 })  # fmt: skip
 
@@ -84,6 +97,7 @@ class Shown:
     period: str
     leaves: bool
     output: Output
+    sample: bool = False
 
 
 def open_shown(
@@ -133,9 +147,14 @@ def procedure(
 
 
 @command(app, "response")
-def response(desk: Desk, shown: Shown, counties: CountyOption = None) -> None:
+def response(
+    desk: Desk,
+    shown: Shown,
+    counties: CountyOption = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Only the stamps to be looked at again (抽查).")] = False,
+) -> None:
     """Report (1-3-10) how fast desks accepted, made contact and arrived, with every late stage."""
-    _read(desk, shown, _query(ReportKind.RESPONSE, counties))
+    _read(desk, replace(shown, sample=sample), _query(ReportKind.RESPONSE, counties))
 
 
 @command(app, "exercise")
@@ -158,19 +177,35 @@ def _read(desk: Desk, shown: Shown, query: ReportQuery, hand_over: Path | None =
     if hand_over is not None:
         hand_over.write_bytes(answer.signed)
         say(f"已写入 {hand_over}，可交对方节点核对 | written to {hand_over}, for the other side to compare")
-    _show(decode(Report, content), shown.output, leaves=shown.leaves)
+    _show(decode(Report, content), shown)
 
 
-def _show(report: Report, output: Output, *, leaves: bool) -> None:
-    match output:
+def _show(report: Report, shown: Shown) -> None:
+    match shown.output:
         case Output.JSON:
             show_json(object_of(report))
         case Output.CSV:
-            sys.stdout.write(report_csv(report))
+            sys.stdout.write(sample_csv(report) if shown.sample else report_csv(report))
         case Output.SVG:
             sys.stdout.write(report_svg(report))
         case Output.TEXT:
-            show_lines(report_lines(report, leaves=leaves))
+            show_lines(sample_lines(report) if shown.sample else report_lines(report, leaves=shown.leaves))
+
+
+@plain_command(app, "recheck", usual=(REPORT_PURPOSE, REPORT_FUNCTION))
+def recheck(
+    desk: Desk,
+    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The record, as the sample names it.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="签收 accepted, 联系 contacted or 到场 arrived.")],
+    found: Annotated[str, typer.Option("--found", help="属实 confirmed, 存疑 doubtful or 不实 wrong.")],
+    words: Annotated[str, typer.Option("--words", help="What is doubtful or wrong; nobody is named.")] = "",
+) -> None:
+    """Say (复核) what your office found of another one's stamp that chance picked (`report response --sample`)."""
+    question = RecheckQuestion(
+        alert=alert, stage=choose(stage, STAGES, "STAGE"), finding=choose(found, FINDINGS, "--found"), words=words
+    )
+    outcome = desk.call(wire.RECHECK_STAMP, question)
+    desk.show(outcome, [f"{alert}  {STAGES[question.stage]} {question.stage}  {FINDINGS[question.finding]}"])
 
 
 @plain_command(app, "unite", sought=open_sought)
@@ -191,7 +226,7 @@ def unite(
         keys = {node: message_keys_at(agreement, node, cut) for node in agreement.members}
         found.append(open_report(signed, keys))
     report = unite_reports(*found)
-    _show(report, output, leaves=False)
+    _show(report, open_shown(output=output))
     names = difference_names(report.differences)
     if names:
         say(f"两节点所记相差 {len(names)} 条记录 | the nodes differ by {len(names)} entries")

@@ -53,7 +53,8 @@ WHYS: Final[Mapping[str, str]] = {
 }
 _SOURCES: Final = {Source.OWN: "自行统计 own", Source.DELIVERED: "报送 delivered", Source.TEXT: "文字 text"}
 _CLASSES: Final = {"town": "城镇 towns", "remote": "边远 remote"}
-_STAGES: Final = {"accepted": "签收 accepted", "contacted": "联系 contact", "arrived": "到场 arrived"}
+STAGES: Final = {"accepted": "签收", "contacted": "联系", "arrived": "到场"}
+FINDINGS: Final = {"confirmed": "属实", "doubtful": "存疑", "wrong": "不实"}
 _REASONS: Final = {
     "road": "道路阻断", "weather": "恶劣天气", "far": "路途较远", "busy": "力量占用", "place": "地址不清",
     "link": "通信中断", "caller": "联系不上当事人", "danger": "现场危险待援", "handover": "移交耽搁", "other": "其他",
@@ -261,10 +262,14 @@ def _breach_lines(report: Report) -> Iterator[str]:
     yield from (f"  {line}" for line in align([head, *rows]))
 
 
+def _stage_text(stage: str) -> str:
+    return f"{STAGES.get(stage, '')} {stage}".strip()
+
+
 def _breach_row(each: Breach) -> tuple[str, ...]:
     late = None if each.at is None else (each.at - each.due) // timedelta(milliseconds=1)
     return (
-        _STAGES[each.stage.value],
+        _stage_text(each.stage),
         local_minute(each.due),
         "未到 never" if each.at is None else local_minute(each.at),
         "" if late is None else span_text(late),
@@ -285,6 +290,34 @@ def _listed_lines(report: Report) -> Iterator[str]:
         yield f"  {_LISTS.get(each.why, each.why)}{said}: {'、'.join(each.records)}"
     if report.more:
         yield f"  另有 {report.more} 行未列 | {report.more} more rows"
+
+
+_SAMPLE_HEAD: Final = (
+    "时点 stage", "登记 made", "席位 desk", "人员 officer", "复核 finding", "复核单位 by", "说明 words", "警情 alert",
+    "记录 entry",
+)  # fmt: skip
+
+
+def _sample_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    for each in report.sample:
+        finding = f"{FINDINGS.get(each.finding, '')} {each.finding}".strip() or "待复核 waits"
+        yield (
+            _stage_text(each.stage), local_minute(each.at), each.desk, each.officer, finding, each.by or "—",
+            each.words or "—", each.record, each.entry,
+        )  # fmt: skip
+
+
+def sample_lines(report: Report) -> Iterator[str]:
+    """The stamps that chance picked, with what another office found of each."""
+    yield f"抽查时点 | stamps to be looked at again: {scope_name(report)} · {report.period}"
+    yield from map(seen, align([_SAMPLE_HEAD, *_sample_rows(report)]))
+
+
+def sample_csv(report: Report) -> str:
+    """As `sample_lines`, with a byte order mark as `report_csv`."""
+    written = io.StringIO()
+    csv.writer(written).writerows([cell_text(cell) for cell in row] for row in (_SAMPLE_HEAD, *_sample_rows(report)))
+    return "\ufeff" + written.getvalue()
 
 
 def _difference_lines(report: Report, meanings: Mapping[str, Meaning]) -> Iterator[str]:

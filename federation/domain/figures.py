@@ -63,6 +63,8 @@ class Counts(StrEnum):
     LATE_SYNC = "late_sync"
     HANDOVERS = "handovers"
     LINKS = "links"
+    SAMPLED = "sampled"
+    REFUTED = "refuted"
     RESOLVED = "resolved"
     CLOSED = "closed"
     DAYS = "days"

@@ -35,6 +35,7 @@ from federation.domain.figures import (
     percentile,
     share_figure,
 )
+from federation.domain.figures_sample import Finding, Recheck, stamp_of
 from federation.domain.functions import FunctionRegister
 from federation.domain.joint_state import Case
 from federation.domain.response import Attainment, LeftOut, Period, attain, duplicates_of
@@ -65,7 +66,8 @@ class Counting:
     `alerts` and `cases` may hold more than the period; `base` is the period of last year, None where it is not
     compared. `measured` says which kinds have the three clocks, `doubtful` names records whose clock the node knows to
     be off, `waiting` those whose opening is not here yet; `received` says when the node of the desk that answered an
-    alert had it, by record, as far as that is known here. `status` is of the alerts that count: an exercise has a
+    alert had it, by record, as far as that is known here; `sample` are the stamps that are looked at again, by entry,
+    with what was found. `status` is of the alerts that count: an exercise has a
     report of its own. `tallies` are by what is counted.
     """
 
@@ -82,6 +84,7 @@ class Counting:
     doubtful: Collection[str] = ()
     waiting: tuple[str, ...] = ()
     received: Mapping[str, datetime] = field(default_factory=dict)
+    sample: Mapping[str, Recheck | None] = field(default_factory=dict)
     tallies: Mapping[Counts, tuple[Tally, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -92,6 +95,9 @@ class Counting:
     def attained(self) -> Mapping[AlertState, Attainment]:
         """Each stage over the alerts of the counties, in this period."""
         return {stage: self.attain(stage, self.period) for stage in STAGES}
+
+    def attained_in(self, stage: AlertState, period: Period) -> Attainment:
+        return self.attained[stage] if period == self.period else self.attain(stage, period)
 
     def attain(self, stage: AlertState, period: Period) -> Attainment:
         """One stage; a duplicate is one wherever the alert lies that it repeats."""
@@ -125,8 +131,7 @@ class Counting:
         return self.places[record_of_alert(alert)]
 
     def _place_of(self, alert: Alert) -> Group:
-        division = alert.said.get("division", ())
-        place = division[0] if isinstance(division, tuple) and division else alert.first.agency.county
+        place = place_of_alert(alert)
         areas = [self.duty.areas[name] for name in alert.areas if name in self.duty.areas]
         if not areas and (found := self.duty.area_of(place)) is not None:
             areas = [found]
@@ -171,6 +176,12 @@ def record_of_alert(alert: Alert) -> str:
     return str(alert.first.record)
 
 
+def place_of_alert(alert: Alert) -> str:
+    """The first division that the alert names."""
+    division = alert.said.get("division", ())
+    return division[0] if isinstance(division, tuple) and division else alert.first.agency.county
+
+
 def _closed_at(case: Case) -> datetime:
     closed = case.last("close")
     return _NEVER if closed is None else closed.head.at
@@ -201,7 +212,7 @@ def _exercises(counting: Counting, _: Definition, period: Period) -> _Rows:
 
 def _attained(counting: Counting, definition: Definition, period: Period) -> _Rows:
     stage = definition.stage or AlertState.ACCEPTED
-    found = counting.attained[stage] if period == counting.period else counting.attain(stage, period)
+    found = counting.attained_in(stage, period)
     for alert, time in zip(found.alerts, found.times, strict=True):
         yield Row(leaf=_stage_leaf(alert, stage, time), group=counting.group_of(alert))
 
@@ -215,7 +226,7 @@ def _contact(counting: Counting, definition: Definition, period: Period) -> _Row
 
 
 def _stage_leaf(alert: Alert, stage: AlertState, time: timedelta | None) -> Leaf:
-    stamp, stamped = alert.stamps.get(stage), _stamp_of(alert, stage)
+    stamp, stamped = alert.stamps.get(stage), stamp_of(alert, stage)
     in_time = alert.attained(stage) is True
     marks = (
         (Mark.MISSING, stamp is None),
@@ -246,7 +257,7 @@ def _false(counting: Counting, _: Definition, period: Period) -> _Rows:
 def _late_sync(counting: Counting, _: Definition, period: Period) -> _Rows:
     for alert in counting.raised_in(period):
         for stage in STAGES:
-            stamp, names = alert.stamps.get(stage), _stamp_of(alert, stage)
+            stamp, names = alert.stamps.get(stage), stamp_of(alert, stage)
             if stamp is not None and names:
                 yield Row(leaf=Leaf(entries=names, hit=stamp.made is not None), group=counting.group_of(alert))
 
@@ -268,6 +279,24 @@ def _links(counting: Counting, _: Definition, period: Period) -> _Rows:
         if inside and alert.status == counting.status and record_of_alert(alert) in counting.duplicates:
             links = tuple(name for name, _ in _acts(alert, "link"))
             yield Row(leaf=Leaf(entries=(_raise_of(alert), *links), hit=True), group=counting.group_of(alert))
+
+
+def _sampled(counting: Counting, _: Definition, period: Period) -> _Rows:
+    """The stamps of the sample, by whether another office looked at them again."""
+    for stage in STAGES:
+        for alert in counting.attained_in(stage, period).alerts:
+            for name in stamp_of(alert, stage):
+                if name in counting.sample:
+                    leaf = Leaf(entries=(name,), hit=counting.sample[name] is not None)
+                    yield Row(leaf=leaf, group=counting.group_of(alert))
+
+
+def _refuted(counting: Counting, definition: Definition, period: Period) -> _Rows:
+    """Those that were looked at, by whether something was wrong with them or in doubt."""
+    for row in _sampled(counting, definition, period):
+        found = counting.sample[row.leaf.name]
+        if found is not None:
+            yield replace(row, leaf=replace(row.leaf, hit=found.finding is not Finding.CONFIRMED))
 
 
 def _accepted_cases(counting: Counting, definition: Definition, period: Period) -> _Rows:
@@ -309,6 +338,7 @@ _COUNT: Final[Mapping[Counts, Callable[[Counting, Definition, Period], _Rows]]] 
     Counts.ATTAIN: _attained, Counts.ALERTS: _raised, Counts.BORDER_ALERTS: _at_the_border,
     Counts.EXERCISES: _exercises, Counts.CONTACT: _contact, Counts.PHONE: _phone, Counts.FALSE: _false,
     Counts.LATE_SYNC: _late_sync, Counts.HANDOVERS: _hand_overs, Counts.LINKS: _links,
+    Counts.SAMPLED: _sampled, Counts.REFUTED: _refuted,
     Counts.RESOLVED: _accepted_cases, Counts.CLOSED: _closed, Counts.DAYS: _days, Counts.VEHICLES: _vehicles,
 }  # fmt: skip
 TALLIED: Final = frozenset({Counts.VOLUNTEERS, Counts.PATROLS, Counts.PROBLEMS})
@@ -324,20 +354,6 @@ def _acts(alert: Alert, act: str) -> tuple[tuple[str, Mapping[str, object]], ...
 
 def _raise_of(alert: Alert) -> str:
     return "" if alert.raised is None else alert.raised.name
-
-
-def _stamp_of(alert: Alert, stage: AlertState) -> tuple[str, ...]:
-    """The name of the entry that made the stamp which counts."""
-    stamp = alert.stamps.get(stage)
-    if stamp is None:
-        return ()
-    found = (
-        name
-        for name, done in alert.named.items()
-        if (done.head.act == "claim" if stage is AlertState.ACCEPTED else done.head.fields.get("stage") == stage)
-        and (done.head.at, done.head.officer, done.head.fields.get("desk")) == (stamp.at, stamp.officer, stamp.desk)
-    )
-    return tuple(found)[:1]
 
 
 def _closing(case: Case) -> tuple[str, ...]:

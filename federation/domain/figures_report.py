@@ -36,6 +36,7 @@ from federation.domain.figures import (
 )
 from federation.domain.figures_count import Counting, figures_of, record_of_alert
 from federation.domain.figures_hidden import hide_figures
+from federation.domain.figures_sample import stamp_of
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.domain.response import Hidden, LeftOut, Period, flags
@@ -63,7 +64,7 @@ class ReportKind(StrEnum):
 
 _OF_ALERTS: Final = frozenset(
     {Counts.ATTAIN, Counts.ALERTS, Counts.PHONE, Counts.HANDOVERS, Counts.LINKS, Counts.FALSE, Counts.LATE_SYNC,
-     Counts.EXERCISES}
+     Counts.EXERCISES, Counts.SAMPLED, Counts.REFUTED}
 )  # fmt: skip
 _OF_EXERCISES: Final = frozenset({Counts.ATTAIN, Counts.LATE_SYNC, Counts.EXERCISES})
 _OF_PROCEDURES: Final = frozenset({Counts.CLOSED, Counts.DAYS})
@@ -132,6 +133,22 @@ class Breach(Item, frozen=True, kw_only=True):
     transit_ms: Count | None = None
 
 
+class Sampled(Item, frozen=True, kw_only=True):
+    """A stamp that chance picked to be looked at again; `finding` is empty until another office (`by`) did."""
+
+    WHAT: ClassVar[str] = "sampled stamp"
+
+    record: str
+    entry: Digest
+    stage: str
+    at: Time
+    desk: str
+    officer: str
+    finding: str = ""
+    words: str = ""
+    by: str = ""
+
+
 class Listed(Item, frozen=True, kw_only=True):
     """Records that a person looks at: flagged, left out, or perhaps one event; `said` are its words."""
 
@@ -180,6 +197,7 @@ class Report(Item, frozen=True, kw_only=True):
     printed: tuple[Printed, ...] = ()
     breaches: tuple[Breach, ...] = ()
     listed: tuple[Listed, ...] = ()
+    sample: tuple[Sampled, ...] = ()
     more: Count = 0
     charts: Charts | None = None
     differences: tuple[Difference, ...] = ()
@@ -253,6 +271,7 @@ def report_of(counting: Counting, head: Head, delivered: Iterable[Delivered] = (
     rank = {each.id: place for place, each in enumerate(chosen)}
     own = replace(counting, counties=tuple(each for each in counting.counties if each in head.own))
     breaches, listed = _breaches(own), _listed(own, counting)
+    sample = _sample(own) if head.kind is ReportKind.RESPONSE else ()
     return Report(
         kind=head.kind, nodes=(head.node,), counties=counting.counties, period=head.period,
         begin=counting.period.begin, end=counting.period.end, cut=counting.period.cut, agreement=head.agreement,
@@ -260,7 +279,8 @@ def report_of(counting: Counting, head: Head, delivered: Iterable[Delivered] = (
         cross=table.cross, meanings=tuple(each.meaning for each in chosen),
         figures=tuple(sorted((each for each in figures if each.id in rank), key=lambda each: rank[each.id])),
         printed=tuple(_printed(chosen, counting.counties)), breaches=breaches[:MAX_LISTED],
-        listed=listed[:MAX_LISTED], more=max(0, len(breaches) - MAX_LISTED) + max(0, len(listed) - MAX_LISTED),
+        listed=listed[:MAX_LISTED], sample=sample[:MAX_LISTED],
+        more=sum(max(0, len(rows) - MAX_LISTED) for rows in (breaches, listed, sample)),
         charts=_charts(own) if own.counties and head.kind is not ReportKind.PROCEDURE else None,
     )  # fmt: skip
 
@@ -335,6 +355,23 @@ def _breach(counting: Counting, alert: Alert, stage: AlertState) -> Breach:
     )  # fmt: skip
 
 
+def _sample(counting: Counting) -> tuple[Sampled, ...]:
+    """Every stamp of the sample that counts, by record and time."""
+    found: list[Sampled] = []
+    for stage in STAGES:
+        for alert in counting.attained[stage].alerts:
+            for entry in (each for each in stamp_of(alert, stage) if each in counting.sample):
+                stamp, of = alert.stamps[stage], counting.sample[entry]
+                said = {} if of is None else {"finding": of.finding.value, "words": of.words, "by": str(of.by)}
+                found.append(
+                    Sampled(
+                        record=record_of_alert(alert), entry=entry, stage=stage, at=stamp.measured, desk=stamp.desk,
+                        officer=stamp.officer, **said,
+                    )
+                )  # fmt: skip
+    return tuple(sorted(found, key=lambda each: (each.record, each.at)))
+
+
 def _listed(own: Counting, all_of: Counting) -> tuple[Listed, ...]:
     """The flags, the pairs that may be one event of both sides, and those left out of 1-3-10, with the reason.
 
@@ -397,7 +434,7 @@ def figures_request(
     action: str, agency: AgencyFacts, province: NodeName, *, county: str | None = None, occasion: Occasion,
     **facts: PolicyValue,
 ) -> PolicyRequest:  # fmt: skip
-    """Asks whether an agency may `read` a report at its node, or `deliver` figures of a county."""
+    """Asks whether an agency may `read` a report at its node, `deliver` figures of a county, or `recheck` stamps."""
     dossier = dossier_entity(DossierFacts(province=province, kind="figures", issuing_division=county))
     return ask(f"figures.{action}", agency, dossier, occasion=occasion, **facts)
 
@@ -479,7 +516,8 @@ def unite_reports(one: Report, other: Report) -> Report:
     figures += [each for each in other.figures if each.key not in known and each.source is Source.DELIVERED]
     totals = tuple(_total(meanings, figures, each) for each in figures)
     return replace(
-        one, nodes=(*one.nodes, *other.nodes), cut=max(one.cut, other.cut), breaches=(), listed=(), more=0, charts=None,
+        one, nodes=(*one.nodes, *other.nodes), cut=max(one.cut, other.cut), breaches=(), listed=(), sample=(), more=0,
+        charts=None,
         figures=hide_figures(totals, own=()), differences=tuple(differences),
     )  # fmt: skip
 

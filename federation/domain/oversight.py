@@ -157,9 +157,12 @@ def unanswered_flag(line: AskedLine, *, asked_of: NodeName) -> Flag:
     )
 
 
-def is_sampled(lookup_id: str, key: bytes) -> bool:
-    """True when a look-up is one of the 2 % that a reviewer reads: the same for ever, and not to be foreseen."""
-    digest = hmac.new(key, b"lookup review sample v1\n" + lookup_id.encode(), hashlib.sha256).digest()
+def is_sampled(name: str, key: bytes) -> bool:
+    """True when what has that name is one of the 2 % that somebody reads: the same for ever, and not to be foreseen.
+
+    Each sort of things has a key of its own.
+    """
+    digest = hmac.new(key, b"lookup review sample v1\n" + name.encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") % 10_000 < SAMPLE_OF_10_000
 
 

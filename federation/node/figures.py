@@ -19,7 +19,7 @@ from federation.domain.clock import china_day
 from federation.domain.division import NODES, province_of
 from federation.domain.duty import Duty, read_duty
 from federation.domain.figures import Counts, FigureTable, read_figures
-from federation.domain.figures_count import Counting, Tally
+from federation.domain.figures_count import Counting, Tally, place_of_alert
 from federation.domain.figures_report import (
     Delivered,
     Head,
@@ -31,6 +31,7 @@ from federation.domain.figures_report import (
     sign_report,
     verify_delivered,
 )
+from federation.domain.figures_sample import Finding, Recheck, pick, verify_recheck
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.joint_state import Case
 from federation.domain.procedure import procedure_names
@@ -42,14 +43,28 @@ from federation.node.joint.records import ALERT, CASE, Family, Held, StoredRecor
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.form import Digest, Item, Time, encode
-from federation.protocol.ids import format_message_id, format_time, truncate_to_millisecond
+from federation.protocol.form import Digest, Item, Time, encode, replace
+from federation.protocol.ids import (
+    OfficerId,
+    format_message_id,
+    format_time,
+    parse_record_id,
+    truncate_to_millisecond,
+)
 from federation.protocol.leaf import LeafKind
 from federation.protocol.policy import PolicyRequest
 from federation.store.collection import item_collection
+from federation.store.columns import blind_index
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency import figures as wire
-from federation.wire.agency.figures import Delivery, DeliveryOutcome, ReportQuery, SignedAnswer
+from federation.wire.agency.figures import (
+    Delivery,
+    DeliveryOutcome,
+    RecheckOutcome,
+    RecheckQuestion,
+    ReportQuery,
+    SignedAnswer,
+)
 from federation.wire.rpc import MAX_MESSAGE_BYTES
 
 MAX_COUNTED: Final = 20_000
@@ -113,6 +128,8 @@ async def read_report(errand: Errand, query: ReportQuery) -> SignedAnswer:
         waiting=(*waiting, *unopened), received=received,
         tallies=await asyncio.to_thread(_tallies, node, duty, period),
     )  # fmt: skip
+    if not query.handed_over:  # each node has a sample of its own
+        counting = replace(counting, sample=await asyncio.to_thread(_sample, node, counting))
     head = Head(
         kind=kind, node=node.name, period=name, agreement=errand.in_force.agreement.version,
         own=() if query.handed_over else tuple(each for each in counties if province_of(each) == node.name),
@@ -232,6 +249,58 @@ def _tallies(node: Node, duty: Duty, period: Period) -> Mapping[Counts, tuple[Ta
         ):
             found[what].append(Tally(county=county, part=part, whole=whole))
     return {what: tuple(tallies) for what, tallies in found.items()}
+
+
+# ---- looked at again ---
+
+
+RECHECKS: Final = item_collection(
+    Recheck, kind="stamp-recheck", replica=True, id=lambda found: f"{found.record}/{found.entry}"
+)
+
+
+def _sample(node: Node, counting: Counting) -> Mapping[str, Recheck | None]:
+    """The stamps of the own province that chance picked, with what was found of each."""
+    own = (alert for alert in counting.alerts if province_of(counting.county_of(alert)) == node.name)
+    picked = pick(own, _sample_key(node))
+    return {each.entry: RECHECKS.find(node.database, f"{each.record}/{each.entry}") for each in picked}
+
+
+def _sample_key(node: Node) -> bytes:
+    return blind_index(node.database.keys, "alert.recheck", "sample")
+
+
+@on(wire.RECHECK_STAMP)
+async def recheck(errand: Errand, asked: RecheckQuestion) -> RecheckOutcome:
+    """Keeps what an office found of a stamp of the sample. Refuses as `verify_recheck`, RECHECK_DONE, RECORD_ID."""
+    node, record = errand.node, parse_record_id(asked.alert)
+    ruling = await errand.ask(figures_request("recheck", errand.agency, node.name, occasion=errand.occasion))
+    if not ruling.allowed:
+        return RecheckOutcome(decision=ruling)
+    alert, finding = load_held(ALERT, node, record).state, Finding(asked.finding)
+    if alert is None or alert.raised is None or province_of(place_of_alert(alert)) != node.name:
+        raise NotFoundError("RECHECK_SAMPLE", "该时点不在抽查之列。 | The stamp is not in the sample.")
+    picked = verify_recheck(
+        alert, asked.stage, _sample_key(node), by=errand.caller, finding=finding, words=asked.words
+    )  # fmt: skip
+    request = errand.asked("figures.recheck", f"{record} {picked.entry} {finding} {asked.words}")
+    known = errand.remembered(request, Recheck)
+    now, agreement = truncate_to_millisecond(node.now()), errand.in_force.agreement
+
+    def write(transaction: GroupTransaction) -> Recheck:
+        found = Recheck(
+            record=record, entry=picked.entry, stage=asked.stage, finding=finding, words=asked.words.strip(),
+            by=errand.caller, officer=OfficerId(errand.act.officer), time=now,
+        )  # fmt: skip
+        if RECHECKS.find(transaction, RECHECKS.id(found)) is not None:
+            raise RuleError("RECHECK_DONE", "该时点已复核。 | The stamp was looked at again before.")
+        RECHECKS.put(transaction, found, owner=node.name)
+        digest = sha256(encode(found)).hexdigest()
+        transaction.append_leaf(*leaf_entry(plain_leaf(agreement, LeafKind.FIGURE, digest, now=now)))
+        return found
+
+    kept = known.answer if known is not None else await errand.once(request, Recheck, write)
+    return RecheckOutcome(decision=ruling, entry=kept.entry)
 
 
 # ---- handed in ---

@@ -27,7 +27,7 @@ from federation.v1 import act_pb2 as federation_dot_v1_dot_act__pb2
 from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/figure_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\"\xad\x02\n\x11ReadReportRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12H\n\x04kind\x18\x02 \x01(\tB:\xbaH7r523^(quarter|pair|county|procedure|response|exercise)$\x12\x38\n\x06period\x18\x03 \x01(\tB(\xbaH%r#2!^(2[0-9]{3}(Q[1-4]|-[0-9]{2})?)?$\x12*\n\x08\x63ounties\x18\x04 \x03(\tB\x18\xbaH\x15\x92\x01\x12\x10\x08\"\x0er\x0c\x32\n^[0-9]{6}$\x12\x1a\n\tprocedure\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18<\x12\x0e\n\x06leaves\x18\x06 \x01(\x08\x12\x13\n\x0bhanded_over\x18\x07 \x01(\x08\"O\n\x12ReadReportResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0e\n\x06signed\x18\x02 \x01(\x0c\"w\n\x15\x44\x65liverFiguresRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\x07\x66igures\x18\x02 \x03(\x0b\x32\x18.federation.v1.FigureRowB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"\x93\x02\n\tFigureRow\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12 \n\x05place\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$\x12\x35\n\x06period\x18\x03 \x01(\tB%\xbaH\"r 2\x1e^2[0-9]{3}(Q[1-4]|-[0-9]{2})?$\x12\x19\n\x05value\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x19\n\x05words\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1f\n\tnumerator\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12!\n\x0b\x64\x65nominator\x18\x07 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x01\x88\x01\x01\x42\x0c\n\n_numeratorB\x0e\n\x0c_denominator\"T\n\x16\x44\x65liverFiguresResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0f\n\x07\x64igests\x18\x02 \x03(\t2\xc1\x01\n\rFigureService\x12Q\n\nReadReport\x12 .federation.v1.ReadReportRequest\x1a!.federation.v1.ReadReportResponse\x12]\n\x0e\x44\x65liverFigures\x12$.federation.v1.DeliverFiguresRequest\x1a%.federation.v1.DeliverFiguresResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/figure_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\"\xad\x02\n\x11ReadReportRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12H\n\x04kind\x18\x02 \x01(\tB:\xbaH7r523^(quarter|pair|county|procedure|response|exercise)$\x12\x38\n\x06period\x18\x03 \x01(\tB(\xbaH%r#2!^(2[0-9]{3}(Q[1-4]|-[0-9]{2})?)?$\x12*\n\x08\x63ounties\x18\x04 \x03(\tB\x18\xbaH\x15\x92\x01\x12\x10\x08\"\x0er\x0c\x32\n^[0-9]{6}$\x12\x1a\n\tprocedure\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18<\x12\x0e\n\x06leaves\x18\x06 \x01(\x08\x12\x13\n\x0bhanded_over\x18\x07 \x01(\x08\"O\n\x12ReadReportResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0e\n\x06signed\x18\x02 \x01(\x0c\"w\n\x15\x44\x65liverFiguresRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x35\n\x07\x66igures\x18\x02 \x03(\x0b\x32\x18.federation.v1.FigureRowB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"\x93\x02\n\tFigureRow\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<\x12 \n\x05place\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$\x12\x35\n\x06period\x18\x03 \x01(\tB%\xbaH\"r 2\x1e^2[0-9]{3}(Q[1-4]|-[0-9]{2})?$\x12\x19\n\x05value\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x19\n\x05words\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1f\n\tnumerator\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12!\n\x0b\x64\x65nominator\x18\x07 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01H\x01\x88\x01\x01\x42\x0c\n\n_numeratorB\x0e\n\x0c_denominator\"T\n\x16\x44\x65liverFiguresResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0f\n\x07\x64igests\x18\x02 \x03(\t\"\xcd\x01\n\x13RecheckStampRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x05\x61lert\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18P\x12$\n\x05stage\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[a-z_]{1,32}$\x12\x34\n\x07\x66inding\x18\x04 \x01(\tB#\xbaH r\x1e\x32\x1c^(confirmed|doubtful|wrong)$\x12\x17\n\x05words\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"P\n\x14RecheckStampResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\r\n\x05\x65ntry\x18\x02 \x01(\t2\x9a\x02\n\rFigureService\x12Q\n\nReadReport\x12 .federation.v1.ReadReportRequest\x1a!.federation.v1.ReadReportResponse\x12]\n\x0e\x44\x65liverFigures\x12$.federation.v1.DeliverFiguresRequest\x1a%.federation.v1.DeliverFiguresResponse\x12W\n\x0cRecheckStamp\x12\".federation.v1.RecheckStampRequest\x1a#.federation.v1.RecheckStampResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,6 +62,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIGUREROW'].fields_by_name['numerator']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_FIGUREROW'].fields_by_name['denominator']._loaded_options = None
   _globals['_FIGUREROW'].fields_by_name['denominator']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['act']._loaded_options = None
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['act']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['alert']._loaded_options = None
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['alert']._serialized_options = b'\272H\006r\004\020\001\030P'
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['stage']._loaded_options = None
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['stage']._serialized_options = b'\272H\022r\0202\016^[a-z_]{1,32}$'
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['finding']._loaded_options = None
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['finding']._serialized_options = b'\272H r\0362\034^(confirmed|doubtful|wrong)$'
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['words']._loaded_options = None
+  _globals['_RECHECKSTAMPREQUEST'].fields_by_name['words']._serialized_options = b'\272H\005r\003\030\364\003'
   _globals['_READREPORTREQUEST']._serialized_start=136
   _globals['_READREPORTREQUEST']._serialized_end=437
   _globals['_READREPORTRESPONSE']._serialized_start=439
@@ -72,6 +82,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIGUREROW']._serialized_end=917
   _globals['_DELIVERFIGURESRESPONSE']._serialized_start=919
   _globals['_DELIVERFIGURESRESPONSE']._serialized_end=1003
-  _globals['_FIGURESERVICE']._serialized_start=1006
-  _globals['_FIGURESERVICE']._serialized_end=1199
+  _globals['_RECHECKSTAMPREQUEST']._serialized_start=1006
+  _globals['_RECHECKSTAMPREQUEST']._serialized_end=1211
+  _globals['_RECHECKSTAMPRESPONSE']._serialized_start=1213
+  _globals['_RECHECKSTAMPRESPONSE']._serialized_end=1293
+  _globals['_FIGURESERVICE']._serialized_start=1296
+  _globals['_FIGURESERVICE']._serialized_end=1578
 # @@protoc_insertion_point(module_scope)

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from federation.cli.figures_svg import report_svg
-from federation.cli.figures_text import cell_text, report_csv, report_lines, span_text
-from federation.domain.figures_report import Delivered, Report, ReportKind, unite_reports
+from federation.cli.figures_text import cell_text, report_csv, report_lines, sample_csv, sample_lines, span_text
+from federation.domain.figures_report import Delivered, Report, ReportKind, Sampled, unite_reports
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from tests.cli.command_line import run
@@ -69,6 +69,22 @@ def test_the_way_is_a_column_of_its_own() -> None:
     ]
     assert (cells["own"], cells["transit_ms"]) == ("15", "90000")
     assert "传输 1分30秒" in report_svg(found)
+
+
+def test_the_sample_is_a_list_of_its_own() -> None:
+    """Each sampled stamp is one row, in lines and in CSV: what was found, by whom, or that it waits."""
+    row = Sampled(
+        record="zhejiang/01936000-0000-7000-8000-000000000001", entry="5" * 64, stage="arrived", at=NIGHT,
+        desk="330822.governance", officer="o-1",
+    )  # fmt: skip
+    seen_again = replace(row, stage="accepted", finding="wrong", words=FORMULA, by="zhejiang/330822/police")
+    found = replace(report(()), sample=(row, seen_again))
+    lines = list(sample_lines(found))
+    assert any("到场 arrived" in line and "待复核 waits" in line for line in lines)
+    assert any("不实 wrong" in line and "zhejiang/330822/police" in line for line in lines)
+    cells = list(csv.reader(io.StringIO(sample_csv(found).removeprefix("\ufeff"))))
+    assert [each[0] for each in cells[1:]] == ["到场 arrived", "签收 accepted"]
+    assert f"'{FORMULA}" in cells[2]
 
 
 def test_published_stands_beside_computed(shown: Report) -> None:
@@ -192,6 +208,18 @@ def test_report_that_may_not_be_read(nodes):
     refused = nodes.ask(TOWN, "report", "quarter", "-o", "json", code=1).json
     assert refused["decision"]["policies"]
     assert nodes.ask(CENTRE, "report", "county", "361123", code=1).err
+
+
+def test_sample_at_a_node(nodes):
+    """The sample is read alone, in each form; what nobody picked is not looked at again, and the words are demanded."""
+    asked = ("report", "response", "--sample", "--period", "2026Q1")
+    assert "抽查时点 | stamps to be looked at again" in nodes.ask(CENTRE, *asked).out
+    assert nodes.ask(CENTRE, *asked, "-o", "json").json["sample"] == []
+    assert nodes.ask(CENTRE, *asked, "-o", "csv").out.startswith("\ufeff时点 stage")
+    record = "zhejiang/01936000-0000-7000-8000-000000000001"
+    found = nodes.ask(POLICE, "report", "recheck", record, "到场", "--found", "属实", code=1)
+    assert "RECHECK_SAMPLE" in found.err
+    assert nodes.ask(POLICE, "report", "recheck", record, "到场", "--found", "好", code=2).err
 
 
 def test_two_nodes_reports_are_united(nodes, tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from federation.domain import oversight
 from federation.domain.figures import Figure, Group, Source
 from federation.domain.figures_report import Report, open_report, unite_reports
 from federation.domain.joint_record import Record
@@ -16,13 +18,20 @@ from federation.node.exchange.errand import begin_errand
 from federation.node.joint.records import ALERT, CASE, HeadProof, StoredEntry, StoredRecord
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId, NodeName, format_message_id, parse_agency_id
 from federation.protocol.keys import PublicKey
 from federation.protocol.leaf import LeafKind
 from federation.store.exchange_log import GroupTransaction, find_leaf
 from federation.wire.agency import figures as wire
-from federation.wire.agency.figures import Delivery, DeliveryOutcome, FigureRow, ReportQuery
+from federation.wire.agency.figures import (
+    Delivery,
+    DeliveryOutcome,
+    FigureRow,
+    RecheckOutcome,
+    RecheckQuestion,
+    ReportQuery,
+)
 from tests.domain.alert_ridge import NIGHT, QIUCHUAN, Ridge
 from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, border_desks
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, Rig, act, running_rig
@@ -256,6 +265,41 @@ async def test_the_way_of_an_alert_is_known_at_both_ends(tmp_path: Path) -> None
             found = (await report(border.rig, replace(PAIR, period=""), node, centre)).breaches
             accepted = [(each.desk, each.transit_ms) for each in found if each.stage == "accepted"]
             assert accepted == [(YUSHAN, 20_000)]
+
+
+async def test_a_stamp_of_the_sample_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Police say once what they found of a town's stamp, as a leaf of the log; the town itself may not."""
+    response = ReportQuery(kind="response", period="2026Q2", counties=("330822",))
+    async with running(tmp_path) as rig:
+        node, told = rig[ZHEJIANG], raised(1)
+        await hold(node, told)
+        asked = RecheckQuestion(alert=told.record, stage="arrived", finding="wrong", words="监控显示无人到场")
+
+        async def look(question: RecheckQuestion = asked, caller: AgencyId = POLICE) -> RecheckOutcome:
+            return await figures.recheck(begin_errand(node, caller, act(*WHY)), question)
+
+        monkeypatch.setattr(oversight, "SAMPLE_OF_10_000", 0)
+        for question in (asked, replace(asked, alert=raised(2).record)):
+            with pytest.raises(NotFoundError, match="not in the sample"):
+                await look(question)
+        assert (await report(rig, response)).sample == ()
+        monkeypatch.setattr(oversight, "SAMPLE_OF_10_000", 10_000)
+        assert not (await look(caller=TOWN)).decision.allowed
+        outcome = await look()
+        assert outcome.entry in {entry.name for entry in told.nodes[ZHEJIANG].order}
+        with pytest.raises(RuleError, match="before"):
+            await look(replace(asked, finding="confirmed"))
+        (kept,) = figures.RECHECKS.each(node.database)
+        assert find_leaf(node.database, LeafKind.FIGURE, sha256(encode(kept)).hexdigest()) is not None
+
+        found = await report(rig, response)
+        assert [(each.stage, each.finding, each.by) for each in found.sample] == [
+            ("accepted", "", ""), ("contacted", "", ""), ("arrived", "wrong", str(POLICE))
+        ]  # fmt: skip
+        here = Group(county="330822")
+        counts = [of(found, name, here) for name in ("recheck.share", "recheck.wrong")]
+        assert [(each.numerator, each.denominator) for each in counts] == [(1, 3), (1, 1)]
+        assert of(await report(rig, replace(PAIR, handed_over=True)), "recheck.share", here).why == "small"
 
 
 async def test_records_that_cannot_be_folded_are_listed_and_not_passed_over(tmp_path: Path) -> None:

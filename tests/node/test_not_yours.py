@@ -93,6 +93,7 @@ NAMES_NOTHING = dict.fromkeys((alerts.LIST_ALERTS, alerts.RAISE_ALERT, alerts.WA
     alerts.IMPORT_CAP: "a file that the caller has; a desk of another office is policy's to refuse",
     alerts.READ_KINDS: "what the provinces agreed on",
     figures.READ_REPORT: "it names counties, which every office may know",
+    figures.RECHECK_STAMP: "an alert that is none, or not in the sample, is RECHECK_SAMPLE (tests/node/test_figures.py)",
     figures.DELIVER_FIGURES: "it names figures and counties of the agreement",
     cases.READ_PROCEDURE: "what the provinces agreed on",
     documents.DOWNLOAD_DOCUMENT: "a stream: DOCUMENT_NOT_OPEN, whatever it lacks (tests/node/joint/test_documents.py)",

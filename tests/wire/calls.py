@@ -262,6 +262,14 @@ CALLS = (
         figures.SignedAnswer(decision=ALLOWED, signed=b"{}"),
     ),
     Call(
+        figures.RECHECK_STAMP,
+        POLICE,
+        figures.RecheckQuestion(
+            alert="zhejiang/01936000-0000-7000-8000-000000000001", stage="arrived", finding="wrong", words="无"
+        ),
+        figures.RecheckOutcome(decision=ALLOWED, entry="5" * 64),
+    ),
+    Call(
         figures.DELIVER_FIGURES,
         POLICE,
         figures.Delivery(

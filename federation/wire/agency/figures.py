@@ -57,5 +57,24 @@ class DeliveryOutcome:
     digests: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecheckQuestion:
+    """What the caller found of the stamp of a stage: `finding` is a word of `Finding`."""
+
+    alert: str
+    stage: str
+    finding: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecheckOutcome:
+    """`entry` is the name of the entry that made the stamp; empty when it was refused."""
+
+    decision: Ruling
+    entry: str = ""
+
+
 READ_REPORT: Final = Rpc("FigureService/ReadReport", ReportQuery, SignedAnswer, floor_seconds=WRITES)
 DELIVER_FIGURES: Final = Rpc("FigureService/DeliverFigures", Delivery, DeliveryOutcome, floor_seconds=WRITES)
+RECHECK_STAMP: Final = Rpc("FigureService/RecheckStamp", RecheckQuestion, RecheckOutcome, floor_seconds=WRITES)
