@@ -51,7 +51,10 @@ def _desk(desk: str) -> str:
     return desk if named == desk else f"{named} {desk}"
 
 
-_ACT_OF_STAGE: Final = {"accepted": "签收 accept", "contacted": "联系 contact", "arrived": "到场 arrive"}
+_ACT_OF_STAGE: Final = {
+    "accepted": "签收 accept", "contacted": "联系 contact", "arrived": "到场 arrive",
+    "stop_asked": "请求止付 ask to stop payment", "visited": "见面劝阻 visit",
+}  # fmt: skip
 
 
 def _stage(stage: StageLine) -> str:

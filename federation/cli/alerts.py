@@ -78,6 +78,7 @@ NEXT_STEPS.update({
     "NOT_HOLDER": "先签收：bridgehead alert claim | claim it first: bridgehead alert claim",
     "NOT_OFFERED": "由移交所指的席位接收：--desk | the desk that it was offered to accepts it: --desk",
     "NOT_RAISER": "请首报单位办理，或写记事 | have who raised it do it, or keep a note: bridgehead alert note",
+    "STAMP_NOT_OF_KIND": "查看该类警情的时点：bridgehead alert show | see the stages of it: bridgehead alert show",
     "STAMP_OUT_OF_ORDER": "先登记已联系，或加 --reason | stamp 'contacted' first, or say why not: --reason",
     "TEXT_PERSONAL": "删去上列内容后重试 | take that out and run it again",
     "UPDATE_CONFLICT": "先看最新内容再续报：alert show | look at what it says now, then update: bridgehead alert show",
@@ -208,11 +209,14 @@ def release(desk: Desk, alert: AlertArgument, reason: ReasonOption, own: DeskOpt
     do_act(desk, line_of(desk, alert), "release", own, {"reason": reason})
 
 
+_STAGE_HELP: Final = "已联系 contacted, 已到场 arrived; of fraud: 已请求止付 stop_asked, 已见面劝阻 visited."
+
+
 @command(app, "stamp", usual=USUAL)
 def stamp(
     desk: Desk,
     alert: AlertArgument,
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="已联系 contacted or 已到场 arrived.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help=_STAGE_HELP)],
     late: Annotated[str, typer.Option("--late", help="Why it is late (超时原因), such as road.")] = "",
     reason: ReasonOption = "",
     made: Annotated[str, typer.Option("--made", help="When it was, entered afterwards (补录).")] = "",

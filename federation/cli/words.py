@@ -249,6 +249,8 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "accepted": "已签收",
         "contacted": "已联系",
         "arrived": "已到场",
+        "stop_asked": "已请求止付",
+        "visited": "已见面劝阻",
         "closed": "已办结",
         "cancelled": "已撤销",
         "expired": "已失效",

@@ -42,6 +42,8 @@ class AlertState(StrEnum):
     ACCEPTED = "accepted"
     CONTACTED = "contacted"
     ARRIVED = "arrived"
+    STOP_ASKED = "stop_asked"
+    VISITED = "visited"
     CLOSED = "closed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -334,7 +336,9 @@ def _stamp(alert: Alert, entry: Entry) -> Alert | NoEffect:
         return NoEffect(reason="NOT_HOLDER")
     if stage in alert.stamps:
         return replace(alert, later=alert.later.plus(stamp))
-    before = STAGES[STAGES.index(stage) - 1]
+    before = STAGES[STAGES.index(stage) - 1] if stage in STAGES else AlertState.ACCEPTED
+    if stage not in (*STAGES, *alert.rules.stages(alert.kind)):
+        return NoEffect(reason="STAMP_NOT_OF_KIND")
     if before not in alert.stamps and not (before is AlertState.CONTACTED and "reason" in head.fields):
         return NoEffect(reason="STAMP_OUT_OF_ORDER")
     return replace(alert, stamps={**alert.stamps, stage: stamp})

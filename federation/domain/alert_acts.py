@@ -20,6 +20,7 @@ _CONTENT: Final = (
 )
 """What an alert says beside its texts, which a later message says anew."""
 _REASON: Final = "road|weather|far|busy|place|link|caller|danger|handover|other"
+_STAGES: Final = "contacted|arrived|stop_asked|visited"
 _TEXTS: Final = "fact place contact person document detail"
 
 ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
@@ -34,7 +35,7 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
             act("claim", "签收|claim", "desk:desk! local:yes|no device:word made:time synced:time"),
             act("release", "退回|release", "desk:desk! reason:text!"),
             act("stamp", "登记时点|stamp",
-                f"desk:desk! stage:contacted|arrived! device:word made:time synced:time late:{_REASON} unit:text",
+                f"desk:desk! stage:{_STAGES}! device:word made:time synced:time late:{_REASON} unit:text",
                 items="place", when_closed=True),
             act("hand_over", "移交|hand over", "desk:desk! to:desk!"),
             act("withdraw_hand_over", "撤回移交|withdraw a hand-over", "desk:desk! about:entry!"),
@@ -42,8 +43,7 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
             act("reject_hand_over", "不予接收|reject a hand-over", "desk:desk! about:entry! reason:text!"),
             act("receipt", "牵头节点收到|the arbiter's node receipted it", "about:entry!", by_node=True, once="about"),
             act("lapse", "签收失效|a claim lapses", "about:entry! due:time! off:number", by_node=True),
-            act("overdue", "超时|a stage is late", "stage:accepted|contacted|arrived! due:time!", by_node=True,
-                once="stage"),
+            act("overdue", "超时|a stage is late", f"stage:accepted|{_STAGES}! due:time!", by_node=True, once="stage"),
             act("escalate", "升级提醒|go up the ladder", "rung:number! due:time!", by_node=True, once="rung"),
             act("trigger", "触发上报|tell the province", "number:number!", by_node=True, once="number"),
             act("skip", "席位无人|a desk has nobody", "desk:desk!", by_node=True),
@@ -75,6 +75,7 @@ ALERT_REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "NOT_HOLDER": ("本席位未持有该警情", "the desk does not hold the alert"),
         "NOT_RAISER": ("只能由首报单位或者其值班领导办理", "only who raised it, or its leader on duty, may do it"),
         "UPDATE_CONFLICT": ("与续报冲突", "another update came first"),
+        "STAMP_NOT_OF_KIND": ("该类警情没有这一时点", "a kind of alert that has no such stage"),
         "STAMP_OUT_OF_ORDER": ("须先登记前一时点", "the stage before it has no stamp"),
         "HAND_OVER_LAPSED": ("移交已失效", "the hand-over is open no more"),
         "NOT_OFFERED": ("移交的不是本席位", "it was offered to another desk"),

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.acts import FieldValue
-from federation.domain.alert import LADDER, STAGES, Alert, advance, ladder_due, lease_of
+from federation.domain.alert import LADDER, Alert, advance, ladder_due, lease_of
 from federation.domain.joint import Entry
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
@@ -91,9 +91,10 @@ def _escalations(alert: Alert) -> Iterator[_Due]:
 
 
 def _overdue(alert: Alert) -> Iterator[_Due]:
-    for stage in (each for each in STAGES if each not in alert.overdue and not alert.attained(each)):
-        due = alert.due(stage)
-        yield _Due(due, "overdue", {"stage": stage.value, "due": format_time(due)})
+    for stage in sorted(alert.rules.stages(alert.kind), key=alert.due):
+        if stage not in alert.overdue and not alert.attained(stage):
+            due = alert.due(stage)
+            yield _Due(due, "overdue", {"stage": stage, "due": format_time(due)})
 
 
 def _triggers(alert: Alert) -> Iterator[_Due]:

@@ -11,7 +11,7 @@ from federation.protocol.ids import AgencyId, NodeName, RecordId
 
 
 class StageLine(Item, frozen=True, kw_only=True):
-    """One of the three clocks from T0: accepted, contacted, arrived.
+    """One of the clocks from T0: accepted, contacted, arrived, and what the kind is timed for besides.
 
     `at` is when the stage has its stamp, None while it has none. `late`: its limit is over, or the stamp came after it.
     `made`: entered afterwards (补录). `desk` and `officer` are whose stamp counts.
@@ -34,8 +34,8 @@ class AlertLine(Item, frozen=True, kw_only=True):
 
     `raised` is T0; `raised_by`, `holder`, `helpers`, `offer_to`, `desks` and `rings` are desks. `desks` are the
     office's own that are notified, `rings` those of this node that ring now, `rung` the seconds of the ladder that it
-    has reached. `issued`: the colour was issued, not only proposed. `stages` is empty for kinds without the three
-    clocks, `measured` false where it is in no figure. `skew_seconds` is by how much the clocks differ.
+    has reached. `issued`: the colour was issued, not only proposed. `stages` is empty for kinds without clocks of
+    theirs, `measured` false where it is in no figure. `skew_seconds` is by how much the clocks differ.
     """
 
     WHAT: ClassVar[str] = "alert line"

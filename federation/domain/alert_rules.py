@@ -24,6 +24,8 @@ STAGE_CLOCKS: Final[Mapping[str, str]] = {
     "contacted": "alert.contact",
     "arrived": "alert.arrive",
 }
+MEASURE_CLOCKS: Final[Mapping[str, str]] = {"stop_asked": "fraud.stop", "visited": "fraud.visit"}
+"""What some kinds are timed for besides: the stamp of each, and its clock, from T0 too."""
 LEASES: Final[Mapping[str, timedelta]] = {
     "accepted": timedelta(minutes=3),
     "contacted": timedelta(minutes=15),
@@ -120,7 +122,8 @@ class AgreedAlerts:
         remote = self._remote(areas, at)
         if stage == "arrived" and remote:
             return timedelta(minutes=min(terms.arrive_limit for terms in remote))
-        return timedelta(minutes=self.clocks.rules[STAGE_CLOCKS[stage]][-1].amount)
+        clock = STAGE_CLOCKS.get(stage) or MEASURE_CLOCKS[stage]
+        return timedelta(minutes=self.clocks.rules[clock][-1].amount)
 
     def is_remote(self, areas: Iterable[str], at: datetime) -> bool:
         return bool(self._remote(areas, at))
@@ -130,7 +133,11 @@ class AgreedAlerts:
 
     def stages(self, kind: str) -> frozenset[str]:
         clocks = self.table.kinds[kind].clocks if kind in self.table.kinds else ()
-        return frozenset(stage for stage, clock in STAGE_CLOCKS.items() if clock in clocks)
+        known = {**STAGE_CLOCKS, **MEASURE_CLOCKS}
+        return frozenset(stage for stage, clock in known.items() if clock in clocks and self._runs(clock))
+
+    def _runs(self, clock: str) -> bool:
+        return clock in self.clocks.rules and not self.clocks.rules[clock][-1].planned
 
     def family(self, kind: str) -> str:
         """Returns the family in law, and of a kind without one its first word."""

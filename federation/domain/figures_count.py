@@ -218,11 +218,12 @@ def _attained(counting: Counting, definition: Definition, period: Period) -> _Ro
 
 
 def _contact(counting: Counting, definition: Definition, period: Period) -> _Rows:
+    stage = definition.stage or AlertState.CONTACTED
     for alert in counting.raised_in(period):
-        stamp = alert.stamps.get(AlertState.CONTACTED)
+        stamp = alert.stamps.get(stage)
         if alert.kind in definition.kinds and stamp is not None:
             took = stamp.measured - alert.dispatched
-            yield Row(leaf=_stage_leaf(alert, AlertState.CONTACTED, took), group=counting.group_of(alert))
+            yield Row(leaf=_stage_leaf(alert, stage, took), group=counting.group_of(alert))
 
 
 def _stage_leaf(alert: Alert, stage: AlertState, time: timedelta | None) -> Leaf:

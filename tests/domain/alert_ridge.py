@@ -16,7 +16,7 @@ from federation.protocol.ids import NodeName, format_time, parse_agency_id
 NIGHT = datetime(2026, 4, 3, 18, 15, tzinfo=UTC)
 Z, J, F, A = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
 QIUCHUAN, CHANGSHAN, LEADER = "330822111.town", "330822.governance", "330822.leader"
-EMERGENCY = "330822.emergency"
+EMERGENCY, POLICE = "330822.emergency", "330822.police"
 YUSHAN, PUCHENG, XIUNING = "361123.governance", "350722.governance", "341022.governance"
 ROOT = Path(__file__).parents[2]
 FILES = read_policies(ROOT / "policies") | read_duty_sheets(ROOT / "nodes")

@@ -10,7 +10,7 @@ from federation.domain.alert import AlertState
 from federation.domain.alert_due import each_due, next_due
 from federation.domain.joint import Entry
 from federation.protocol.ids import NodeName, format_time
-from tests.domain.alert_ridge import EMERGENCY, NIGHT, QIUCHUAN, RULES, YUSHAN, J, Ridge, Z
+from tests.domain.alert_ridge import EMERGENCY, NIGHT, POLICE, QIUCHUAN, RULES, YUSHAN, J, Ridge, Z
 
 MOMENT = timedelta(milliseconds=1)
 
@@ -54,6 +54,21 @@ def test_nobody_answers() -> None:
         86_400: ["expire"],
     }
     assert ridge.agreed().state is AlertState.EXPIRED
+
+
+def test_a_fraud_warning_has_clocks_of_its_own() -> None:
+    """Payment is to be stopped within ten minutes and the person visited within sixty; of 1-3-10 nothing is due."""
+    ridge = Ridge()
+    ridge.raises(POLICE, kind="fraud.telecom")
+    ridge.later(30).does(POLICE, "claim")
+    ridge.later(400).does(POLICE, "stamp", stage="stop_asked")
+    ridge.now = NIGHT + timedelta(seconds=600)
+    assert [each for each in due(ridge) if each.startswith("overdue")] == []
+    ridge.now = NIGHT + timedelta(minutes=60)
+    assert "overdue visited" in due(ridge)
+    assert not any(stage in each for each in due(ridge) for stage in ("accepted", "contacted", "arrived", "stop_asked"))
+    alert = ridge.agreed()
+    assert (alert.attained("stop_asked"), alert.attained("visited")) == (True, None)
 
 
 def test_node_that_was_down() -> None:

@@ -13,7 +13,7 @@ from federation.domain.figures_count import Counting, Tally, figures_of
 from federation.domain.functions import parse_functions
 from federation.domain.response import Period
 from federation.protocol.form import replace
-from tests.domain.alert_ridge import CHANGSHAN, NIGHT, QIUCHUAN, RULES, Ridge
+from tests.domain.alert_ridge import CHANGSHAN, NIGHT, POLICE, QIUCHUAN, RULES, Ridge
 from tests.domain.test_figures import FILES, TABLE
 from tests.domain.test_response import lived, seen
 from tests.domain.test_vehicle_business import begin, renewed
@@ -188,13 +188,28 @@ def test_hand_overs_false_alarms_and_phone() -> None:
 
 
 def test_entered_late_and_contact() -> None:
-    """Stamps of a device without a link are told apart; a fraud warning is timed to its contact."""
+    """Stamps of a device without a link are told apart."""
     ridge = lived(1, (20, 80), kind="dispute")
     ridge.later(3000).does(QIUCHUAN, "stamp", stage="arrived", made="2026-04-03T18:20:00.000Z", device="pad-3")
     found = total("late_sync.share", seen(ridge))
     assert (found.numerator, found.denominator) == (1, 3)
     assert total("response.attain.10", seen(ridge)).late == 1
-    assert total("fraud.stop_p50", seen(ridge)).numerator == 0
+
+
+def test_a_fraud_warning_is_timed_to_the_request_to_stop_payment() -> None:
+    """The stamp of its own counts, and no contact; it stands in no figure of 1-3-10, which other kinds cannot stamp."""
+    ridges = [Ridge(number) for number in range(5)]
+    for number, ridge in enumerate(ridges):
+        ridge.raises(POLICE, kind="fraud.telecom")
+        ridge.later(20).does(POLICE, "claim")
+        ridge.later(30).does(POLICE, "stamp", stage="contacted")
+        ridge.later(100 + number).does(POLICE, "stamp", stage="stop_asked")
+    found = total("fraud.stop_p50", seen(*ridges))
+    assert (found.numerator, found.value) == (5, "152000")
+    assert total("response.attain.1", seen(*ridges)).denominator == 0
+    dispute = lived(9)
+    entry = dispute.does(QIUCHUAN, "stamp", stage="stop_asked")
+    assert dispute.refusal(entry) == "STAMP_NOT_OF_KIND"
 
 
 def test_doubtful_clocks_stand_beside() -> None:

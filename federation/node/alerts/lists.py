@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from federation.domain.alert import STAGES, Alert, AlertState, areas_in
 from federation.domain.alert_due import next_due
 from federation.domain.alert_line import AlertLine, StageLine
-from federation.domain.alert_rules import AgreedAlerts
+from federation.domain.alert_rules import MEASURE_CLOCKS, AgreedAlerts
 from federation.domain.alert_told import offices_of, told_of
 from federation.domain.cap import Status
 from federation.domain.division import province_of
@@ -31,6 +31,8 @@ from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
 
+TIMED: Final = (*STAGES, *MEASURE_CLOCKS)
+"""Every stage that has a time in some kind, in the order in which they are shown."""
 ENDED: Final = frozenset({AlertState.CLOSED, AlertState.CANCELLED, AlertState.EXPIRED})
 
 
@@ -132,7 +134,7 @@ def _line(
         lease=None if hold is None else hold.due, helpers=tuple(sorted(alert.helpers)),
         offer_to="" if offer is None else offer.to, offer_until=None if offer is None else offer.until,
         desks=tuple(sorted(desks)), rings=rings, rung=max(alert.rungs, default=0),
-        stages=tuple(_stage(alert, stage) for stage in STAGES if stage in rules.stages(alert.kind)),
+        stages=tuple(_stage(alert, AlertState(each)) for each in TIMED if each in rules.stages(alert.kind)),
         clock_doubtful=is_doubtful(alert), skew_seconds=_skew_seconds(alert), links=len(alert.links),
         waiting=now.waiting,
         measured=kind is not None and kind.measured and alert.status == Status.ACTUAL.value,
