@@ -67,7 +67,7 @@ def _stage(stage: StageLine) -> str:
     return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
 
 
-_NOTHING_THERE: Final = frozenset({"", "CITES_NOTHING"})
+_NOTHING_THERE: Final = frozenset({"", "CITES_NOTHING", "NOT_LATE", "NOT_LEADER"})
 """Reasons of what is about nothing now, such as a hand-over that nobody offered."""
 
 

@@ -36,8 +36,8 @@ MAX_ROWS: Final = 2_000
 UP, DOWN, ENTER, ESCAPE, BACK = "up", "down", "enter", "escape", "back"
 QUIT, RESIZE = "quit", "resize"
 """No keys: the terminal ends, and its size has changed."""
-REASON_KEYS: Final = dict(zip("1234567890", LATE.items(), strict=True))
-"""By digit: why a stage is late, with its Chinese."""
+REASON_KEYS: Final = dict(zip("123456789", (each for each in LATE.items() if each[0] != "other"), strict=True))
+"""By digit: why a stage is late, with its Chinese; another reason is said in words (`alert stamp --reason`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

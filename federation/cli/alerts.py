@@ -71,11 +71,13 @@ NEXT_STEPS.update({
     "HELD_BY_OTHER": "请配合处置，情况写入记事：alert note | please help; tell what you know: bridgehead alert note",
     "ISSUED_BY": "写作“330822 常山县人民政府” | write it as '330822 常山县人民政府': --issued-by",
     "LATE_REASON": f"--late：{'、'.join(f'{zh} {each}' for each, zh in LATE.items())} | --late, one of these",
+    "LATE_UNSAID": "写明原因：--late other --reason | say it: --late other --reason",
     "LEVEL_ISSUER": "请原发布单位调整或者解除 | have the body that issued it lower or lift it",
     "LEVEL_NONE": "去掉 --level，改用 --priority 特急、紧急、一般 | leave --level out, give a --priority",
     "LEVEL_UNKNOWN": "写红、橙、黄或蓝：--level | write red, orange, yellow or blue: --level",
     "LINK_STATUS": "只关联同为真实或者同为演练的警情 | link two real ones, or two exercises",
     "NOT_HOLDER": "先签收：bridgehead alert claim | claim it first: bridgehead alert claim",
+    "NOT_LEADER": "以该席位值班领导的岗位办理：--desk | act for the post that leads the desk: --desk",
     "NOT_OFFERED": "由移交所指的席位接收：--desk | the desk that it was offered to accepts it: --desk",
     "NOT_RAISER": "请首报单位办理，或写记事 | have who raised it do it, or keep a note: bridgehead alert note",
     "STAMP_NOT_OF_KIND": "查看该类警情的时点：bridgehead alert show | see the stages of it: bridgehead alert show",
@@ -328,6 +330,21 @@ def note(
 ) -> None:
     """Keep a note (记事) that every desk of the alert reads."""
     do_act(desk, line_of(desk, alert), "note", own, {}, (CaseItem(kind="fact", fields={"text": text}),))
+
+
+@command(app, "excuse", usual=USUAL)
+def excuse(
+    desk: Desk,
+    alert: AlertArgument,
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="签收 accepted, or as alert stamp has them.")],
+    why: Annotated[str, typer.Option("--why", help="现场危险待援 danger, 联系不上当事人 caller.")],
+    own: DeskOption,
+    reason: ReasonOption = "",
+) -> None:
+    """Excuse (说明有因) a late stage of a desk that your post leads: it stays late."""
+    causes = {each: LATE[each] for each in ("danger", "caller")}
+    said = {"stage": choose(stage, {"accepted": "签收", **STAGES}, "STAGE"), "why": choose(why, causes, "--why")}
+    do_act(desk, line_of(desk, alert), "excuse", own, _there({**said, "reason": reason}))
 
 
 @command(app, "keep", usual=USUAL)

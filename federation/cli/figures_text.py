@@ -70,6 +70,7 @@ _LISTS: Final = {
     "arrived_at_once": "签收后立即到场 arrived at once",
     "arrived_elsewhere": "到场地点不符 arrived elsewhere",
     "many_stamps": "短时间多次登记 many stamps within seconds",
+    "closed_unstamped": "未登记联系和到场即办结，值班领导 closed without stamps, under the leader",
     "claim_alone": "签收后无动作 a claim and nothing after it",
     "late_without_reason": "超时未说明 late without a reason",
     "conflict": "两席同时签收 two desks claimed",
@@ -148,8 +149,13 @@ def _beside(figure: Figure, meaning: Meaning) -> Iterator[str]:
         yield from _way(figure)
 
 
+_MARKS: Final = {
+    "missing": "未到", "excused": "有因", "late": "补录", "heap": "限前10秒", "doubtful": "时钟存疑"
+}  # fmt: skip
+
+
 def _marks(figure: Figure) -> Iterator[str]:
-    for name, zh in (("missing", "未到"), ("excused", "有因"), ("late", "补录"), ("doubtful", "时钟存疑")):
+    for name, zh in _MARKS.items():
         count = getattr(figure, name)
         if name in figure.hidden:
             yield f"{zh} <5"
@@ -255,8 +261,8 @@ def _breach_lines(report: Report) -> Iterator[str]:
     yield ""
     yield "超时清单 | late stages, of the own counties"
     head = (
-        "时点 stage", "应于 due", "登记 made", "迟 late by", "席位 desk", "原因 reason", "方式 how", "传输 transit",
-        "警情 alert",
+        "时点 stage", "应于 due", "登记 made", "迟 late by", "席位 desk", "原因 reason", "说明 excused by",
+        "方式 how", "传输 transit", "警情 alert",
     )  # fmt: skip
     rows = [_breach_row(each) for each in report.breaches]
     yield from (f"  {line}" for line in align([head, *rows]))
@@ -275,6 +281,7 @@ def _breach_row(each: Breach) -> tuple[str, ...]:
         "" if late is None else span_text(late),
         each.desk or "—",
         _REASONS.get(each.reason, each.reason),
+        each.excused_by or "—",
         "补录 entered late" if each.entered else "现场 at once",
         "—" if each.transit_ms is None else span_text(each.transit_ms),
         each.record,
@@ -364,7 +371,7 @@ def _method_lines(report: Report) -> Iterator[str]:
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _COLUMNS: Final = (
     "value", "why", "numerator", "denominator", "base", "before", "p50_ms", "p90_ms", "p95_ms", "missing", "excused",
-    "late", "doubtful", "own", "transit_ms", "words", "by", "computed", "digest",
+    "late", "doubtful", "heap", "own", "transit_ms", "words", "by", "computed", "digest",
 )  # fmt: skip
 
 

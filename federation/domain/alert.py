@@ -21,7 +21,8 @@ from typing import Final
 import msgspec
 
 from federation.domain.acts import FieldValue
-from federation.domain.alert_acts import ALERT_ACTS
+from federation.domain.alert_acts import ALERT_ACTS, REASON_LENGTH, areas_in
+from federation.domain.alert_excuse import excuse
 from federation.domain.alert_rules import AlertRules
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_state import Done, Grown, GrownMap, stepped
@@ -197,11 +198,6 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return other.first.record in self.links and self.first.record in other.links
 
 
-def areas_in(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
-    found = fields.get("area", ())
-    return found if isinstance(found, tuple) else ()
-
-
 def lease_of(alert: Alert) -> timedelta:
     """Returns how long its holder answers for an alert without a further act."""
     return alert.rules.lease(alert.stage or AlertState.ACCEPTED, alert.areas, alert.dispatched)
@@ -339,6 +335,8 @@ def _stamp(alert: Alert, entry: Entry) -> Alert | NoEffect:
     before = STAGES[STAGES.index(stage) - 1] if stage in STAGES else AlertState.ACCEPTED
     if stage not in (*STAGES, *alert.rules.stages(alert.kind)):
         return NoEffect(reason="STAMP_NOT_OF_KIND")
+    if head.fields.get("late") == "other" and len(str(head.fields.get("reason", "")).strip()) < REASON_LENGTH:
+        return NoEffect(reason="LATE_UNSAID")
     if before not in alert.stamps and not (before is AlertState.CONTACTED and "reason" in head.fields):
         return NoEffect(reason="STAMP_OUT_OF_ORDER")
     return replace(alert, stamps={**alert.stamps, stage: stamp})
@@ -483,7 +481,7 @@ _RULES: Final[Mapping[str, Callable[[Alert, Entry], Alert | NoEffect]]] = {
     "stamp": _stamp, "hand_over": _hand_over, "withdraw_hand_over": _withdraw, "accept_hand_over": _accept,
     "reject_hand_over": _reject, "receipt": _receipt, "lapse": _lapse, "overdue": _overdue, "escalate": _escalate,
     "trigger": _trigger, "skip": _skip, "link": _link, "unlink": _unlink, "note": _note, "close": _close,
-    "keep_as_evidence": _keep,
+    "keep_as_evidence": _keep, "excuse": excuse,
 }  # fmt: skip
 
 

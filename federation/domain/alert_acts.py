@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.acts import Act, act
+from federation.domain.acts import Act, FieldValue, act
 
 _CONTENT: Final = (
     "cap_id:cap_id! expires:time! priority:word! level:word issued_by:text document:text manifest:digest area:area[] "
@@ -20,6 +20,8 @@ _CONTENT: Final = (
 )
 """What an alert says beside its texts, which a later message says anew."""
 _REASON: Final = "road|weather|far|busy|place|link|caller|danger|handover|other"
+REASON_LENGTH: Final = 5
+"""The fewest characters that say why a stage is late, where no word of the list does."""
 _STAGES: Final = "contacted|arrived|stop_asked|visited"
 _TEXTS: Final = "fact place contact person document detail"
 
@@ -51,12 +53,20 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
                 when_closed=True),
             act("unlink", "取消关联|unlink", "desk:desk! other:record!", when_closed=True),
             act("keep_as_evidence", "留作证据|keep as evidence", "desk:desk! document:text!", when_closed=True),
+            act("excuse", "说明有因|excuse a late stage", f"desk:desk! stage:accepted|{_STAGES}! why:danger|caller!",
+                when_closed=True),
             act("note", "记事|keep a note", "desk:desk!", items="fact document", when_closed=True),
             act("close", "办结|close", "desk:desk! result:handled|no_fault_found|handed_to_110|to_case! "
                 "by_phone:yes|no reason:text"),
         )
     }
 )  # fmt: skip
+
+
+def areas_in(fields: Mapping[str, FieldValue]) -> tuple[str, ...]:
+    found = fields.get("area", ())
+    return found if isinstance(found, tuple) else ()
+
 
 ALERT_REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -75,10 +85,13 @@ ALERT_REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "NOT_HOLDER": ("本席位未持有该警情", "the desk does not hold the alert"),
         "NOT_RAISER": ("只能由首报单位或者其值班领导办理", "only who raised it, or its leader on duty, may do it"),
         "UPDATE_CONFLICT": ("与续报冲突", "another update came first"),
+        "LATE_UNSAID": ("超时原因为其他的，须写明（不少于五个字）", "another reason is said in five characters"),
         "STAMP_NOT_OF_KIND": ("该类警情没有这一时点", "a kind of alert that has no such stage"),
         "STAMP_OUT_OF_ORDER": ("须先登记前一时点", "the stage before it has no stamp"),
         "HAND_OVER_LAPSED": ("移交已失效", "the hand-over is open no more"),
         "NOT_OFFERED": ("移交的不是本席位", "it was offered to another desk"),
+        "NOT_LATE": ("该时点未超时", "the stage is not late"),
+        "NOT_LEADER": ("须由该席位的值班领导说明", "only the leader over that desk says so"),
         "NOT_DUE": ("时限未到", "the time is not over"),
         "STILL_HELD": ("已过有效期，仍在处置", "its time is over and a desk still works on it"),
         "CLOSE_UNARRIVED": ("尚未到场，须注明电话办结及原因", "nobody arrived: solved by phone, and why?"),

@@ -58,6 +58,7 @@ class Counts(StrEnum):
     BORDER_ALERTS = "border_alerts"
     EXERCISES = "exercises"
     CONTACT = "contact"
+    INTERVAL = "interval"
     PHONE = "phone"
     FALSE = "false"
     LATE_SYNC = "late_sync"
@@ -266,7 +267,7 @@ class Figure(Item, frozen=True, kw_only=True):
     `base` is the number of the same period of last year, `before` its share in percent; `late` are entered late,
     `doubtful` left out for a clock; `hidden` names the numbers that are left out beside it; `digest` is of the leaves,
     whether they are here or not. `own` were in time counted from when the answering node had the alert, `transit_ms` is
-    the median time until then; neither changes the value.
+    the median time until then, `heap` fell into the last ten seconds before the limit; none of them changes the value.
     Delivered figures and texts have `words`; a delivered one says `by` whom, and what its own parts make.
     """
 
@@ -292,6 +293,7 @@ class Figure(Item, frozen=True, kw_only=True):
     doubtful: Count | None = None
     own: Count | None = None
     transit_ms: Count | None = None
+    heap: Count | None = None
     hidden: tuple[str, ...] = ()
     words: str = ""
     by: str = ""

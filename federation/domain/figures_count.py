@@ -15,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
-from federation.domain.alert import STAGES, Alert, AlertState, areas_in
+from federation.domain.alert import STAGES, Alert, AlertState
+from federation.domain.alert_acts import areas_in
+from federation.domain.alert_excuse import excuse_of
 from federation.domain.case_figures import closed_on, count_vehicles, record_of, spent_on
 from federation.domain.clock import china_day
 from federation.domain.duty import Duty, DutyClass
@@ -217,6 +219,17 @@ def _attained(counting: Counting, definition: Definition, period: Period) -> _Ro
         yield Row(leaf=_stage_leaf(alert, stage, time), group=counting.group_of(alert))
 
 
+def _interval(counting: Counting, definition: Definition, period: Period) -> _Rows:
+    """The time from the stage before, where both have their stamps; no limit judges it."""
+    stage = definition.stage or AlertState.CONTACTED
+    for alert in counting.attained_in(stage, period).alerts:
+        stamp, before = alert.stamps.get(stage), alert.stamps.get(STAGES[STAGES.index(stage) - 1])
+        if stamp is not None and before is not None:
+            took = max(0, _ms(stamp.measured - before.measured))
+            leaf = Leaf(entries=(_raise_of(alert), *stamp_of(alert, before.stage), *stamp_of(alert, stage)), ms=took)
+            yield Row(leaf=leaf, group=counting.group_of(alert))
+
+
 def _contact(counting: Counting, definition: Definition, period: Period) -> _Rows:
     stage = definition.stage or AlertState.CONTACTED
     for alert in counting.raised_in(period):
@@ -231,7 +244,7 @@ def _stage_leaf(alert: Alert, stage: AlertState, time: timedelta | None) -> Leaf
     in_time = alert.attained(stage) is True
     marks = (
         (Mark.MISSING, stamp is None),
-        (Mark.EXCUSED, stamp is not None and not in_time and bool(stamp.late_reason)),
+        (Mark.EXCUSED, not in_time and bool((stamp and stamp.late_reason) or excuse_of(alert, stage))),
         (Mark.ENTERED_LATE, stamp is not None and stamp.made is not None),
     )
     return Leaf(
@@ -339,12 +352,13 @@ _COUNT: Final[Mapping[Counts, Callable[[Counting, Definition, Period], _Rows]]] 
     Counts.ATTAIN: _attained, Counts.ALERTS: _raised, Counts.BORDER_ALERTS: _at_the_border,
     Counts.EXERCISES: _exercises, Counts.CONTACT: _contact, Counts.PHONE: _phone, Counts.FALSE: _false,
     Counts.LATE_SYNC: _late_sync, Counts.HANDOVERS: _hand_overs, Counts.LINKS: _links,
-    Counts.SAMPLED: _sampled, Counts.REFUTED: _refuted,
+    Counts.SAMPLED: _sampled, Counts.REFUTED: _refuted, Counts.INTERVAL: _interval,
     Counts.RESOLVED: _accepted_cases, Counts.CLOSED: _closed, Counts.DAYS: _days, Counts.VEHICLES: _vehicles,
 }  # fmt: skip
 TALLIED: Final = frozenset({Counts.VOLUNTEERS, Counts.PATROLS, Counts.PROBLEMS})
 _BY_PLACE: Final = frozenset({Counts.ATTAIN, Counts.ALERTS, Counts.BORDER_ALERTS})
 """Those that are shown by area and by kind besides."""
+_BY_CLASS: Final = frozenset({Counts.ATTAIN, Counts.INTERVAL})
 _BY_PROCEDURE: Final = frozenset({Counts.CLOSED, Counts.DAYS})
 
 
@@ -399,7 +413,7 @@ def figures_of(counting: Counting, definition: Definition) -> tuple[Figure, ...]
     now, then, found = _by_group(rows), None if base is None else _by_group(base), []
     classes = sorted({DutyClass.TOWN.value, *(row.group.duty_class for row in rows)})
     beside = _beside(counting, definition) if what is Counts.ATTAIN else None
-    for duty_class in classes if what is Counts.ATTAIN else ("",):
+    for duty_class in classes if what in _BY_CLASS else ("",):
         for group in _groups(counting, definition, [*rows, *(base or ())], duty_class):
             past = None if then is None else then.get(group, ())
             figure = count_figure(definition, group, now.get(group, ()), base=past)
@@ -434,16 +448,20 @@ def _beside(counting: Counting, definition: Definition) -> Callable[[Group], Map
     groups = (counting.group_of(alert) for alert in counting.alerts if record_of_alert(alert) in left)
     doubtful = Counter(each for group in groups for each in _around(group))
     ways: dict[Group, list[Leaf]] = {}
-    for alert, hit in zip(attained.alerts, attained.in_time_from(counting.received), strict=True):
+    heap: Counter[Group] = Counter()
+    in_time, heaped = attained.in_time_from(counting.received), attained.heaped
+    for alert, hit, is_heaped in zip(attained.alerts, in_time, heaped, strict=True):
         way = Leaf(entries=(), hit=hit, ms=counting.transit_of(alert))
         for group in _around(counting.group_of(alert)):
             ways.setdefault(group, []).append(way)
+            heap[group] += is_heaped
 
     def of(group: Group) -> Mapping[str, int | None]:
         found = ways.get(group, [])
         known = [way for way in found if way.ms is not None]
         own = sum(way.hit for way in found) if known else None
-        return {"doubtful": doubtful[group], "own": own, "transit_ms": percentile(known, 50)}
+        beside = {"doubtful": doubtful[group], "own": own, "heap": heap[group]}
+        return {**beside, "transit_ms": percentile(known, 50)}
 
     return of
 

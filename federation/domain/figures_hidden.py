@@ -17,7 +17,7 @@ from federation.domain.response import LEAST_SHOWN, Hidden, NoComparison
 from federation.protocol.form import replace
 
 _MAIN: Final = ("numerator", "denominator")
-_BESIDE: Final = ("base", "missing", "excused", "late", "doubtful", "own")
+_BESIDE: Final = ("base", "missing", "excused", "late", "doubtful", "own", "heap")
 _Sums = Sequence[tuple[int, ...]]
 """Sums that a reader can make: the place of the total, then those of its parts."""
 

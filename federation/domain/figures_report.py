@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from federation.domain.alert import STAGES, Alert, AlertState
+from federation.domain.alert_excuse import excuse_of
 from federation.domain.alert_links import Offered, offers_of_link
 from federation.domain.clock import CHINA_TIME
 from federation.domain.figures import (
@@ -39,7 +40,7 @@ from federation.domain.figures_hidden import hide_figures
 from federation.domain.figures_sample import stamp_of
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
-from federation.domain.response import Hidden, LeftOut, Period, flags
+from federation.domain.response import Flag, Hidden, LeftOut, Period, flags
 from federation.protocol.envelope import pre_authentication_encoding
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import Count, County, Digest, Item, Positive, Text, Time, decode, encode, replace
@@ -64,9 +65,9 @@ class ReportKind(StrEnum):
 
 _OF_ALERTS: Final = frozenset(
     {Counts.ATTAIN, Counts.ALERTS, Counts.PHONE, Counts.HANDOVERS, Counts.LINKS, Counts.FALSE, Counts.LATE_SYNC,
-     Counts.EXERCISES, Counts.SAMPLED, Counts.REFUTED}
+     Counts.EXERCISES, Counts.SAMPLED, Counts.REFUTED, Counts.INTERVAL}
 )  # fmt: skip
-_OF_EXERCISES: Final = frozenset({Counts.ATTAIN, Counts.LATE_SYNC, Counts.EXERCISES})
+_OF_EXERCISES: Final = frozenset({Counts.ATTAIN, Counts.INTERVAL, Counts.LATE_SYNC, Counts.EXERCISES})
 _OF_PROCEDURES: Final = frozenset({Counts.CLOSED, Counts.DAYS})
 
 
@@ -116,6 +117,7 @@ def verify_delivered(table: FigureTable, each: Delivered) -> None:
 class Breach(Item, frozen=True, kw_only=True):
     """A stage that was late: `at` None where nobody came; `entered`: the stamp was entered afterwards (补录).
 
+    `reason` is the desk's, else that for which the leader (`excused_by`) excused it.
     `transit_ms`: how long the alert was on its way to the node of the desk, where that is known.
     """
 
@@ -131,6 +133,7 @@ class Breach(Item, frozen=True, kw_only=True):
     reason: str = ""
     entered: bool = False
     transit_ms: Count | None = None
+    excused_by: str = ""
 
 
 class Sampled(Item, frozen=True, kw_only=True):
@@ -347,11 +350,14 @@ def _breaches(counting: Counting) -> tuple[Breach, ...]:
 def _breach(counting: Counting, alert: Alert, stage: AlertState) -> Breach:
     stamp = alert.stamps.get(stage)
     holder = stamp.desk if stamp is not None else next(iter(sorted(alert.held)), "")
+    excuse = excuse_of(alert, stage)
+    named = "" if stamp is None else stamp.late_reason
     return Breach(
         record=record_of_alert(alert), kind=alert.kind, area=counting.group_of(alert).area, stage=stage,
         due=alert.due(stage), at=None if stamp is None else stamp.measured, desk=holder,
-        reason="" if stamp is None else stamp.late_reason, entered=stamp is not None and stamp.made is not None,
-        transit_ms=counting.transit_of(alert),
+        reason=named or ("" if excuse is None else str(excuse.fields["why"])),
+        entered=stamp is not None and stamp.made is not None, transit_ms=counting.transit_of(alert),
+        excused_by="" if excuse is None else str(excuse.fields["desk"]),
     )  # fmt: skip
 
 
@@ -372,6 +378,13 @@ def _sample(counting: Counting) -> tuple[Sampled, ...]:
     return tuple(sorted(found, key=lambda each: (each.record, each.at)))
 
 
+def _leader_of_close(counting: Counting, alert: Alert) -> str:
+    """The post of the leader over the desk that closed an alert; empty where it is not closed, or nobody leads it."""
+    closed = () if alert.ended is None else (alert.named[alert.ended.by].head.fields.get("desk"),)
+    desks = (counting.duty.desks.get(str(desk)) for desk in closed)
+    return next((desk.leader for desk in desks if desk is not None), "")
+
+
 def _listed(own: Counting, all_of: Counting) -> tuple[Listed, ...]:
     """The flags, the pairs that may be one event of both sides, and those left out of 1-3-10, with the reason.
 
@@ -380,7 +393,14 @@ def _listed(own: Counting, all_of: Counting) -> tuple[Listed, ...]:
     here = own.raised_in(own.period)
     mine, sides = set(map(record_of_alert, here)), all_of.raised_in(all_of.period)
     arbiters = {record_of_alert(alert): alert.arbiter for alert in sides}
-    flagged = [Listed(why=each.flag.value, records=each.records, said=each.officer) for each in flags(here)]
+    leaders = {record_of_alert(alert): _leader_of_close(own, alert) for alert in here}
+    flagged = [
+        Listed(
+            why=each.flag.value, records=each.records,
+            said=leaders[each.records[0]] if each.flag is Flag.CLOSED_UNSTAMPED else each.officer,
+        )
+        for each in flags(here)
+    ]  # fmt: skip
     offers = [
         Listed(why=each.why.value, records=(each.one, each.other), said=f"{each.seconds} s")
         for each in offers_of_link(sides)

@@ -30,7 +30,7 @@ class Finding(StrEnum):
 
 
 class Recheck(Item, frozen=True, kw_only=True):
-    """What an office found of a stamp of another one, by the entry that made the stamp."""
+    """The finding of an office about a stamp of another one, by the entry that made the stamp."""
 
     WHAT: ClassVar[str] = "recheck of a stamp"
 

@@ -100,13 +100,13 @@ class Attainment:
         )
 
     @property
-    def heap(self) -> int:
-        """The number of stamps that fall into the last ten seconds before the limit."""
+    def heaped(self) -> tuple[bool, ...]:
+        """For each alert, True for a stamp in the last ten seconds before the limit."""
         dues = (
             (time, alert.due(self.stage) - alert.dispatched)
             for time, alert in zip(self.times, self.alerts, strict=True)
         )
-        return sum(time is not None and due - HEAP < time <= due for time, due in dues)
+        return tuple(time is not None and due - HEAP < time <= due for time, due in dues)
 
 
 def attain(
@@ -197,6 +197,7 @@ class Flag(StrEnum):
     ARRIVED_ELSEWHERE = "arrived_elsewhere"
     MANY_STAMPS = "many_stamps"
     CLAIM_ALONE = "claim_alone"
+    CLOSED_UNSTAMPED = "closed_unstamped"
     RAISED_AGAIN = "raised_again"
     LATE_WITHOUT_REASON = "late_without_reason"
     CONFLICT = "conflict"
@@ -238,6 +239,9 @@ def _time_flags(alert: Alert) -> Iterable[Flagged]:
 def _flags_of(alert: Alert, points: Mapping[str, Point]) -> Iterable[Flagged]:
     records, accepted = (str(alert.first.record),), alert.stamps.get(AlertState.ACCEPTED)
     acts = {done.head.act for done in alert.named.values()}
+    ended = alert.ended
+    if ended is not None and ended.state is AlertState.CLOSED and not alert.stamps.keys() & STAGES[1:]:
+        yield Flagged(Flag.CLOSED_UNSTAMPED, records, str(alert.named[ended.by].head.officer))
     if accepted is not None and not acts & {"stamp", "close", "release", "hand_over", "cancel"}:
         yield Flagged(Flag.CLAIM_ALONE, records, accepted.officer)
     place = place_of(alert, points)

@@ -18,6 +18,7 @@ FORMS: Final[Mapping[str, str]] = {
     "^([0-9]{6})?$": _SIX,
     "^([0-9a-f]{64})?$": _DIGEST,
     "^([a-z][a-z0-9-]{0,39})?$": _PROCEDURE,
+    "^(confirmed|doubtful|wrong)$": "one of confirmed, doubtful, wrong",
     "^(exercise:)?(desk|area|record):[0-9a-z*./_-]{1,100}$": "a desk, an area or a record to be watched",
     "^(quarter|pair|county|procedure|response|exercise)$": (
         "one of quarter, pair, county, procedure, response, exercise"

@@ -94,6 +94,18 @@ def test_the_way_stands_beside_and_is_never_counted_against_a_desk() -> None:
     assert few.transit_ms is None
 
 
+def test_intervals_and_the_heap_stand_beside_without_a_limit() -> None:
+    """The time from stage to stage of alerts with both stamps, and how many came in the last seconds of the limit."""
+    ridges = [*(lived(n, (20, 80 + n, 400)) for n in range(5)), lived(5, (20, 80, 595)), lived(6, (20,))]
+    alerts, county = seen(*ridges), Group(duty_class="town", county="330822")
+    contact, arrive = (figures(f"response.interval.{name}", alerts)[county] for name in ("contact", "arrive"))
+    assert (contact.numerator, contact.value, contact.denominator) == (6, "61000", None)
+    assert (arrive.numerator, arrive.value) == (6, "318000")
+    assert [len(leaf.entries) for leaf in arrive.leaves] == [3] * 6
+    heaps = [figures(f"response.attain.{name}", alerts)[county].heap for name in ("1", "10")]
+    assert heaps == [0, 1]
+
+
 def test_remote_areas_are_apart() -> None:
     """A remote area has figures of its own, which no town is added to."""
     remote = lived(1, (20, 80, 1500), area=("tri.qixi",), division=("330824",))

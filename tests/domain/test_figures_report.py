@@ -30,7 +30,7 @@ from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer
-from tests.domain.alert_ridge import NIGHT, Ridge
+from tests.domain.alert_ridge import LEADER, NIGHT, QIUCHUAN, Ridge
 from tests.domain.test_figures_count import THERE, counting
 from tests.domain.test_response import lived, seen
 
@@ -111,6 +111,24 @@ def test_a_breach_says_how_long_the_alert_was_on_its_way() -> None:
     ]  # fmt: skip
 
 
+def test_a_breach_says_who_excused_it() -> None:
+    """The leader's post and cause stand beside the late stage, which counts among those with a cause, and as late."""
+    ridges = [lived(1, (20, 80, 700)), lived(2, (20, 80, 700))]
+    ridges[0].later(60).does(LEADER, "excuse", stage="arrived", why="danger")
+    found = report(seen(*ridges))
+    assert [(each.excused_by, each.reason) for each in found.breaches] == [(LEADER, "danger"), ("", "")]
+    arrived = of(found, "response.attain.10", town("330822"))
+    assert (arrived.numerator, arrived.denominator, arrived.excused) == (0, 2, 1)
+
+
+def test_who_closed_without_stamps_is_listed_with_the_leader() -> None:
+    """The list names the leader's post over the desk."""
+    ridge = lived(1, (20,))
+    ridge.later(60).does(QIUCHUAN, "close", result="handled", by_phone="yes", reason="双方电话和解")
+    (row,) = [each for each in report(seen(ridge)).listed if each.why == "closed_unstamped"]
+    assert (row.records, row.said) == ((ridge.record,), LEADER)
+
+
 def test_kinds_of_reports() -> None:
     """A report of the response has its figures alone, one of an exercise only what was exercised."""
     alerts = seen(lived(1), lived(2, status="Exercise"))
@@ -119,7 +137,8 @@ def test_kinds_of_reports() -> None:
     assert not response & {"vehicle.items", "border.crime_order_yoy", "village.pairs"}
     exercise = report(alerts, ReportKind.EXERCISE, status="Exercise")
     assert {each.id for each in exercise.figures} == {
-        "response.attain.1", "response.attain.3", "response.attain.10", "late_sync.share", "exercise.n"
+        "response.attain.1", "response.attain.3", "response.attain.10", "response.interval.contact",
+        "response.interval.arrive", "late_sync.share", "exercise.n",
     }  # fmt: skip
     assert of(exercise, "response.attain.10", town("330822")).denominator == 1
     procedure = report((), ReportKind.PROCEDURE, procedure="wage-claim")

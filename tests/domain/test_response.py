@@ -23,7 +23,7 @@ from federation.domain.response import (
     hide_small,
     year_on_year,
 )
-from tests.domain.alert_ridge import CHANGSHAN, NIGHT, QIUCHUAN, YUSHAN, Ridge
+from tests.domain.alert_ridge import CHANGSHAN, LEADER, NIGHT, QIUCHUAN, YUSHAN, Ridge
 
 DAY = Period(begin=NIGHT - timedelta(hours=1), end=NIGHT + timedelta(hours=23), cut=NIGHT + timedelta(days=2))
 TIMES = (20, 80, 400)
@@ -56,7 +56,7 @@ def test_attainment() -> None:
     assert found.share == Fraction(19, 21)
     assert found.percentile(50) == timedelta(seconds=200)
     assert (found.percentile(90), found.percentile(100)) == (timedelta(seconds=600), None)
-    assert found.heap == 1
+    assert [at for at, is_heaped in enumerate(found.heaped) if is_heaped] == [0]
 
 
 def test_few() -> None:
@@ -153,6 +153,46 @@ def test_entered_late_and_excused() -> None:
 def test_flags(times: tuple[float, ...], flag: Flag | None) -> None:
     """What the stamps of one alert may hide is listed, and nothing else."""
     assert [each.flag for each in flags(seen(lived(1, times)))] == ([] if flag is None else [flag])
+
+
+def test_closed_without_stamps() -> None:
+    """An alert that was closed by telephone with neither contact nor arrival is listed; one with contact is not."""
+    silent, called = lived(1, (20,)), lived(2, (20, 80))
+    for ridge in (silent, called):
+        ridge.later(60).does(QIUCHUAN, "close", result="handled", by_phone="yes", reason="双方电话和解")
+    assert [each.records for each in flags(seen(silent, called)) if each.flag is Flag.CLOSED_UNSTAMPED] == [
+        (silent.record,)
+    ]
+
+
+@pytest.mark.parametrize(("reason", "refused"), [("", "LATE_UNSAID"), ("堵车了", "LATE_UNSAID"), ("车辆故障换车", "")])
+def test_another_reason_is_said_in_words(reason: str, refused: str) -> None:
+    """Where no word of the list says why a stage is late, five characters at least do."""
+    ridge = lived(1, (20, 80))
+    ridge.now = NIGHT + timedelta(seconds=700)
+    said = {"reason": reason} if reason else {}
+    assert ridge.refusal(ridge.does(QIUCHUAN, "stamp", stage="arrived", late="other", **said)) == refused
+
+
+@pytest.mark.parametrize(
+    ("desk", "stage", "refused"),
+    [
+        (LEADER, "arrived", ""),
+        (LEADER, "contacted", "NOT_LATE"),
+        (CHANGSHAN, "arrived", "NOT_LEADER"),
+        (YUSHAN, "arrived", "NOT_LEADER"),
+    ],
+)
+def test_a_late_stage_is_excused_by_the_leader_over_the_desk_and_stays_late(
+    desk: str, stage: str, refused: str
+) -> None:
+    """Once, and by nobody else; what was in time needs no excuse; attainment is the same with it and without."""
+    ridge = lived(1, (20, 80, 700))
+    entry = ridge.later(60).does(desk, "excuse", stage=stage, why="danger")
+    assert ridge.refusal(entry) == refused
+    assert arrived(ridge).in_time == 0
+    again = ridge.later(1).does(LEADER, "excuse", stage="arrived", why="caller")
+    assert ridge.refusal(again) == ("" if refused else "DONE_ALREADY")
 
 
 def test_many_stamps() -> None:

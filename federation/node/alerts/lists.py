@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar, Final
 
-from federation.domain.alert import STAGES, Alert, AlertState, areas_in
+from federation.domain.alert import STAGES, Alert, AlertState
+from federation.domain.alert_acts import areas_in
 from federation.domain.alert_due import next_due
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.alert_rules import MEASURE_CLOCKS, AgreedAlerts

@@ -349,7 +349,8 @@ def _refusal(errand: Errand, alert: Alert, act: str, desk: str) -> str | None:
     others = (each for each in desks if each != desk and alert.rules.may_hold(each, alert.kind))
     samples: dict[str, FieldValue] = {
         **{name: value for name, value in alert.said.items() if name not in ("desk", "kind", "agreement")},
-        "desk": desk, "reason": "…", "document": "…", "by_phone": "yes", "result": "handled", "why": "other",
+        "desk": desk, "reason": "…", "document": "…", "by_phone": "yes", "result": "handled",
+        "why": "danger" if act == "excuse" else "other",
         "to": next(others, desk), "about": _about(alert, act) or _SAMPLE, "status": alert.status,
         "other": next(iter(alert.links), f"{alert.arbiter}/00000000-0000-7000-8000-000000000000"),
         "stage": next((stage.value for stage in STAGES[1:] if stage not in alert.stamps), "arrived"),

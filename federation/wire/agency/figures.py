@@ -59,7 +59,7 @@ class DeliveryOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecheckQuestion:
-    """What the caller found of the stamp of a stage: `finding` is a word of `Finding`."""
+    """The finding of the caller about the stamp of a stage: `finding` is a word of `Finding`."""
 
     alert: str
     stage: str
