@@ -26,7 +26,7 @@ import typer
 
 from federation.cli.words import LOOK_ALIKE, find_word
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
-from federation.protocol.unseen import find_doubtful, find_unseen, written
+from federation.protocol.unseen import find_doubtful, find_unseen_words, written
 
 T = TypeVar("T")
 Texts: TypeAlias = dict[str, str]
@@ -61,8 +61,8 @@ class Words:
     is_name: bool = False
 
     def __call__(self, given: str) -> str:
-        if (unseen := find_unseen(given)) is not None:
-            raise UnreadableError(f"characters that can be seen, without {unseen}")
+        if (unseen := find_unseen_words(given)) is not None:
+            raise UnreadableError(f"characters that can be seen, but {unseen[1]}")
         made = written(given)
         fits = 0 < len(made) <= self.longest and not _CONTROL.search(made)
         return _expect(made, fits, f"1 to {self.longest} characters")
@@ -128,7 +128,7 @@ def spelled(names: Mapping[str, str], refuse: Callable[[str], str]) -> Read:
         try:
             return names.get(given) or refuse(given)
         except MalformedError as error:
-            raise UnreadableError(error.message) from error
+            raise UnreadableError(error.message.partition(" | expected ")[2]) from error
 
     return read
 

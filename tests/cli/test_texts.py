@@ -38,6 +38,25 @@ def test_import_refuses_names_with_unseen_characters_by_line(nodes, tmp_path):
     assert done["stored"] == 1
 
 
+def test_import_tells_an_unseen_character_by_name_and_place_and_an_ethnic_group_by_the_near_one(nodes, tmp_path):
+    """Each line says what to look for; names outside the basic plane are as good as any."""
+    rows = [
+        person(8) | {"holder_name": "周\u202e泉听"},
+        person(9) | {"holder_name": "周听泉\u200d"},
+        person(10) | {"ethnicity": "维族"},
+        person(11) | {"ethnicity": "05"},
+        person(12) | {"ethnicity": "维吾尔族", "holder_name": "周𠀀𪛖"},
+    ]
+    done = dry_run(nodes, tmp_path / "rows.csv", rows, code=1)
+
+    messages = {row["line"]: row["message"] for row in done["bad_rows"]}
+    assert "character 2: U+202E, RIGHT-TO-LEFT OVERRIDE" in messages[2]
+    assert "character 4: U+200D, ZERO WIDTH JOINER" in messages[3]
+    assert "维吾尔" in messages[4]
+    assert done["stored"] == 2
+    assert done["doubts"] == {} or not any("holder_name" in doubt for doubt in done["doubts"])
+
+
 @pytest.mark.parametrize("what", DOUBTS)
 def test_import_tells_what_looks_like_another_character(nodes, tmp_path, what):
     """It is stored, and told by its number: in a name and in an address, typed as whatever it is."""
