@@ -183,6 +183,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "PAGE_TOKEN": "从第一页重新列出 | list again from the first page",
     "PAPERS_MISSING": "补齐上列材料后重试 | add what is missing and run it again",
     "PEER_UNREACHABLE": _NETWORK,
+    "PERMIT_HELD": "签注或恢复已有的居住证，或先注销 | endorse or restore the one there is, or revoke it first",
     "PERMIT_NOT_SUSPENDED": "未中止的居住证用签注 | a permit that is not suspended is endorsed",
     "PERMIT_UNKNOWN": "核对编号；副本只发往户籍省和工作省 | check the name; only household and work province get one",
     "PERMIT_URN": "核对编号的写法 | check how the name is written",

@@ -28,8 +28,8 @@ from federation.domain.permits import (
     Ground,
     Holder,
     Permit,
-    PermitStatus,
     PermitUrn,
+    is_running,
     permit_object,
     permit_of,
 )
@@ -234,7 +234,7 @@ def amend_permit(permit: Permit, field: str, value: str, *, realm: Realm) -> Per
     PERMIT_DATES for a birth after the application, NUMBER_DISAGREES with birth date or sex.
     """
     verify_wanted(field, value, realm)
-    if permit.status in {PermitStatus.REVOKED, PermitStatus.REPLACED}:
+    if not is_running(permit):
         raise RuleError("PERMIT_ENDED", f"the permit is {permit.status}: no further step is possible")
     if value_of(permit, field) == value:
         raise RuleError("SAME_VALUE", f"the record says so already: nothing to correct in {field}")

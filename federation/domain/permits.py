@@ -11,7 +11,7 @@ Sources: 居住证暂行条例 (State Council decree 663), articles 2, 4, 7, 9, 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple, NewType
 
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
+from federation.domain.division import code_today
 from federation.domain.ethnic_groups import EthnicGroup
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import (
@@ -217,6 +218,30 @@ def register_permit(application: PermitApplication, urn: PermitUrn, *, today: da
     )
 
 
+def verify_only_one(permit: Permit, others: Iterable[Permit]) -> None:
+    """Refuses a second permit of one person in one county while the first runs (PERMIT_HELD), which it names.
+
+    A suspended one runs: it is restored by a late endorsement, and none is issued beside it (article 10). In another
+    county the person may hold one: who moves applies there (article 2).
+    """
+    for other in others:
+        if other.urn != permit.urn and is_running(other) and _held_by(other) == _held_by(permit):
+            raise RuleError(
+                "PERMIT_HELD",
+                f"此人在本县已有居住证 {other.urn} | the person holds {other.urn} in this county already",
+                urn=other.urn,
+            )
+
+
+def is_running(permit: Permit | PermitItem) -> bool:
+    """Returns whether a permit is neither revoked nor replaced; a suspended one may be restored."""
+    return permit.status not in {PermitStatus.REVOKED, PermitStatus.REPLACED}
+
+
+def _held_by(permit: Permit) -> tuple[str, str]:
+    return permit.holder.citizen_number, code_today(permit.residence_division)
+
+
 def endorse_permit(permit: Permit, *, today: date) -> Permit:
     """Endorses (签注) for the next year; refuses ENDORSEMENT_TOO_EARLY, ENDORSEMENT_LATE, PERMIT_ENDED."""
     standing = status_on(permit, today)
@@ -329,7 +354,7 @@ def next_full_year(counted_from: date, endorsed_until: date) -> date:
 
 
 def _verify_running(permit: Permit) -> None:
-    if permit.status in {PermitStatus.REVOKED, PermitStatus.REPLACED}:
+    if not is_running(permit):
         raise RuleError("PERMIT_ENDED", f"the permit is {permit.status}: no further step is possible")
 
 

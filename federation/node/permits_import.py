@@ -14,8 +14,8 @@ from federation.domain.permits import Permit, PermitUrn, register_permit, urn_di
 from federation.domain.permits_policy import PermitChange, change_request, permit_facts
 from federation.node.exchange.errand import Errand, on
 from federation.node.permits import application_text
-from federation.node.permits_sharing import PERMIT, draft_sharing, draw_urn, put_own_permits
-from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
+from federation.node.permits_sharing import PERMIT, draft_sharing, draw_urn, put_own_permits, verify_none_held
+from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, RuleError
 from federation.protocol.form import Count, Digest, Item
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
@@ -90,6 +90,7 @@ async def _judge_rows(
     accepted: dict[int, Permit] = {}
     refused: tuple[PolicyRequest, Ruling] | None = None
     names: set[PermitUrn] = set()
+    by_number: dict[str, list[Permit]] = {}
     for position, row in waiting.items():
         try:
             permit = _permit_of(errand, row, today=today)
@@ -103,6 +104,13 @@ async def _judge_rows(
         request = change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion)
         ruling = errand.rule(request)
         if ruling.allowed:
+            same = by_number.setdefault(permit.holder.citizen_number, [])
+            try:
+                verify_none_held(errand.node.database, permit, beside=same)
+            except RuleError as error:
+                answer[position] = error
+                continue
+            same.append(permit)
             accepted[position] = permit
         else:
             answer[position] = ruling

@@ -22,6 +22,7 @@ from federation.domain.permits import (
     format_permit_urn,
     project_permit,
     urn_division,
+    verify_only_one,
 )
 from federation.domain.permits_policy import (
     FUNCTION_OF,
@@ -49,7 +50,14 @@ from federation.protocol.statement import Recipient
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body
-from federation.store.records import Record, find_record, list_records, list_versions, put_records
+from federation.store.records import (
+    Record,
+    find_by_subject,
+    find_record,
+    list_records,
+    list_versions,
+    put_records,
+)
 from federation.wire.rpc import COUNTERS
 
 PERMIT: Final = "permit"
@@ -63,8 +71,23 @@ _MAX_HOLDERS: Final = 100
 
 
 def put_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, owner: NodeName, before: int) -> None:
-    """Writes versions after `before` (0 for new permits). Refuses VERSION_CONFLICT: read again, then repeat."""
+    """Writes versions after `before` (0 for new permits). Refuses VERSION_CONFLICT: read again, then repeat.
+
+    Refuses PERMIT_HELD for a new one beside another of the same person in the county that runs: of two at one moment
+    the writer takes one.
+    """
+    if before == 0:
+        by_number: dict[str, list[Permit]] = {}
+        for permit in permits:
+            verify_none_held(transaction, permit, beside=by_number.setdefault(permit.holder.citizen_number, []))
+            by_number[permit.holder.citizen_number].append(permit)
     put_records(transaction, [_own_record(permit, owner=owner) for permit in permits], expect_version=before)
+
+
+def verify_none_held(source: Source, permit: Permit, *, beside: Iterable[Permit] = ()) -> None:
+    """Refuses PERMIT_HELD, as `verify_only_one`, against our own permits of the person and those beside it."""
+    stored = find_by_subject(source, PERMIT, permit.holder.citizen_number)
+    verify_only_one(permit, (*(decode_permit(record.content) for record in stored if not record.replica), *beside))
 
 
 def copy_record(item: PermitItem, content: bytes, *, owner: NodeName) -> Record:

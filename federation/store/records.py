@@ -285,7 +285,11 @@ def find_by_subject(
     """
     index = blind_index(source.keys, _SUBJECT_COLUMN, subject)
     names = {"of_kind": kind, "of_subject": index, "most": _EVERY if limit is None else limit}
-    rows = _load_page(source.reading, _BY_SUBJECT, names, unread)
+    known = source.gathered_rows(RECORD, lambda key: key[1] == kind)
+    gathered = [row for row in known if row["subject_index"] == index]
+    rows = _load_page(lambda: source.reading_rows(RECORD, lambda _: False), _BY_SUBJECT, names, unread)
+    if gathered:
+        rows = sorted((*rows, *gathered), key=lambda row: (row["replica"], str(row["id"])))[:limit]
     return [record for record in _each_record(rows, source, unread=unread) if record.subject == subject]
 
 

@@ -66,7 +66,7 @@ from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key
 from federation.node.officers import logged, or_logged
-from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
+from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits, verify_none_held
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, Positive, decode, encode, replace
 from federation.protocol.ids import NodeName, truncate_to_millisecond
@@ -180,6 +180,10 @@ def _request_draft(
 
     cause, to = errand.cause(CORRECTION_BASIS), Recipient(node=owner)
     return REQUEST.draft(request, to=to, cause=cause, decision=decision, asked=(question,), rows=rows)
+
+
+def _number(permit: Permit) -> str:
+    return permit.holder.citizen_number
 
 
 async def _line(node: Node, correction_id: str) -> CorrectionLine:
@@ -341,6 +345,8 @@ async def _take_step(
 
         def write(transaction: GroupTransaction) -> StepTaken:
             if change.permit is not None:
+                if change.before is None or _number(change.before) != _number(change.permit):
+                    verify_none_held(transaction, change.permit)
                 put_own_permits(transaction, [change.permit], owner=node.name, before=change.permit.version - 1)
             put_correction(transaction, change.correction, owner=node.name)
             return StepTaken(correction_id=step.correction_id, version=change.correction.standing.version)
