@@ -192,6 +192,16 @@ def _id(text: str) -> str:
 
 def _notice_line(notice: wire.NoticeLine) -> str:
     who, when = word_of("NodeName", notice.owner), local_minute(notice.time)
+    if notice.other is not None:
+        return (
+            f"{when}  {who}：重复登记，{notice.urn} 与 {notice.other} 为同一人 | "
+            f"registered twice: {notice.urn} and {notice.other} are of one person"
+        )
+    if notice.decided_on is not None:
+        return (
+            f"{when}  {who}：{notice.decided_on} 办理互认的 {notice.urn} 已变更（第 {notice.version} 版），请复核 | "
+            f"what was decided that day about {notice.urn} is otherwise by version {notice.version}: look at it again"
+        )
     if notice.urn is not None:
         return (
             f"{when}  {who}: {notice.urn} 第 {notice.version} 版以前的副本已过时 | "

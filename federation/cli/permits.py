@@ -15,7 +15,7 @@ from federation.cli import rows, words
 from federation.cli.imports import ImportOptions, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, constant
-from federation.cli.show import card, china_today, say, table, to_json
+from federation.cli.show import card, china_today, local_minute, say, table, to_json
 from federation.domain.citizen_number import Sex, find_number_doubt, verify_citizen_number
 from federation.domain.division import border_counties, find_division, find_division_doubt
 from federation.domain.ethnic_groups import GROUP_OF, parse_ethnic_group
@@ -190,7 +190,8 @@ def permit_lines(item: PermitItem | None, *, full: bool) -> Iterator[str]:
 def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
     for link in links:
         outcome = words.word_of("RecognitionOutcome", link.outcome)
-        yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {link.mode}: {outcome}"
+        said = words.word_of("Confirmation", link.confirmation)
+        yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {link.mode}: {outcome} ({said})"
 
 
 def list_lines(items: Sequence[PermitItem]) -> Iterator[str]:
@@ -267,6 +268,10 @@ def recognise(
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
         shown: dict[str, JsonOut] = {"outcome": words.word(found.outcome), "reason": words.word(found.reason)}
+        if answer.confirmation is not None:
+            shown["confirmation"] = words.word(answer.confirmation)
+        if answer.copy_time is not None:
+            shown["copy_time"] = local_minute(answer.copy_time)
         lines += card(shown | ({"counted_days": found.counted_days} if found.counted_days else {}))
         lines += (f"{words.label('service')}  {words.word(service)}" for service in found.services)
     lines += permit_lines(item, full=full)
@@ -282,7 +287,13 @@ def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     reading = desk.call(wire.GET_PERMIT, parse_permit_urn(urn), act=act, changes=False)
     newer = reading.outdated_by
     old = (f"副本已过时：签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
-    _show_permit(desk, reading, lines=link_lines(reading.recognitions), notes=old, full=full)
+    copied = [f"{words.label('copy_time')}  {local_minute(reading.copy_time)}"] if reading.copy_time else []
+    twice = [
+        f"重复登记：同一人另有 {double} | registered twice: the same person holds {double}"
+        for double in reading.doubles
+    ]
+    lines = (*copied, *link_lines(reading.recognitions))
+    _show_permit(desk, reading, lines=lines, notes=(*old, *twice), full=full)
 
 
 @command(app, "list")

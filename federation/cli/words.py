@@ -76,6 +76,8 @@ LABELS: Final[Mapping[str, str]] = {
     "asker": "单位",
     "body": "内容",
     "case_id": "案件",
+    "confirmation": "确认",
+    "copy_time": "副本时间",
     "counted_days": "计入天数",
     "due": "期限",
     "kind": "类",
@@ -133,6 +135,11 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
     },
     "RecognitionMode": {"card": "按证互认", "time": "按居住时间互认"},
     "RecognitionOutcome": {"recognised_full": "全部互认", "recognised_part": "部分互认", "refused": "不予互认"},
+    "Confirmation": {
+        "provisional": "暂定，待签发省确认",
+        "confirmed": "签发省已确认",
+        "contradicted": "签发省的记录已变更，不符",
+    },
     "RecognitionReason": {
         "card_valid": "居住证有效",
         "services_limited": "协议只开放部分服务",

@@ -100,7 +100,10 @@ class CorrectionAnswer(Item, frozen=True, kw_only=True):
 
 
 class CorrectionNotice(Item, frozen=True, kw_only=True):
-    """A copy of a permit below `version` is outdated, or a `field` that the request which is cited gave you."""
+    """A copy of a permit below `version` is outdated, or a `field` that the request which is cited gave you.
+
+    Or: the holder of your permit `urn` was found to have another province's permit, `other`, which works as well.
+    """
 
     WHAT: ClassVar[str] = "correction notice"
 
@@ -108,6 +111,7 @@ class CorrectionNotice(Item, frozen=True, kw_only=True):
     urn: PermitUrn | None = None
     version: Positive = 0
     field: Annotated[str, matching("[a-z_]{1,40}", form="the name of a field")] = ""
+    other: PermitUrn | None = None
 
 
 def verify_correction_id(text: str) -> str:
@@ -142,8 +146,9 @@ def verify_correction_request(request: CorrectionRequest, realm: Realm) -> Corre
 def decode_correction_notice(encoded: bytes) -> CorrectionNotice:
     """Decodes a notice of the owner; refuses another form (JSON_*, TIME, PERMIT_URN)."""
     notice = decode(CorrectionNotice, encoded)
-    wanted = {"field"} if notice.urn is None else {"urn", "version"}
-    for name in ("urn", "version", "field"):
+    about = {"urn", "other"} if notice.other is not None else {"urn", "version"}
+    wanted = {"field"} if notice.urn is None else about
+    for name in ("urn", "version", "field", "other"):
         if name in wanted and not getattr(notice, name):
             raise MalformedError("JSON_MISSING_NAME", f"{notice.WHAT}: expected the name {name!r}", field=name)
         if name not in wanted and getattr(notice, name):

@@ -218,14 +218,16 @@ def register_permit(application: PermitApplication, urn: PermitUrn, *, today: da
     )
 
 
-def verify_only_one(permit: Permit, others: Iterable[Permit]) -> None:
+def verify_only_one(permit: Permit, others: Iterable[Permit | PermitItem]) -> None:
     """Refuses a second permit of one person in one county while the first runs (PERMIT_HELD), which it names.
 
     A suspended one runs: it is restored by a late endorsement, and none is issued beside it (article 10). In another
     county the person may hold one: who moves applies there (article 2).
     """
     for other in others:
-        if other.urn != permit.urn and is_running(other) and _held_by(other) == _held_by(permit):
+        if not isinstance(other, Permit) or other.urn == permit.urn:
+            continue  # a copy is of another province's county
+        if is_running(other) and _held_by(other) == _held_by(permit):
             raise RuleError(
                 "PERMIT_HELD",
                 f"此人在本县已有居住证 {other.urn} | the person holds {other.urn} in this county already",

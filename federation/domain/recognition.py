@@ -8,6 +8,7 @@ a value with a reason; what the home node did not send is an error (ask for it).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -32,6 +33,14 @@ class RecognitionOutcome(StrEnum):
     RECOGNISED_FULL = "recognised_full"
     RECOGNISED_PART = "recognised_part"
     REFUSED = "refused"
+
+
+class Confirmation(StrEnum):
+    """What the owner of a permit said of an outcome that it was told: nothing yet, the same, or that it has another."""
+
+    PROVISIONAL = "provisional"
+    CONFIRMED = "confirmed"
+    CONTRADICTED = "contradicted"
 
 
 class RecognitionReason(StrEnum):
@@ -102,6 +111,23 @@ def decide_recognition(item: PermitItem, mode: RecognitionMode, *, rules: Recogn
     if standing is PermitStatus.SUSPENDED and not rules.suspended_counts:
         end = min(today, endorsed_until)
     return _recognise_time(counted_from, end)
+
+
+def agreed_rules(modes: Iterable[str]) -> RecognitionRules:
+    """The rules of an agreement with these modes: it grants all that articles 12 and 13 list, as a whole."""
+    return RecognitionRules(modes=frozenset(map(RecognitionMode, modes)), services=frozenset(Entitlement))
+
+
+def differs_from(told: RecognitionItem, item: PermitItem, *, rules: RecognitionRules, today: date) -> bool:
+    """Returns whether a permit as it is now would be refused where it was recognised, or the other way round.
+
+    What cannot be decided by what is known of it does not differ.
+    """
+    try:
+        found = decide_recognition(item, told.mode, rules=rules, today=today)
+    except RuleError:
+        return False
+    return (found.outcome is RecognitionOutcome.REFUSED) is not (told.outcome is RecognitionOutcome.REFUSED)
 
 
 def _recognise_card(standing: PermitStatus, rules: RecognitionRules) -> Recognition:

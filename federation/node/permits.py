@@ -22,8 +22,6 @@ from federation.domain.permits import (
     PermitItem,
     PermitStatus,
     PermitUrn,
-    decode_permit,
-    decode_permit_item,
     endorse_permit,
     format_permit_urn,
     register_permit,
@@ -44,14 +42,16 @@ from federation.domain.permits_policy import (
 from federation.node.exchange.errand import Errand, on
 from federation.node.permits_sharing import (
     PERMIT,
+    decode_stored,
     draft_sharing,
     draw_urn,
     find_outdated,
     find_own_permit,
+    list_doubles,
     load_own_version,
-    put_own_permits,
+    write_own_permits,
 )
-from federation.node.recognition import recognitions_of, unknown_facts
+from federation.node.recognition import copy_time, recognitions_of, unknown_facts
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Count, Item, replace, to_object
 from federation.protocol.policy import PolicyRequest
@@ -122,17 +122,20 @@ async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
     """Shows the fields of a permit or copy that policy releases to this agency; refuses as `_ask`."""
     source = errand.node.database
     record = find_record(source, PERMIT, urn, replica=False) or find_record(source, PERMIT, urn, replica=True)
-    permit, today = _decode(errand, record) if record is not None else None, errand.node.today()
+    realm, today = errand.in_force.agreement.realm, errand.node.today()
+    permit = decode_stored(record, realm) if record is not None else None
     question = _read_question(errand, _facts(permit, today)) if permit is not None else None
     ruling = await _ask(errand, urn, question, _read_question(errand, unknown_facts(urn)))
     if record is None or permit is None or not ruling.allowed:
         return PermitReading(decision=ruling)
-    links = recognitions_of(source, urn, errand.in_force.agreement.realm)
+    links = recognitions_of(errand.node, urn, realm)
     return PermitReading(
         decision=ruling,
         permit=shown_permit(permit, ruling.fields, today=today),
         recognitions=links,
         outdated_by=find_outdated(source, record),
+        doubles=list_doubles(source, urn),
+        copy_time=copy_time(source, record),
     )
 
 
@@ -166,9 +169,9 @@ def _readable(
     """
     rulings: dict[PolicyRequest, Ruling] = {}
     found: list[tuple[Ruling, PermitItem]] = []
-    last, today = "", errand.node.today()
+    last, today, realm = "", errand.node.today(), errand.in_force.agreement.realm
     for looked_at, record in enumerate(_each_record(errand.node.database, query, place, today=today)):
-        permit = _decode(errand, record)
+        permit = decode_stored(record, realm)
         question = _read_question(errand, _facts(permit, today))
         ruling = rulings.get(question) or rulings.setdefault(question, errand.rule(question))
         if looked_at == MAX_LOOKED_AT or (ruling.allowed and len(found) == size):
@@ -235,7 +238,7 @@ async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling,
     """Writes a new version together with the messages that bring it to the entitled provinces."""
 
     def write(transaction: GroupTransaction) -> PermitMade:
-        put_own_permits(transaction, [permit], owner=errand.node.name, before=before)
+        write_own_permits(transaction, [permit], node=errand.node, before=before)
         return PermitMade(urn=permit.urn, version=permit.version)
 
     made = await errand.once(asked, PermitMade, write, drafts=draft_sharing(errand, [permit]))
@@ -264,13 +267,6 @@ def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
 def application_text(application: PermitApplication) -> str:
     fields = asdict(application) | {"papers": sorted(application.papers), "holder": to_object(application.holder)}
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
-
-
-def _decode(errand: Errand, record: Record) -> Permit | PermitItem:
-    """The permit of ours, or the copy, that a record is."""
-    if record.replica:
-        return decode_permit_item(record.content, errand.in_force.agreement.realm)
-    return decode_permit(record.content)
 
 
 def _facts(permit: Permit | PermitItem, today: date) -> PermitFacts:

@@ -10,11 +10,18 @@ from collections.abc import Sequence
 from datetime import date
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permits import Permit, PermitUrn, register_permit, urn_division
+from federation.domain.permits import Permit, PermitUrn, register_permit, urn_division, verify_only_one
 from federation.domain.permits_policy import PermitChange, change_request, permit_facts
 from federation.node.exchange.errand import Errand, on
 from federation.node.permits import application_text
-from federation.node.permits_sharing import PERMIT, draft_sharing, draw_urn, put_own_permits, verify_none_held
+from federation.node.permits_sharing import (
+    PERMIT,
+    AnyPermit,
+    draft_sharing,
+    draw_urn,
+    find_of_person,
+    write_own_permits,
+)
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, RuleError
 from federation.protocol.form import Count, Digest, Item
 from federation.protocol.policy import PolicyRequest
@@ -56,11 +63,14 @@ async def import_permits(errand: Errand, chunk: ImportChunk) -> tuple[ImportedRo
         )
 
         def write(transaction: GroupTransaction) -> ImportedPermits:
-            put_own_permits(transaction, permits, owner=errand.node.name, before=0)
+            write_own_permits(transaction, permits, node=errand.node, before=0)
             return ImportedPermits(rows=(*stored, *made))
 
         drafts = draft_sharing(errand, permits)
-        done = await errand.once(asked, ImportedPermits, write, drafts=drafts, key=key, after=known)
+        try:
+            done = await errand.once(asked, ImportedPermits, write, drafts=drafts, key=key, after=known)
+        except RuleError as error:  # one of these persons was registered since the rows were judged
+            raise ConflictError("VERSION_CONFLICT", f"{error.message}; send the chunk again") from error
         answer.update((row.position, row.urn) for row in _verify_same(done, chunk))
     if len(answer) < len(chunk.rows):
         raise ConflictError("VERSION_CONFLICT", "the same chunk was answered at this moment; send it again")
@@ -90,7 +100,8 @@ async def _judge_rows(
     accepted: dict[int, Permit] = {}
     refused: tuple[PolicyRequest, Ruling] | None = None
     names: set[PermitUrn] = set()
-    by_number: dict[str, list[Permit]] = {}
+    by_person: dict[str, list[AnyPermit]] = {}
+    node, database = errand.node, errand.node.database
     for position, row in waiting.items():
         try:
             permit = _permit_of(errand, row, today=today)
@@ -104,9 +115,10 @@ async def _judge_rows(
         request = change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion)
         ruling = errand.rule(request)
         if ruling.allowed:
-            same = by_number.setdefault(permit.holder.citizen_number, [])
+            number = permit.holder.citizen_number
+            same = by_person.get(number) or by_person.setdefault(number, find_of_person(database, number, node=node))
             try:
-                verify_none_held(errand.node.database, permit, beside=same)
+                verify_only_one(permit, same)
             except RuleError as error:
                 answer[position] = error
                 continue

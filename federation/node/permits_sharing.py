@@ -7,9 +7,11 @@ release; the others' names do not leave. Source: 居住证暂行条例 article 7
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from functools import partial
-from typing import Final
+from itertools import islice
+from typing import Final, TypeAlias
 
 from federation.domain.division import code_today, province_of
 from federation.domain.permits import (
@@ -23,6 +25,7 @@ from federation.domain.permits import (
     project_permit,
     urn_division,
     verify_only_one,
+    works_on,
 )
 from federation.domain.permits_policy import (
     FUNCTION_OF,
@@ -34,6 +37,7 @@ from federation.domain.permits_policy import (
     permit_facts,
     replicate_request,
 )
+from federation.domain.recognition import RecognitionMode, agreed_rules, decode_recognition_item, differs_from
 from federation.domain.retention import PROVISION, SHARED
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand
@@ -41,19 +45,22 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent
-from federation.node.node import InForce
+from federation.node.node import InForce, Node
 from federation.protocol.errors import CorruptError, MalformedError
-from federation.protocol.form import encode, replace
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.form import Item, Positive, Time, always, encode, replace
+from federation.protocol.ids import AgencyId, NodeName, Realm, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient
+from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body
 from federation.store.records import (
     Record,
+    each_in_range,
     find_by_subject,
     find_record,
+    ids_under,
     list_records,
     list_versions,
     put_records,
@@ -61,6 +68,7 @@ from federation.store.records import (
 from federation.wire.rpc import COUNTERS
 
 PERMIT: Final = "permit"
+RECOGNITION: Final = "recognition"
 OUTDATED: Final = "copy-outdated"
 SENT: Final = "permit-sent"
 MAX_ITEMS_A_MESSAGE: Final = 1000
@@ -68,26 +76,42 @@ _SERIAL: Final = 10
 _SERIAL_CHARACTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """None of them is misread for another."""
 _MAX_HOLDERS: Final = 100
+MAX_DOUBLES: Final = 16
+"""So many permits of others are told of one; a person has four at most."""
+AnyPermit: TypeAlias = Permit | PermitItem
 
 
 def put_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, owner: NodeName, before: int) -> None:
-    """Writes versions after `before` (0 for new permits). Refuses VERSION_CONFLICT: read again, then repeat.
-
-    Refuses PERMIT_HELD for a new one beside another of the same person in the county that runs: of two at one moment
-    the writer takes one.
-    """
-    if before == 0:
-        by_number: dict[str, list[Permit]] = {}
-        for permit in permits:
-            verify_none_held(transaction, permit, beside=by_number.setdefault(permit.holder.citizen_number, []))
-            by_number[permit.holder.citizen_number].append(permit)
+    """Writes versions after `before` (0 for new permits). Refuses VERSION_CONFLICT: read again, then repeat."""
     put_records(transaction, [_own_record(permit, owner=owner) for permit in permits], expect_version=before)
 
 
-def verify_none_held(source: Source, permit: Permit, *, beside: Iterable[Permit] = ()) -> None:
-    """Refuses PERMIT_HELD, as `verify_only_one`, against our own permits of the person and those beside it."""
-    stored = find_by_subject(source, PERMIT, permit.holder.citizen_number)
-    verify_only_one(permit, (*(decode_permit(record.content) for record in stored if not record.replica), *beside))
+def write_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, node: Node, before: int) -> None:
+    """Writes versions as `put_own_permits`, and what follows from the other permits of their holders.
+
+    Refuses PERMIT_HELD for a new one beside another that runs in the county: of two at one moment the writer takes one.
+    """
+    doubles: list[Record] = []
+    known: dict[str, list[AnyPermit]] = {}
+    for permit in permits:
+        number = permit.holder.citizen_number
+        others = known.get(number) or known.setdefault(number, find_of_person(transaction, number, node=node))
+        if before == 0:
+            verify_only_one(permit, others)
+        doubles += _find_doubles(transaction, permit, others, node=node)
+        others.append(permit)
+    put_own_permits(transaction, permits, owner=node.name, before=before)
+    put_records(transaction, doubles)
+
+
+def find_of_person(source: Source, citizen_number: str, *, node: Node) -> list[AnyPermit]:
+    """Our own permits of a person, and the copies of others'."""
+    realm = node.trust.in_force.agreement.realm
+    return [decode_stored(record, realm) for record in find_by_subject(source, PERMIT, citizen_number)]
+
+
+def decode_stored(record: Record, realm: Realm) -> AnyPermit:
+    return decode_permit_item(record.content, realm) if record.replica else decode_permit(record.content)
 
 
 def copy_record(item: PermitItem, content: bytes, *, owner: NodeName) -> Record:
@@ -106,6 +130,93 @@ def copy_record(item: PermitItem, content: bytes, *, owner: NodeName) -> Record:
         subject=item.citizen_number,
         content=content,
     )
+
+
+class Double(Item, frozen=True, kw_only=True):
+    """That the holder of `urn` had another province's permit, which worked as well, when that was met here.
+
+    It waits here for the owner of `urn` to be told, unless that is this node, or told us.
+    """
+
+    WHAT = "permit-double"
+
+    time: Time
+    urn: PermitUrn
+    other: PermitUrn
+    is_told: bool = always(False)
+
+
+DOUBLES: Final[Collection[Double]] = item_collection(
+    Double,
+    kind="permit-double",
+    id=lambda double: f"{double.urn}/{double.other}",
+    replica=True,
+    version=lambda double: 2 if double.is_told else 1,
+    status=lambda double: "told" if double.is_told else "waiting",
+    division=lambda double: urn_division(double.urn) if double.is_told else "",
+    due_time=lambda double: None if double.is_told else double.time,
+)
+
+
+class Differing(Item, frozen=True, kw_only=True):
+    """That an outcome of an office's window is otherwise by what the owner of the permit says since, in `version`."""
+
+    WHAT = "recognition-differing"
+
+    time: Time
+    urn: PermitUrn
+    version: Positive
+    mode: RecognitionMode
+    agency: AgencyId
+    decided_on: date
+
+
+DIFFERING: Final[Collection[Differing]] = item_collection(
+    Differing,
+    kind="recognition-differing",
+    id=lambda told: f"{told.urn}/{told.version}/{told.mode}/{told.agency}",
+    replica=True,
+    status=lambda _: "told",
+    division=lambda told: told.agency.county,
+    subject=lambda told: str(told.agency),
+)
+
+
+def _find_differing(source: Source, item: PermitItem, *, node: Node) -> Iterator[Record]:
+    agreement, today = node.trust.in_force.agreement, node.today()
+    rules, now = agreed_rules(agreement.recognition_modes), truncate_to_millisecond(node.now())
+    for record in each_in_range(source, RECOGNITION, ids_under(f"{item.urn}/"), replica=False):
+        told = decode_recognition_item(record.content, agreement.realm)
+        if differs_from(told, item, rules=rules, today=today):
+            owner = _owner(item.urn) or node.name
+            differing = Differing(
+                time=now, urn=item.urn, version=item.version, mode=told.mode, agency=told.agency,
+                decided_on=told.decided_on,
+            )  # fmt: skip
+            yield DIFFERING.record(differing, owner=owner)
+
+
+def list_doubles(source: Source, urn: PermitUrn) -> tuple[PermitUrn, ...]:
+    """The permits of other provinces that this one's holder was found to have, by name."""
+    return tuple(double.other for double in islice(DOUBLES.each(source, under=f"{urn}/"), MAX_DOUBLES))
+
+
+def _find_doubles(source: Source, permit: AnyPermit, others: Iterable[AnyPermit], *, node: Node) -> Iterator[Record]:
+    """A finding for the owner of each, where a person's permits of two provinces work on this day; once a pair."""
+    now, today = truncate_to_millisecond(node.now()), node.today()
+    if not works_on(permit, today):
+        return
+    for other in others:
+        if _owner(other.urn) == _owner(permit.urn) or not works_on(other, today):
+            continue
+        for urn, beside in ((permit.urn, other.urn), (other.urn, permit.urn)):
+            double = Double(time=now, urn=urn, other=beside, is_told=_owner(urn) == node.name)
+            if not DOUBLES.has(source, DOUBLES.id(double)):
+                yield DOUBLES.record(double, owner=node.name)
+
+
+def _owner(urn: PermitUrn) -> NodeName | None:
+    return province_of(urn_division(urn))
 
 
 def find_own_permit(source: Source, urn: PermitUrn) -> Permit | None:
@@ -228,8 +339,20 @@ def _judge_sync(received: Received[PermitItem]) -> Judgement:
     facts = dict.fromkeys(item_facts(item, today=today) for item in received.items)
     asked = [accept_request(sender, fact, occasion=occasion, recipient=node.name) for fact in facts]
     copies = zip(received.items, received.body.items, strict=True)
-    rows = Rows(records=tuple(copy_record(item, content, owner=owner) for item, content in copies))
+    records = tuple(copy_record(item, content, owner=owner) for item, content in copies)
+    rows = Rows(records=records, updates=partial(_follow_copies, node, received.items))
     return received.judge(*asked, rows=rows)
+
+
+def _follow_copies(node: Node, items: Sequence[PermitItem], transaction: GroupTransaction) -> tuple[Record, ...]:
+    """What follows from copies that came: doubles, and outcomes of our windows that hold no more."""
+    found: list[Record] = []
+    for item in items:
+        found += _find_differing(transaction, item, node=node) if item.version > 1 else ()
+        if item.citizen_number is not None:
+            others = find_of_person(transaction, item.citizen_number, node=node)
+            found += _find_doubles(transaction, item, others, node=node)
+    return tuple(found)
 
 
 def _resent(missed: Missed) -> Draft | None:

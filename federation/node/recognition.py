@@ -6,11 +6,17 @@ the home node judges the signed outcome by its own policy and receipts it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
 from federation.domain.permits import (
+    PERMIT_FIELDS,
     PermitItem,
     PermitStatus,
     PermitUrn,
     decode_permit_item,
+    project_permit,
     shown_permit,
     urn_division,
 )
@@ -23,39 +29,59 @@ from federation.domain.permits_policy import (
     recognise_request,
 )
 from federation.domain.recognition import (
-    Entitlement,
+    Confirmation,
     Recognition,
     RecognitionItem,
     RecognitionMode,
-    RecognitionRules,
+    agreed_rules,
     decide_recognition,
     decode_recognition_item,
+    differs_from,
 )
 from federation.domain.retention import SHARED
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refused_by_rule
+from federation.node.exchange.replies import Response, delivered, find_delivery
 from federation.node.exchange.resend import resent_alone
-from federation.node.permits_sharing import PERMIT, find_own_permit
+from federation.node.exchange.send import Sent
+from federation.node.node import Node
+from federation.node.permits_sharing import PERMIT, RECOGNITION, find_own_permit
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
-from federation.protocol.form import Item, encode
-from federation.protocol.ids import NodeName, Realm
+from federation.protocol.form import Digest, Item, encode
+from federation.protocol.ids import MessageId, NodeName, Realm
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient
-from federation.store.database import Database
+from federation.store.collection import Collection, item_collection
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, list_records, put_records
+from federation.store.messages import find_message
+from federation.store.records import Record, find_origin, find_record, list_records, put_records
 from federation.wire.agency.permits import RECOGNISE_PERMIT, PermitRecognition, RecognitionAnswer, RecognitionLink
 from federation.wire.rpc import Ruling
 
-RECOGNITION = "recognition"
 MAX_LINKS = 100
-ALL_SERVICES = frozenset(Entitlement)
-"""The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
+CONFIRM_SECONDS: Final = 1.0
+"""So long a window waits for the word of the permit's owner; where the line works it comes in far less."""
 
 
 class HomeNotified(Item, frozen=True, kw_only=True):
     urn: PermitUrn
+
+
+class Told(Item, frozen=True, kw_only=True):
+    """The message that told the owner of a permit what our window made of it."""
+
+    WHAT = "recognition-told"
+
+    link: str
+    message_id: MessageId
+    digest: Digest
+
+
+TOLD: Final[Collection[Told]] = item_collection(
+    Told, kind="recognition-told", id=lambda told: told.link, replica=True, status=lambda _: "told"
+)
 
 
 @on(RECOGNISE_PERMIT)
@@ -80,22 +106,44 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
         return RecognitionAnswer(decision=ruling)
     if record is None or item is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"no copy of {presented.urn} came to this province; ask its home county")
-    rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
-    recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
+    recognition = decide_recognition(item, presented.mode, rules=agreed_rules(agreed), today=today)
     asked = errand.asked(RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
     if errand.remembered(asked, HomeNotified) is None:
         notice = _notice(item, recognition, errand, presented.mode)
         await _notify_home(errand, notice, home=record.owner, question=question, ruling=ruling, asked=asked)
+    link = f"{item.urn}/{presented.mode}/{errand.caller}"
+    if (told := TOLD.find(node.database, link)) is not None:
+        await delivered(node, [Sent(id=told.message_id, digest=told.digest)], seconds=CONFIRM_SECONDS)
     return RecognitionAnswer(
-        decision=ruling, recognition=recognition, permit=shown_permit(item, ruling.fields, today=today)
+        decision=ruling,
+        recognition=recognition,
+        permit=shown_permit(item, ruling.fields, today=today),
+        copy_time=copy_time(node.database, record),
+        confirmation=confirmation_of(node, link),
     )
 
 
-def recognitions_of(database: Database, urn: PermitUrn, realm: Realm) -> tuple[RecognitionLink, ...]:
+def copy_time(source: Source, record: Record) -> datetime | None:
+    """When its owner said what stands in a copy; None for a record of our own."""
+    origin = find_origin(source, record.kind, record.id, replica=True) if record.replica else None
+    message = find_message(source, "received", MessageId(origin)) if origin is not None else None
+    return message.created if message is not None else None
+
+
+def confirmation_of(node: Node, link: str) -> Confirmation:
+    """What the owner of a permit answered to an outcome of our own window, which stands under that id."""
+    told = TOLD.find(node.database, link)
+    delivery = find_delivery(node, told.message_id) if told is not None else Response()
+    if delivery.refused:
+        return Confirmation.CONTRADICTED
+    return Confirmation.CONFIRMED if delivery.received else Confirmation.PROVISIONAL
+
+
+def recognitions_of(node: Node, urn: PermitUrn, realm: Realm) -> tuple[RecognitionLink, ...]:
     """Lists the recognitions of a permit, by this side or announced by the other: both sides show the link."""
     found: list[RecognitionLink] = []
     for replica in (False, True):
-        records = list_records(database, RECOGNITION, after_id=f"{urn}/", limit=MAX_LINKS, replica=replica)
+        records = list_records(node.database, RECOGNITION, after_id=f"{urn}/", limit=MAX_LINKS, replica=replica)
         for record in records:
             if not record.id.startswith(f"{urn}/"):
                 break
@@ -107,6 +155,7 @@ def recognitions_of(database: Database, urn: PermitUrn, realm: Realm) -> tuple[R
                     reason=item.reason,
                     agency=item.agency,
                     decided_on=item.decided_on,
+                    confirmation=Confirmation.CONFIRMED if replica else confirmation_of(node, record.id),
                 )
             )
     return tuple(found)
@@ -121,8 +170,14 @@ async def _notify_home(
     errand: Errand, notice: RecognitionItem, *, home: NodeName, question: PolicyRequest, ruling: Ruling, asked: str
 ) -> None:
     cause = errand.cause(LEGAL_BASIS[PermitPurpose.RECOGNITION])
-    draft = RECOGNISED.draft(notice, to=Recipient(node=home), cause=cause, decision=ruling, asked=(question,))
     own = _record(notice, encode(notice), owner=errand.node.name, replica=False)
+
+    def rows(sent: Sent) -> Sequence[Record]:
+        return (TOLD.record(Told(link=own.id, message_id=sent.id, digest=sent.digest), owner=errand.node.name),)
+
+    draft = RECOGNISED.draft(
+        notice, to=Recipient(node=home), cause=cause, decision=ruling, asked=(question,), rows=rows
+    )
 
     def write(transaction: GroupTransaction) -> HomeNotified:
         put_records(transaction, [own])
@@ -165,6 +220,7 @@ def _record(item: RecognitionItem, content: bytes, *, owner: NodeName, replica: 
 def _judge_recognition(received: Received[RecognitionItem]) -> Judgement:
     """Takes in what another province decided about a permit of ours. Refuses RECOGNITION_AGENCY, PERMIT_UNKNOWN.
 
+    What it decided by a copy that is no longer true is refused by a rule (RECOGNITION_DIFFERS): so its window hears it.
     A no is said of the permit's name alone: it is the same whether there is no such permit, it is somebody else's, or
     policy keeps it from this province.
     """
@@ -175,8 +231,14 @@ def _judge_recognition(received: Received[RecognitionItem]) -> Judgement:
     if permit is not None and permit.holder.citizen_number == item.citizen_number:
         record = _record(item, received.body.items[0], owner=received.statement.sender.node, replica=True)
         facts = permit_facts(permit, today=node.today())
-        judged = received.judge(_recognising(received, facts), rows=Rows(records=(record,)))
+        question = _recognising(received, facts)
+        judged = received.judge(question, rows=Rows(records=(record,)))
         if judged.decision.allowed:
+            rules = agreed_rules(received.in_force.agreement.recognition_modes)
+            own = project_permit(permit, frozenset(PERMIT_FIELDS))
+            if differs_from(item, own, rules=rules, today=item.decided_on):
+                error = RuleError("RECOGNITION_DIFFERS", f"the permit is {permit.status} in version {permit.version}")
+                return refused_by_rule(error, question)
             return judged
     judged = received.judge(_recognising(received, unknown_facts(item.urn)))
     if judged.decision.allowed:  # by policies that do not ask whom the permit belongs to

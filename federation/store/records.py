@@ -57,6 +57,8 @@ _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"
 _BEFORE_ALL = -1
 _AT_ONCE = 200
+_FEW = 32
+"""So many gathered rows are looked through; more are written, to be found by their index."""
 _EVERY = 2**62
 _CHUNK = 500  # ids in one look-up
 
@@ -270,6 +272,12 @@ def find_record(source: Source, kind: str, record_id: str, *, replica: bool) -> 
     return None if row is None else _from_row(row, source.keys, replica=replica)
 
 
+def find_origin(source: Source, kind: str, record_id: str, *, replica: bool) -> str | None:
+    """The id of the message that the newest version of a record came of; None for our own, or where there is none."""
+    row = source.find_row(RECORD, replica, kind, record_id)
+    return None if row is None else row["message_id"]
+
+
 def find_version(source: Source, kind: str, record_id: str, *, replica: bool) -> int:
     """The newest version of a record, 0 when there is none; also of one whose content can not be read."""
     row = source.find_row(RECORD, replica, kind, record_id)
@@ -286,8 +294,10 @@ def find_by_subject(
     index = blind_index(source.keys, _SUBJECT_COLUMN, subject)
     names = {"of_kind": kind, "of_subject": index, "most": _EVERY if limit is None else limit}
     known = source.gathered_rows(RECORD, lambda key: key[1] == kind)
-    gathered = [row for row in known if row["subject_index"] == index]
-    rows = _load_page(lambda: source.reading_rows(RECORD, lambda _: False), _BY_SUBJECT, names, unread)
+    is_few = len(known) <= _FEW
+    gathered = [row for row in known if row["subject_index"] == index] if is_few else []
+    reading = (lambda: source.reading_rows(RECORD, lambda _: False)) if is_few else source.reading
+    rows = _load_page(reading, _BY_SUBJECT, names, unread)
     if gathered:
         rows = sorted((*rows, *gathered), key=lambda row: (row["replica"], str(row["id"])))[:limit]
     return [record for record in _each_record(rows, source, unread=unread) if record.subject == subject]

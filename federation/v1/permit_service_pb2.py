@@ -26,9 +26,10 @@ from federation.v1.buf.validate import validate_pb2 as buf_dot_validate_dot_vali
 from federation.v1 import act_pb2 as federation_dot_v1_dot_act__pb2
 from federation.v1 import exchange_pb2 as federation_dot_v1_dot_exchange__pb2
 from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/permit_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1c\x66\x65\x64\x65ration/v1/exchange.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\"\x7f\n\x15RegisterPermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12=\n\x0b\x61pplication\x18\x02 \x01(\x0b\x32 .federation.v1.PermitApplicationB\x06\xbaH\x03\xc8\x01\x01\"z\n\x16RegisterPermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\x82\x01\n\x14\x45ndorsePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"y\n\x15\x45ndorsePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\x82\x01\n\x14SuspendPermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"y\n\x15SuspendPermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\x82\x01\n\x14RestorePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"y\n\x15RestorePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\xba\x01\n\x13RevokePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\x12\x37\n\x06reason\x18\x03 \x01(\x0e\x32\x1b.federation.v1.RevokeReasonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"x\n\x14RevokePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\xf0\x01\n\x16RecognisePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\x12\x38\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.federation.v1.RecognitionModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x30\n\x0e\x63itizen_number\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[0-9]{17}[0-9X]$\"\xc1\x01\n\x17RecognisePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x34\n\x0brecognition\x18\x02 \x01(\x0b\x32\x1a.federation.v1.RecognitionH\x00\x88\x01\x01\x12*\n\x06permit\x18\x03 \x01(\x0b\x32\x15.federation.v1.PermitH\x01\x88\x01\x01\x42\x0e\n\x0c_recognitionB\t\n\x07_permit\"~\n\x10GetPermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"\xc0\x01\n\x11GetPermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x12\x34\n\x0crecognitions\x18\x03 \x03(\x0b\x32\x1e.federation.v1.RecognitionLink\x12\x13\n\x0boutdated_by\x18\x04 \x01(\x04\x42\t\n\x07_permit\"\x8b\x02\n\x12ListPermitsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x12residence_division\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$H\x00\x88\x01\x01\x12<\n\x06status\x18\x03 \x01(\x0e\x32\x1b.federation.v1.PermitStatusB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x01\x88\x01\x01\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x42\x15\n\x13_residence_divisionB\t\n\x07_status\"\x81\x01\n\x13ListPermitsResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12&\n\x07permits\x18\x02 \x03(\x0b\x32\x15.federation.v1.Permit\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xc1\x01\n\x14ImportPermitsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12,\n\timport_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x32\x0f^[0-9a-f-]{36}$\xb0\x01\x01\x12\x1a\n\x05\x63hunk\x18\x03 \x01(\rB\x0b\xbaH\x08*\x06\x18\xc0\x84=(\x01\x12\x36\n\x04rows\x18\x04 \x03(\x0b\x32\x1b.federation.v1.PermitImportB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xea\x01\n\x0cPermitImport\x12=\n\x0b\x61pplication\x18\x01 \x01(\x0b\x32 .federation.v1.PermitApplicationB\x06\xbaH\x03\xc8\x01\x01\x12<\n\nissue_date\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$H\x00\x88\x01\x01\x12\x46\n\x03urn\x18\x03 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$H\x01\x88\x01\x01\x42\r\n\x0b_issue_dateB\x06\n\x04_urn\"D\n\x15ImportPermitsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.federation.v1.ImportedPermit\"\x81\x01\n\x0eImportedPermit\x12\r\n\x03urn\x18\x01 \x01(\tH\x00\x12*\n\x07refusal\x18\x02 \x01(\x0b\x32\x17.federation.v1.DecisionH\x00\x12)\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.federation.v1.FailureH\x00\x42\t\n\x07outcome2\xbf\x06\n\rPermitService\x12]\n\x0eRegisterPermit\x12$.federation.v1.RegisterPermitRequest\x1a%.federation.v1.RegisterPermitResponse\x12Z\n\rEndorsePermit\x12#.federation.v1.EndorsePermitRequest\x1a$.federation.v1.EndorsePermitResponse\x12Z\n\rSuspendPermit\x12#.federation.v1.SuspendPermitRequest\x1a$.federation.v1.SuspendPermitResponse\x12Z\n\rRestorePermit\x12#.federation.v1.RestorePermitRequest\x1a$.federation.v1.RestorePermitResponse\x12W\n\x0cRevokePermit\x12\".federation.v1.RevokePermitRequest\x1a#.federation.v1.RevokePermitResponse\x12`\n\x0fRecognisePermit\x12%.federation.v1.RecognisePermitRequest\x1a&.federation.v1.RecognisePermitResponse\x12N\n\tGetPermit\x12\x1f.federation.v1.GetPermitRequest\x1a .federation.v1.GetPermitResponse\x12T\n\x0bListPermits\x12!.federation.v1.ListPermitsRequest\x1a\".federation.v1.ListPermitsResponse\x12Z\n\rImportPermits\x12#.federation.v1.ImportPermitsRequest\x1a$.federation.v1.ImportPermitsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/permit_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1c\x66\x65\x64\x65ration/v1/exchange.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n\x15RegisterPermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12=\n\x0b\x61pplication\x18\x02 \x01(\x0b\x32 .federation.v1.PermitApplicationB\x06\xbaH\x03\xc8\x01\x01\"z\n\x16RegisterPermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\x82\x01\n\x14\x45ndorsePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"y\n\x15\x45ndorsePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\x82\x01\n\x14SuspendPermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"y\n\x15SuspendPermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\x82\x01\n\x14RestorePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"y\n\x15RestorePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\xba\x01\n\x13RevokePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\x12\x37\n\x06reason\x18\x03 \x01(\x0e\x32\x1b.federation.v1.RevokeReasonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"x\n\x14RevokePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x42\t\n\x07_permit\"\xf0\x01\n\x16RecognisePermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\x12\x38\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.federation.v1.RecognitionModeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x30\n\x0e\x63itizen_number\x18\x04 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[0-9]{17}[0-9X]$\"\xa3\x02\n\x17RecognisePermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x34\n\x0brecognition\x18\x02 \x01(\x0b\x32\x1a.federation.v1.RecognitionH\x00\x88\x01\x01\x12*\n\x06permit\x18\x03 \x01(\x0b\x32\x15.federation.v1.PermitH\x01\x88\x01\x01\x12-\n\tcopy_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0c\x63onfirmation\x18\x05 \x01(\x0e\x32\x1b.federation.v1.ConfirmationB\x0e\n\x0c_recognitionB\t\n\x07_permit\"~\n\x10GetPermitRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x03urn\x18\x02 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$\"\x80\x02\n\x11GetPermitResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12*\n\x06permit\x18\x02 \x01(\x0b\x32\x15.federation.v1.PermitH\x00\x88\x01\x01\x12\x34\n\x0crecognitions\x18\x03 \x03(\x0b\x32\x1e.federation.v1.RecognitionLink\x12\x13\n\x0boutdated_by\x18\x04 \x01(\x04\x12\x0f\n\x07\x64oubles\x18\x05 \x03(\t\x12-\n\tcopy_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07_permit\"\x8b\x02\n\x12ListPermitsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x12residence_division\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[0-9]{6}$H\x00\x88\x01\x01\x12<\n\x06status\x18\x03 \x01(\x0e\x32\x1b.federation.v1.PermitStatusB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00H\x01\x88\x01\x01\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x42\x15\n\x13_residence_divisionB\t\n\x07_status\"\x81\x01\n\x13ListPermitsResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12&\n\x07permits\x18\x02 \x03(\x0b\x32\x15.federation.v1.Permit\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\xc1\x01\n\x14ImportPermitsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12,\n\timport_id\x18\x02 \x01(\tB\x19\xbaH\x16r\x14\x32\x0f^[0-9a-f-]{36}$\xb0\x01\x01\x12\x1a\n\x05\x63hunk\x18\x03 \x01(\rB\x0b\xbaH\x08*\x06\x18\xc0\x84=(\x01\x12\x36\n\x04rows\x18\x04 \x03(\x0b\x32\x1b.federation.v1.PermitImportB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"\xea\x01\n\x0cPermitImport\x12=\n\x0b\x61pplication\x18\x01 \x01(\x0b\x32 .federation.v1.PermitApplicationB\x06\xbaH\x03\xc8\x01\x01\x12<\n\nissue_date\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$H\x00\x88\x01\x01\x12\x46\n\x03urn\x18\x03 \x01(\tB4\xbaH1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$H\x01\x88\x01\x01\x42\r\n\x0b_issue_dateB\x06\n\x04_urn\"D\n\x15ImportPermitsResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.federation.v1.ImportedPermit\"\x81\x01\n\x0eImportedPermit\x12\r\n\x03urn\x18\x01 \x01(\tH\x00\x12*\n\x07refusal\x18\x02 \x01(\x0b\x32\x17.federation.v1.DecisionH\x00\x12)\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.federation.v1.FailureH\x00\x42\t\n\x07outcome2\xbf\x06\n\rPermitService\x12]\n\x0eRegisterPermit\x12$.federation.v1.RegisterPermitRequest\x1a%.federation.v1.RegisterPermitResponse\x12Z\n\rEndorsePermit\x12#.federation.v1.EndorsePermitRequest\x1a$.federation.v1.EndorsePermitResponse\x12Z\n\rSuspendPermit\x12#.federation.v1.SuspendPermitRequest\x1a$.federation.v1.SuspendPermitResponse\x12Z\n\rRestorePermit\x12#.federation.v1.RestorePermitRequest\x1a$.federation.v1.RestorePermitResponse\x12W\n\x0cRevokePermit\x12\".federation.v1.RevokePermitRequest\x1a#.federation.v1.RevokePermitResponse\x12`\n\x0fRecognisePermit\x12%.federation.v1.RecognisePermitRequest\x1a&.federation.v1.RecognisePermitResponse\x12N\n\tGetPermit\x12\x1f.federation.v1.GetPermitRequest\x1a .federation.v1.GetPermitResponse\x12T\n\x0bListPermits\x12!.federation.v1.ListPermitsRequest\x1a\".federation.v1.ListPermitsResponse\x12Z\n\rImportPermits\x12#.federation.v1.ImportPermitsRequest\x1a$.federation.v1.ImportPermitsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -93,46 +94,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PERMITIMPORT'].fields_by_name['issue_date']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
   _globals['_PERMITIMPORT'].fields_by_name['urn']._loaded_options = None
   _globals['_PERMITIMPORT'].fields_by_name['urn']._serialized_options = b'\272H1r/2-^urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}$'
-  _globals['_REGISTERPERMITREQUEST']._serialized_start=165
-  _globals['_REGISTERPERMITREQUEST']._serialized_end=292
-  _globals['_REGISTERPERMITRESPONSE']._serialized_start=294
-  _globals['_REGISTERPERMITRESPONSE']._serialized_end=416
-  _globals['_ENDORSEPERMITREQUEST']._serialized_start=419
-  _globals['_ENDORSEPERMITREQUEST']._serialized_end=549
-  _globals['_ENDORSEPERMITRESPONSE']._serialized_start=551
-  _globals['_ENDORSEPERMITRESPONSE']._serialized_end=672
-  _globals['_SUSPENDPERMITREQUEST']._serialized_start=675
-  _globals['_SUSPENDPERMITREQUEST']._serialized_end=805
-  _globals['_SUSPENDPERMITRESPONSE']._serialized_start=807
-  _globals['_SUSPENDPERMITRESPONSE']._serialized_end=928
-  _globals['_RESTOREPERMITREQUEST']._serialized_start=931
-  _globals['_RESTOREPERMITREQUEST']._serialized_end=1061
-  _globals['_RESTOREPERMITRESPONSE']._serialized_start=1063
-  _globals['_RESTOREPERMITRESPONSE']._serialized_end=1184
-  _globals['_REVOKEPERMITREQUEST']._serialized_start=1187
-  _globals['_REVOKEPERMITREQUEST']._serialized_end=1373
-  _globals['_REVOKEPERMITRESPONSE']._serialized_start=1375
-  _globals['_REVOKEPERMITRESPONSE']._serialized_end=1495
-  _globals['_RECOGNISEPERMITREQUEST']._serialized_start=1498
-  _globals['_RECOGNISEPERMITREQUEST']._serialized_end=1738
-  _globals['_RECOGNISEPERMITRESPONSE']._serialized_start=1741
-  _globals['_RECOGNISEPERMITRESPONSE']._serialized_end=1934
-  _globals['_GETPERMITREQUEST']._serialized_start=1936
-  _globals['_GETPERMITREQUEST']._serialized_end=2062
-  _globals['_GETPERMITRESPONSE']._serialized_start=2065
-  _globals['_GETPERMITRESPONSE']._serialized_end=2257
-  _globals['_LISTPERMITSREQUEST']._serialized_start=2260
-  _globals['_LISTPERMITSREQUEST']._serialized_end=2527
-  _globals['_LISTPERMITSRESPONSE']._serialized_start=2530
-  _globals['_LISTPERMITSRESPONSE']._serialized_end=2659
-  _globals['_IMPORTPERMITSREQUEST']._serialized_start=2662
-  _globals['_IMPORTPERMITSREQUEST']._serialized_end=2855
-  _globals['_PERMITIMPORT']._serialized_start=2858
-  _globals['_PERMITIMPORT']._serialized_end=3092
-  _globals['_IMPORTPERMITSRESPONSE']._serialized_start=3094
-  _globals['_IMPORTPERMITSRESPONSE']._serialized_end=3162
-  _globals['_IMPORTEDPERMIT']._serialized_start=3165
-  _globals['_IMPORTEDPERMIT']._serialized_end=3294
-  _globals['_PERMITSERVICE']._serialized_start=3297
-  _globals['_PERMITSERVICE']._serialized_end=4128
+  _globals['_REGISTERPERMITREQUEST']._serialized_start=198
+  _globals['_REGISTERPERMITREQUEST']._serialized_end=325
+  _globals['_REGISTERPERMITRESPONSE']._serialized_start=327
+  _globals['_REGISTERPERMITRESPONSE']._serialized_end=449
+  _globals['_ENDORSEPERMITREQUEST']._serialized_start=452
+  _globals['_ENDORSEPERMITREQUEST']._serialized_end=582
+  _globals['_ENDORSEPERMITRESPONSE']._serialized_start=584
+  _globals['_ENDORSEPERMITRESPONSE']._serialized_end=705
+  _globals['_SUSPENDPERMITREQUEST']._serialized_start=708
+  _globals['_SUSPENDPERMITREQUEST']._serialized_end=838
+  _globals['_SUSPENDPERMITRESPONSE']._serialized_start=840
+  _globals['_SUSPENDPERMITRESPONSE']._serialized_end=961
+  _globals['_RESTOREPERMITREQUEST']._serialized_start=964
+  _globals['_RESTOREPERMITREQUEST']._serialized_end=1094
+  _globals['_RESTOREPERMITRESPONSE']._serialized_start=1096
+  _globals['_RESTOREPERMITRESPONSE']._serialized_end=1217
+  _globals['_REVOKEPERMITREQUEST']._serialized_start=1220
+  _globals['_REVOKEPERMITREQUEST']._serialized_end=1406
+  _globals['_REVOKEPERMITRESPONSE']._serialized_start=1408
+  _globals['_REVOKEPERMITRESPONSE']._serialized_end=1528
+  _globals['_RECOGNISEPERMITREQUEST']._serialized_start=1531
+  _globals['_RECOGNISEPERMITREQUEST']._serialized_end=1771
+  _globals['_RECOGNISEPERMITRESPONSE']._serialized_start=1774
+  _globals['_RECOGNISEPERMITRESPONSE']._serialized_end=2065
+  _globals['_GETPERMITREQUEST']._serialized_start=2067
+  _globals['_GETPERMITREQUEST']._serialized_end=2193
+  _globals['_GETPERMITRESPONSE']._serialized_start=2196
+  _globals['_GETPERMITRESPONSE']._serialized_end=2452
+  _globals['_LISTPERMITSREQUEST']._serialized_start=2455
+  _globals['_LISTPERMITSREQUEST']._serialized_end=2722
+  _globals['_LISTPERMITSRESPONSE']._serialized_start=2725
+  _globals['_LISTPERMITSRESPONSE']._serialized_end=2854
+  _globals['_IMPORTPERMITSREQUEST']._serialized_start=2857
+  _globals['_IMPORTPERMITSREQUEST']._serialized_end=3050
+  _globals['_PERMITIMPORT']._serialized_start=3053
+  _globals['_PERMITIMPORT']._serialized_end=3287
+  _globals['_IMPORTPERMITSRESPONSE']._serialized_start=3289
+  _globals['_IMPORTPERMITSRESPONSE']._serialized_end=3357
+  _globals['_IMPORTEDPERMIT']._serialized_start=3360
+  _globals['_IMPORTEDPERMIT']._serialized_end=3489
+  _globals['_PERMITSERVICE']._serialized_start=3492
+  _globals['_PERMITSERVICE']._serialized_end=4323
 # @@protoc_insertion_point(module_scope)

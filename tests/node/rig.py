@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from federation.cli.demo.synthetic import synthetic_applications, synthetic_permits
@@ -396,6 +397,12 @@ async def running_rig(
         await rig.close()
 
 
+def later(rig: Rig, **span: float) -> None:
+    """Moves the clock, with an agreement that is kept fresh."""
+    fresh = rig.clock.advance(**span) + timedelta(days=2)
+    rig.put_in_force(replace(rig.agreement, fresh_until_time=fresh, expires_time=fresh + timedelta(days=365)))
+
+
 @cache
 def applications(node: NodeName = ZHEJIANG) -> tuple[PermitApplication, ...]:
     """Invented people who apply there; the same in every test."""
@@ -403,10 +410,15 @@ def applications(node: NodeName = ZHEJIANG) -> tuple[PermitApplication, ...]:
 
 
 def application(
-    residence: str = "330822", household: str = "361123", *, sealed: bool = False, minor: bool = False
+    residence: str = "330822",
+    household: str = "361123",
+    *,
+    sealed: bool = False,
+    minor: bool = False,
+    nth: int = 0,
 ) -> PermitApplication:
-    """One invented applicant of that county from that county, of working age or under 14; nobody works elsewhere."""
-    found = next(
+    """An invented applicant of that county from that county, of working age or under 14; nobody works elsewhere."""
+    found = (
         each
         for each in applications(NODES[["33", "36", "35", "34"].index(residence[:2])])
         if each.residence_division == residence
@@ -414,7 +426,7 @@ def application(
         and (_age(each) < 14) is minor
         and (minor or not each.guardian)
     )
-    return replace(found, work_division=None, sealed=sealed)
+    return replace(next(islice(found, nth, None)), work_division=None, sealed=sealed)
 
 
 def _age(found: PermitApplication) -> int:

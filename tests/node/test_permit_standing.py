@@ -33,6 +33,7 @@ from tests.node.rig import (
     Rig,
     act,
     applications,
+    later,
     running_rig,
 )
 
@@ -71,12 +72,6 @@ class Life:
         return PermitStatus.ENDORSEMENT_OPEN if today >= opens else PermitStatus.VALID
 
 
-def later(rig: Rig, days: int) -> None:
-    now = rig.clock.advance(days=days)
-    fresh = now + timedelta(days=2)
-    rig.put_in_force(replace(rig.agreement, fresh_until_time=fresh, expires_time=fresh + timedelta(days=365)))
-
-
 async def begin(rig: Rig) -> list[Life]:
     """Registers the people, a day apart."""
     lives: list[Life] = []
@@ -85,7 +80,7 @@ async def begin(rig: Rig) -> list[Life]:
         assert made is not None
         assert made.endorsed_until is not None
         lives.append(Life(made.urn, who.holder.citizen_number, made.endorsed_until))
-        later(rig, 1)
+        later(rig, days=1)
     return lives
 
 
@@ -177,10 +172,10 @@ def test_every_door_says_where_a_permit_stands_on_the_day(steps: list[tuple[int,
             lives = await begin(rig)
             for wait, who, step in steps:
                 await rig.drain()  # a message that waits for months expires
-                later(rig, wait)
+                later(rig, days=wait)
                 await take(rig, lives[who], step)
             await rig.drain()
-            later(rig, days)
+            later(rig, days=days)
             await verify_one_truth(rig, lives)
             await rig.drain()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
@@ -39,24 +38,18 @@ from tests.node.rig import (
     Rig,
     act,
     application,
+    later,
 )
 
 
-async def register(rig: Rig, given: Act | None = None, **who: bool) -> PermitAnswer:
+async def register(rig: Rig, given: Act | None = None, **who: int) -> PermitAnswer:
     return await permits.register(begin_errand(rig[ZHEJIANG], HALL, given or act()), application(**who))
 
 
-async def registered(rig: Rig) -> PermitUrn:
-    answer = await register(rig)
+async def registered(rig: Rig, nth: int = 0) -> PermitUrn:
+    answer = await register(rig, nth=nth)
     assert answer.permit is not None
     return answer.permit.urn
-
-
-def later(rig: Rig, **span: float) -> None:
-    """Moves the clock, with an agreement that is kept fresh."""
-    now = rig.clock.advance(**span)
-    fresh = now + timedelta(days=2)
-    rig.put_in_force(replace(rig.agreement, fresh_until_time=fresh, expires_time=fresh + timedelta(days=365)))
 
 
 def copy_of(rig: Rig, urn: PermitUrn) -> tuple[int, PermitStatus]:
@@ -235,6 +228,40 @@ async def test_same_request_many_times_at_once_registers_one_permit(rig: Rig) ->
     assert len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False)) == 1
 
 
+async def test_second_running_permit_in_the_county_is_refused_and_the_first_is_named(rig: Rig) -> None:
+    """Whoever asks, and when it lapsed too, since it is restored; once it was revoked another one is issued."""
+    urn = await registered(rig)
+    for days in (0, 400):
+        later(rig, days=days)
+        for caller in (HALL, POLICE):
+            with pytest.raises(RuleError) as caught:
+                await permits.register(begin_errand(rig[ZHEJIANG], caller, act()), application())
+            assert (caught.value.reason, caught.value.facts) == ("PERMIT_HELD", {"urn": urn})
+
+    gone = PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
+    await permits.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), gone)
+    assert await registered(rig) != urn
+
+
+async def test_permit_in_another_county_is_issued_to_who_moves(rig: Rig) -> None:
+    """Article 2: who lives in another county applies there."""
+    await registered(rig)
+    kaihua = begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/service-hall"), act())
+    moved = replace(application(), residence_division="330824")
+    assert (await permits.register(kaihua, moved)).permit is not None
+
+
+async def test_two_counters_at_one_moment_issue_one_permit(rig: Rig) -> None:
+    """The writer looks in the transaction that writes: one stands, and the others are told its name."""
+    answers = await asyncio.gather(*(register(rig) for _ in range(6)), return_exceptions=True)
+
+    (made,) = [answer.permit for answer in answers if isinstance(answer, PermitAnswer)]
+    refusals = [answer for answer in answers if isinstance(answer, RuleError)]
+    assert made is not None
+    assert [(each.reason, each.facts["urn"]) for each in refusals] == [("PERMIT_HELD", made.urn)] * 5
+    assert len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False)) == 1
+
+
 async def test_two_steps_at_once_take_one_version_each_or_refuse(rig: Rig) -> None:
     """Versions only grow: the second writer finds that somebody was faster."""
     urn = await registered(rig)
@@ -256,17 +283,17 @@ async def test_two_steps_at_once_take_one_version_each_or_refuse(rig: Rig) -> No
 
 async def test_register_that_died_is_registered_once_by_the_repeat(rig: Rig) -> None:
     """Killed after the commit: the repeat finds the permit; killed before: it makes it. One permit either way."""
-    for step in ("before-commit", "after-commit"):
+    for nth, step in enumerate(("before-commit", "after-commit")):
         asked = act()
         rig.hosts[ZHEJIANG].die_at = None
         count = len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False))
         await rig[ZHEJIANG].sequencer.commit(lambda tx: tx.count_up("warm"))
         rig.hosts[ZHEJIANG].die_at = step
         with pytest.raises(BridgeheadError):
-            await register(rig, asked)
+            await register(rig, asked, nth=nth)
         await rig.hosts[ZHEJIANG].crash()
         rig.hosts[ZHEJIANG].open()
-        answer = await register(rig, asked)
+        answer = await register(rig, asked, nth=nth)
         assert answer.permit is not None
         assert len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False)) == count + 1
 
@@ -334,8 +361,8 @@ async def test_no_to_a_permit_says_nothing_of_whether_it_is_here(rig: Rig, there
 @pytest.mark.attack("a clerk reads pages, tokens and filters")
 async def test_pages_and_filters_show_no_permit_that_is_not_read(rig: Rig) -> None:
     """Another county's permits make no page, no token and no filter's answer; a token is of one caller and one list."""
-    for _ in range(3):
-        await register(rig)
+    for nth in range(3):
+        await register(rig, nth=nth)
     kaihua = begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/service-hall"), act())
     for query in (PermitQuery(page_size=1), PermitQuery(page_size=1, residence_division="330822")):
         page = await permits.list_permits(kaihua, query)
@@ -356,7 +383,7 @@ async def test_pages_and_filters_show_no_permit_that_is_not_read(rig: Rig) -> No
 async def test_page_of_an_office_that_reads_little_stays_cheap(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many records the page ends, and the next goes on behind them: nothing is passed over."""
     monkeypatch.setattr(permits, "MAX_LOOKED_AT", 2)
-    urns = [await registered(rig) for _ in range(5)]
+    urns = [await registered(rig, nth) for nth in range(5)]
     own, query, found = begin_errand(rig[ZHEJIANG], HALL, act()), PermitQuery(page_size=4), []
     for _ in range(4):
         page = await permits.list_permits(own, query)
@@ -369,8 +396,8 @@ async def test_page_of_an_office_that_reads_little_stays_cheap(rig: Rig, monkeyp
 
 async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
     """Own county's permits and no others; pages lead through all of them."""
-    for _ in range(5):
-        await register(rig)
+    for nth in range(5):
+        await register(rig, nth=nth)
     found = []
     query = PermitQuery(page_size=2)
     while True:
@@ -408,8 +435,10 @@ async def test_messages_of_all_steps_are_numbered_without_a_gap(four: Rig) -> No
     four.start_delivery()
     await asyncio.gather(
         *(
-            permits.register(begin_errand(four[ZHEJIANG], HALL, act()), replace(application(), work_division=work))
-            for work in (None, "341021", None, "341021")
+            permits.register(
+                begin_errand(four[ZHEJIANG], HALL, act()), replace(application(nth=nth), work_division=work)
+            )
+            for nth, work in enumerate((None, "341021", None, "341021"))
         )
     )
     await four.drain()

@@ -135,12 +135,28 @@ async def test_import_keeps_names_that_it_brings_and_new_ones_pass_them_over(rig
     ]
     assert await take(rig, chunk(named)) == tuple(row.urn for row in named)
 
-    answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+    answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), rows(32)[31].application)
     (unnamed,) = await take(rig, chunk([replace(rows(31)[30], urn=None)]))
 
     assert answer.permit is not None
     assert len({answer.permit.urn, unnamed, *(row.urn for row in named)}) == 32
     assert unnamed.startswith("urn:permit:330822:2026:")
+
+
+async def test_import_of_a_person_twice_stores_one_and_names_it(rig: Rig) -> None:
+    """In one chunk, in the next one, and beside what was registered: the row is told, and the others are stored."""
+    one, other, third = rows(3)
+    first, again, second = await take(rig, chunk([one, one, other]))
+    later, new = await take(rig, chunk([one, third]))
+    with pytest.raises(RuleError, match="PERMIT_HELD"):
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), third.application)
+
+    for held in (again, later):
+        assert isinstance(held, RuleError)
+        assert held.reason == "PERMIT_HELD"
+    assert isinstance(later, RuleError)
+    assert later.facts == {"urn": first}
+    assert stored(rig) == sorted([first, second, new])
 
 
 @pytest.mark.parametrize(

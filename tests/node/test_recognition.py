@@ -9,6 +9,7 @@ import pytest
 
 from federation.domain.permits import PermitUrn, RevokeReason, urn_division
 from federation.domain.recognition import (
+    Confirmation,
     RecognitionItem,
     RecognitionMode,
     RecognitionOutcome,
@@ -16,9 +17,10 @@ from federation.domain.recognition import (
     decode_recognition_item,
 )
 from federation.node import permits
+from federation.node.corrections.notices import list_notices
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
-from federation.node.recognition import RECOGNISED, recognise
+from federation.node.recognition import RECOGNISED, recognise, recognitions_of
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import encode, replace
@@ -29,6 +31,7 @@ from federation.protocol.statement import Recipient, Sender
 from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_record, list_records
+from federation.wire.agency.corrections import NoticeLine
 from federation.wire.agency.permits import PermitRecognition, PermitRevocation, RecognitionAnswer
 from federation.wire.rpc import Act
 from tests.node.rig import (
@@ -42,6 +45,7 @@ from tests.node.rig import (
     act,
     application,
     kit,
+    later,
     sign,
     statement,
 )
@@ -134,6 +138,65 @@ async def test_recognise_revoked_card_is_refused_by_the_rule_and_told_home(rig: 
     assert answer.recognition.reason is RecognitionReason.PERMIT_REVOKED
     (home,) = shown(rig, ZHEJIANG)
     assert home.status == RecognitionOutcome.REFUSED
+
+
+async def test_recognition_by_a_copy_is_provisional_until_its_owner_confirms(rig: Rig, urn: PermitUrn) -> None:
+    """The window hears when its owner said the copy; with the line down it is provisional, with its word confirmed."""
+    rig.faults(JIANGXI, ZHEJIANG).cut = True
+    card = PermitRecognition(urn=urn, mode=CARD, citizen_number=NUMBER)
+    errand = begin_errand(rig[JIANGXI], YUSHAN_HALL, act("permit.recognition", "F01"))
+    answer = await recognise(errand, card)
+    assert (answer.confirmation, answer.copy_time) == (Confirmation.PROVISIONAL, rig.clock())
+    assert await confirmed(rig, urn) == [Confirmation.PROVISIONAL]
+
+    rig.faults(JIANGXI, ZHEJIANG).cut = False
+    await rig.drain()
+    assert await confirmed(rig, urn) == [Confirmation.CONFIRMED]
+    assert (await recognise(errand, card)).confirmation is Confirmation.CONFIRMED
+    assert differing(rig) == []
+
+
+async def test_permit_revoked_behind_a_dead_line_contradicts_the_window_and_is_told(rig: Rig, urn: PermitUrn) -> None:
+    """What was decided by a copy that was no longer true is refused by its owner, and the clerk's office is told."""
+    for one, other in ((ZHEJIANG, JIANGXI), (JIANGXI, ZHEJIANG)):
+        rig.faults(one, other).cut = True
+    await permits.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
+    card = PermitRecognition(urn=urn, mode=CARD, citizen_number=NUMBER)
+    answer = await recognise(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("permit.recognition", "F01")), card)
+    assert answer.recognition is not None
+    assert answer.recognition.outcome is RecognitionOutcome.RECOGNISED_FULL
+    assert answer.confirmation is Confirmation.PROVISIONAL
+
+    for one, other in ((ZHEJIANG, JIANGXI), (JIANGXI, ZHEJIANG)):
+        rig.faults(one, other).cut = False
+    await rig.drain()
+
+    assert await confirmed(rig, urn) == [Confirmation.CONTRADICTED]
+    assert shown(rig, ZHEJIANG) == []
+    (line,) = differing(rig)
+    assert (line.urn, line.version, line.decided_on, line.owner) == (urn, 2, rig[JIANGXI].today(), ZHEJIANG)
+    assert [line for line in list_notices(rig[JIANGXI], YUSHAN_POLICE) if line.decided_on] == []
+
+
+async def test_version_that_leaves_the_outcome_as_it_was_is_no_notice(rig: Rig, urn: PermitUrn) -> None:
+    """An endorsement changes the permit and not what it was worth at the window."""
+    await at_window(rig, urn)
+    later(rig, days=340)
+    await permits.endorse(begin_errand(rig[ZHEJIANG], HALL, act()), urn)
+    await rig.drain()
+
+    assert differing(rig) == []
+    assert await confirmed(rig, urn) == [Confirmation.CONFIRMED]
+
+
+async def confirmed(rig: Rig, urn: PermitUrn) -> list[Confirmation]:
+    """What the window's office sees beside its outcomes."""
+    errand = begin_errand(rig[JIANGXI], YUSHAN_HALL, act("permit.recognition", "F01"))
+    return [link.confirmation for link in recognitions_of(errand.node, urn, Realm.DEMO)]
+
+
+def differing(rig: Rig) -> list[NoticeLine]:
+    return [line for line in list_notices(rig[JIANGXI], YUSHAN_HALL) if line.decided_on is not None]
 
 
 async def test_recognise_mode_that_is_not_agreed_refused_by_own_policy(rig: Rig, urn: PermitUrn) -> None:
@@ -238,7 +301,7 @@ async def test_home_says_one_logged_no_whatever_is_the_matter(rig: Rig, urn: Per
     if who == "unknown permit":
         made = message(rig, PermitUrn("urn:permit:330822:2026:000999"))
     elif who == "sealed":
-        kept = application(sealed=True)
+        kept = application(sealed=True, nth=1)
         answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), kept)
         assert answer.permit is not None
         made = message(rig, answer.permit.urn, citizen_number=kept.holder.citizen_number)

@@ -6,8 +6,11 @@ the field within its time. What is held is marked beside it, never edited. Sourc
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as replaced
+from functools import partial
 from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
@@ -25,31 +28,44 @@ from federation.domain.corrections import (
 )
 from federation.domain.division import province_of
 from federation.domain.lookups import HANDLE_TIME
-from federation.domain.permits import Permit, urn_division
+from federation.domain.permits import Permit, PermitUrn, urn_division, works_on
 from federation.domain.retention import CORRECTION
 from federation.node.disclosures import list_disclosures
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows, refused_by_rule
 from federation.node.exchange.resend import resent_alone
-from federation.node.exchange.send import Cause, Draft
+from federation.node.exchange.send import Cause, Draft, send
 from federation.node.lookups.answer import FETCH
 from federation.node.lookups.records import find_case
-from federation.node.node import Node
-from federation.node.permits_sharing import OUTDATED, PERMIT, find_outdated, list_holders
+from federation.node.node import Node, agency_facts
+from federation.node.permits_sharing import (
+    DIFFERING,
+    DOUBLES,
+    MAX_DOUBLES,
+    OUTDATED,
+    PERMIT,
+    Double,
+    find_outdated,
+    find_own_permit,
+    list_doubles,
+    list_holders,
+)
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import Digest, Item, Time, encode
+from federation.protocol.form import Digest, Item, Time, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import Decision, PolicyRequest
+from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest, find_message
 from federation.store.records import find_record
 from federation.wire.agency.corrections import NoticeLine
 
 NOTICE_KIND: Final = "correction.notice"
 MAX_NOTICES = 200
+_DUTY: Final = "doubles"
 
 
 class Outdated(Item, frozen=True, kw_only=True):
@@ -85,7 +101,7 @@ OUTDATED_COPIES: Final[Collection[tuple[NodeName, CorrectionNotice]]] = Collecti
     division=lambda held: urn_division(held[1].urn) if held[1].urn else "",
 )
 """The copies here that their owner said are outdated, with the owner."""
-OUTDATED_LINES: Final = replace(
+OUTDATED_LINES: Final = replaced(
     OUTDATED_COPIES, kind="copy-outdated-line", id=lambda held: f"{format_time(held[1].time)}/{held[1].urn}"
 )
 """The same by time: a list of the newest reads no more than it shows, but for copies that came anew since."""
@@ -142,6 +158,8 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
     """
     statement, notice = received.statement, received.item
     owner = statement.sender.node
+    if notice.urn is not None and notice.other is not None:
+        return _judge_double(received, notice.urn, notice.other)
     if notice.urn is None:
         asked = _fetch_of(received.node, statement)
         case = find_case(received.node.database, asked.sender.agency, asked.case, announced=False)
@@ -156,8 +174,7 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
             cited=statement.in_reply_to or "",
         )
         return Judgement(decision=REPLY_TAKEN, rows=Rows(records=(OUTDATED_FIELDS.record(held, owner=owner),)))
-    issuer = province_of(urn_division(notice.urn)) or NodeName(urn_division(notice.urn)[:2])
-    question = notice_request(received.sender, issuer, occasion=received.occasion)
+    question = notice_request(received.sender, _issuer(notice.urn), occasion=received.occasion)
     records = tuple(kept.record((owner, notice), owner=owner) for kept in (OUTDATED_COPIES, OUTDATED_LINES))
     judged = received.judge(question, rows=Rows(records=records))
     if judged.decision.allowed:
@@ -168,14 +185,85 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
     return judged
 
 
+def _judge_double(received: Received[CorrectionNotice], urn: PermitUrn, other: PermitUrn) -> Judgement:
+    """Takes in that the holder of a permit of ours has another's as well; of one that does not work nothing is kept.
+
+    Refuses NOTICE_OWNER for a permit that is not ours, or beside another of our own.
+    """
+    node, notice = received.node, received.item
+    if province_of(urn_division(urn)) != node.name or province_of(urn_division(other)) in {None, node.name}:
+        raise MalformedError("NOTICE_OWNER", f"expected a permit of {node.name} beside one of another province")
+    permit = find_own_permit(node.database, urn)
+    double = Double(time=notice.time, urn=urn, other=other, is_told=True)
+    is_kept = (
+        permit is not None and works_on(permit, node.today()) and len(list_doubles(node.database, urn)) < MAX_DOUBLES
+    )
+    records = (DOUBLES.record(double, owner=received.statement.sender.node),) if is_kept else ()
+    question = notice_request(received.sender, received.statement.sender.node, occasion=received.occasion)
+    return received.judge(question, rows=Rows(records=records))
+
+
+async def tell_doubles(node: Node) -> None:
+    """Tells the owners of permits whose holders were found to have two; what is not sent now is sent another time."""
+    unread = node.bad_rows.of(_DUTY)
+    due = await asyncio.to_thread(
+        lambda: list(islice(DOUBLES.each_due_by(node.database, node.now(), unread), MAX_NOTICES))
+    )
+    for double in due:
+        await send(node, _double_notices(node, double), rows=partial(_note_told, node, double))
+
+
+def _double_notices(node: Node, double: Double) -> list[Draft]:
+    """The notice, unless its recipient left, or policy keeps it from being said."""
+    in_force, owner = node.trust.in_force, province_of(urn_division(double.urn))
+    if owner is None or owner not in in_force.agreement.members:
+        return []
+    office = in_force.office(node.name, DECIDING_OFFICES)
+    occasion = in_force.occasion(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
+    question = notice_request(agency_facts(in_force, office), node.name, occasion=occasion)
+    decision = decide(in_force.policies, question)
+    if not decision.allowed:
+        return []
+    step = Step(sender=Sender(node=node.name, agency=office), question=question, decision=decision)
+    notice = CorrectionNotice(time=double.time, urn=double.urn, other=double.other)
+    return [_draft(Recipient(node=owner), notice, step)]
+
+
+def _note_told(node: Node, double: Double, transaction: GroupTransaction) -> None:
+    if DOUBLES.has(transaction, DOUBLES.id(double)):
+        DOUBLES.put(transaction, replace(double, is_told=True), owner=node.name)
+
+
 def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
-    """Lists what is outdated here, newest first: copies that this node holds, and what look-ups gave to the caller."""
+    """Lists what is to be looked at, newest first: copies here that are outdated, and what look-ups gave to the caller.
+
+    And permits of the caller's county whose holders have another's; and the caller's recognitions that hold no longer.
+    """
     lines = [
         NoticeLine(time=held.time, owner=held.owner, field=held.field, case_id=held.case)
         for held in OUTDATED_FIELDS.by_subject(node.database, str(caller))
     ]
     lines += islice(_outdated_copies(node.database), MAX_NOTICES)
+    lines += islice(_doubles_of(node, caller.county), MAX_NOTICES)
+    lines += (
+        NoticeLine(
+            time=told.time, owner=_issuer(told.urn), urn=told.urn, version=told.version, decided_on=told.decided_on
+        )
+        for told in DIFFERING.by_subject(node.database, str(caller))
+    )
     return nlargest(MAX_NOTICES, lines, key=lambda line: (line.time, line.owner, line.urn or "", line.case_id))
+
+
+def _issuer(urn: PermitUrn) -> NodeName:
+    return province_of(urn_division(urn)) or NodeName(urn_division(urn)[:2])
+
+
+def _doubles_of(node: Node, county: str) -> Iterator[NoticeLine]:
+    """The doubles of a county's permits that work still."""
+    for double in DOUBLES.each_in(node.database, county):
+        permit = find_own_permit(node.database, double.urn)
+        if permit is not None and works_on(permit, node.today()):
+            yield NoticeLine(time=double.time, owner=_issuer(double.other), urn=double.urn, other=double.other)
 
 
 def _outdated_copies(source: Source) -> Iterator[NoticeLine]:

@@ -39,7 +39,7 @@ from federation.domain.corrections import (
     verify_open,
 )
 from federation.domain.division import province_of
-from federation.domain.permits import Permit, urn_division
+from federation.domain.permits import Permit, urn_division, verify_only_one
 from federation.domain.retention import CORRECTION
 from federation.node.corrections.lines import (
     ANSWERS,
@@ -66,7 +66,7 @@ from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key
 from federation.node.officers import logged, or_logged
-from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits, verify_none_held
+from federation.node.permits_sharing import draft_sharing, find_of_person, find_own_permit, write_own_permits
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, Positive, decode, encode, replace
 from federation.protocol.ids import NodeName, truncate_to_millisecond
@@ -346,8 +346,8 @@ async def _take_step(
         def write(transaction: GroupTransaction) -> StepTaken:
             if change.permit is not None:
                 if change.before is None or _number(change.before) != _number(change.permit):
-                    verify_none_held(transaction, change.permit)
-                put_own_permits(transaction, [change.permit], owner=node.name, before=change.permit.version - 1)
+                    verify_only_one(change.permit, find_of_person(transaction, _number(change.permit), node=node))
+                write_own_permits(transaction, [change.permit], node=node, before=change.permit.version - 1)
             put_correction(transaction, change.correction, owner=node.name)
             return StepTaken(correction_id=step.correction_id, version=change.correction.standing.version)
 

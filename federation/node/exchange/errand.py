@@ -16,7 +16,7 @@ from federation.domain.retention import USE
 from federation.node.exchange.send import Cause, Draft, Prepared, prepare, record_message
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import InForce, Node, agency_facts
-from federation.protocol.errors import ConflictError
+from federation.protocol.errors import ConflictError, RuleError
 from federation.protocol.form import Item, decode, encode, encode_canonical
 from federation.protocol.ids import AgencyId, MessageId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
@@ -159,7 +159,13 @@ class Errand:
                 record_message(node, transaction, message, in_force=in_force)
             return made
 
-        made = (await node.sequencer.commit(record)).value
+        try:
+            made = (await node.sequencer.commit(record)).value
+        except (ConflictError, RuleError):
+            done = self.remembered(asked, answer, key=key)
+            if done is None or done.version == before:
+                raise
+            return done.answer  # a repeat at the same moment met what the first one wrote
         for message in ready:
             node.wake_delivery(message.draft.recipient.node)
         return made

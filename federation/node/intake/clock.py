@@ -25,6 +25,7 @@ from federation.domain.intake import REMINDER_BODY, IntakeStatus, Reminder, esca
 from federation.domain.lookups import reminder_due, reply_lifetime
 from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
 from federation.domain.retention import PROVISION
+from federation.node.corrections.notices import tell_doubles
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
@@ -205,6 +206,7 @@ async def keep_clocks(node: Node) -> None:
         try:
             await check_desk(node)
             await check_pending(node)
+            await tell_doubles(node)
         except BridgeheadError as error:
             _log.warning("intake.unchanged", reason=error.reason)
         except Exception:  # noqa: BLE001 - a duty that ends would let requests wait for ever

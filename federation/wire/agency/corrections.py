@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -108,7 +108,11 @@ class CorrectionQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeLine:
-    """The owner says that something held here is outdated: a copy below a version, or a field that a look-up gave."""
+    """The owner says that something held here is outdated: a copy below a version, or a field that a look-up gave.
+
+    Or somebody found that the holder of `urn` has `other` as well; or what the caller's window decided about `urn` on
+    `decided_on` is otherwise by the version that its owner has now.
+    """
 
     time: datetime
     owner: NodeName
@@ -116,6 +120,8 @@ class NoticeLine:
     version: int = 0
     field: str = ""
     case_id: str = ""
+    other: PermitUrn | None = None
+    decided_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

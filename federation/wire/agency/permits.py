@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final, TypeAlias
 
 from federation.domain.permits import PermitApplication, PermitItem, PermitStatus, PermitUrn, RevokeReason
-from federation.domain.recognition import Recognition, RecognitionMode, RecognitionOutcome
+from federation.domain.recognition import Confirmation, Recognition, RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import AgencyId
 from federation.wire.pb import declare
@@ -25,6 +25,7 @@ class RecognitionLink:
     reason: str
     agency: AgencyId
     decided_on: date
+    confirmation: Confirmation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +36,15 @@ class PermitAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitReading(PermitAnswer):
-    """A permit with its recognitions; `outdated_by`: the version that the owner of this outdated copy has."""
+    """A permit with its recognitions; `outdated_by`: the version that the owner of this outdated copy has.
+
+    `doubles`: permits of other provinces that the holder was found to have; `copy_time`: when the owner said this copy.
+    """
 
     recognitions: tuple[RecognitionLink, ...] = ()
     outdated_by: int = 0
+    doubles: tuple[PermitUrn, ...] = ()
+    copy_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,8 @@ class RecognitionAnswer:
     decision: Ruling
     recognition: Recognition | None = None
     permit: PermitItem | None = None
+    copy_time: datetime | None = None
+    confirmation: Confirmation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
