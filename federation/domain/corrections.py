@@ -425,7 +425,7 @@ def decide_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasio
 
 
 def notice_request(agency: AgencyFacts, owner: NodeName, *, occasion: Occasion) -> PolicyRequest:
-    """Asks whether the agency may say that copies of a permit which that province issued are outdated."""
+    """Asks whether the agency may say that copies of that province's permits are outdated, or what it found twice."""
     dossier = DossierFacts(province=owner, kind=CORRECTION_KIND)
     return ask("correction.notice", agency, dossier_entity(dossier), occasion=occasion)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
 from federation.cli.corrections import correction_lines, filing_code, masked, page_lines
 from federation.cli.show import object_of
+from federation.domain.permits import PermitUrn
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.corrections import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
@@ -50,6 +51,8 @@ def test_notices_say_what_is_outdated_here():
     notices = (
         NoticeLine(time=time, owner=NodeName("zhejiang"), urn=URN, version=3),
         NoticeLine(time=time, owner=NodeName("zhejiang"), field="holder_name", case_id="A3611-0042"),
+        NoticeLine(time=time, owner=NodeName("jiangxi"), urn=URN, other=PermitUrn("urn:permit:361123:2026:000007")),
+        NoticeLine(time=time, owner=NodeName("zhejiang"), urn=URN, version=2, decided_on=date(2026, 11, 30)),
     )
     page = CorrectionPage(decision=ALLOWED, notices=notices)
 
@@ -58,6 +61,8 @@ def test_notices_say_what_is_outdated_here():
     assert told[0] == "没有更正 | no corrections"
     assert told[1].endswith("copies before version 3 are outdated")
     assert "A3611-0042 所取 姓名 holder_name 已更正" in told[2]
+    assert f"重复登记，{URN} 与 urn:permit:361123:2026:000007 为同一人" in told[3]
+    assert f"2026-11-30 办理互认的 {URN} 已变更（第 2 版），请复核" in told[4]
     assert [notice["urn"] for notice in object_of(page)["notices"]] == [URN, None]
 
 

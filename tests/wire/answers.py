@@ -307,6 +307,19 @@ CORRECTIONS = CorrectionPage(
             field="holder_name",
             case_id="A3611-0042",
         ),
+        NoticeLine(
+            time=datetime(2026, 12, 1, 8, tzinfo=UTC),
+            owner=NodeName("jiangxi"),
+            urn=URN,
+            other=PermitUrn("urn:permit:361123:2026:000007"),
+        ),
+        NoticeLine(
+            time=datetime(2026, 12, 1, 8, tzinfo=UTC),
+            owner=NodeName("zhejiang"),
+            urn=URN,
+            version=2,
+            decided_on=date(2026, 11, 30),
+        ),
     ),
     next_page_token="next",
 )

@@ -2,15 +2,15 @@
 
 import base64
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from federation.domain.intake import RefusalReason
 from federation.domain.lookups import Selector, SelectorKind, Urgency
 from federation.domain.officers import KeyStanding, OfficerKey
 from federation.domain.oversight import Finding, FlagKind, SampleFinding
-from federation.domain.permits import PermitStatus, RevokeReason
-from federation.domain.recognition import RecognitionMode, RecognitionOutcome
+from federation.domain.permits import PermitStatus, PermitUrn, RevokeReason
+from federation.domain.recognition import Confirmation, RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, parse_agency_id
@@ -140,9 +140,12 @@ READING = permits.PermitReading(
             reason="time_credited",
             agency=POLICE,
             decided_on=date(2026, 11, 1),
+            confirmation=Confirmation.CONTRADICTED,
         ),
     ),
     outdated_by=4,
+    doubles=(PermitUrn("urn:permit:361123:2026:000007"),),
+    copy_time=datetime(2026, 11, 1, 8, tzinfo=UTC),
 )
 CHUNK = permits.ImportChunk(
     import_id=ACT.request_id,
@@ -190,7 +193,13 @@ CALLS = (
         permits.RECOGNISE_PERMIT,
         HALL,
         RECOGNISE,
-        permits.RecognitionAnswer(decision=ALLOWED, recognition=answers.RECOGNITION, permit=BARE_ITEM),
+        permits.RecognitionAnswer(
+            decision=ALLOWED,
+            recognition=answers.RECOGNITION,
+            permit=BARE_ITEM,
+            copy_time=datetime(2026, 11, 1, 8, tzinfo=UTC),
+            confirmation=Confirmation.PROVISIONAL,
+        ),
     ),
     Call(permits.GET_PERMIT, HALL, URN, READING),
     Call(
