@@ -297,21 +297,11 @@ class Desk:
         return self.ask(lambda client: client.call(rpc, given, question), changes=changes)
 
     def read(self, rpc: Rpc[Q, P], query: Q, paging: Paging, *, act: Act | None = None, items: str = "lines") -> P:
-        """Reads one page of a list, or every page as one, in which `items` are all of them; as `call`.
-
-        A node that looks at many records of which the caller may read none answers an empty page that goes on: what
-        comes behind it is read, so that an empty page is the end.
-        """
+        """Reads one page of a list, or every page as one, in which `items` are all of them; as `call`."""
         given = act or self.act()
 
         async def read(client: AgencyClient) -> P:
-            page = await client.call(rpc, given, replace(query, page_size=paging.size, page_token=paging.token))
-            while page.next_page_token and (paging.everything or not getattr(page, items)):
-                following = replace(query, page_size=paging.size, page_token=page.next_page_token)
-                more = await client.call(rpc, given, following)
-                found = (*getattr(page, items), *getattr(more, items))
-                page = replace(page, **{items: found, "next_page_token": more.next_page_token})
-            return page
+            return await read_pages(lambda asked: client.call(rpc, given, asked), query, paging, items=items)
 
         return self.ask(read, changes=False)
 
@@ -386,6 +376,21 @@ def now() -> datetime:
 def end(code: int) -> None:
     if code:
         raise typer.Exit(code)
+
+
+async def read_pages(call: Callable[[Q], Awaitable[P]], query: Q, paging: Paging, *, items: str) -> P:
+    """Reads a page, or every page as one.
+
+    A node that looked at many records of which the caller may read none answers an empty page that goes on: what comes
+    behind it is read, so that an empty page is the end.
+    """
+    page = await call(replace(query, page_size=paging.size, page_token=paging.token))
+    while page.next_page_token and (paging.everything or not getattr(page, items)):
+        following = replace(query, page_size=paging.size, page_token=page.next_page_token)
+        more = await call(following)
+        found = (*getattr(page, items), *getattr(more, items))
+        page = replace(page, **{items: found, "next_page_token": more.next_page_token})
+    return page
 
 
 def read_line(text: str) -> str:

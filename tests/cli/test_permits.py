@@ -8,11 +8,14 @@ from datetime import date, timedelta
 
 import pytest
 
+from federation.cli.options import Paging, read_pages
 from federation.cli.show import china_today
 from federation.domain.citizen_number import check_character, format_citizen_number
+from federation.wire.agency.permits import PermitPage, PermitQuery
 from tests.cli.applications import REQUEST, csv_of, person, wrong_check
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, POLICE, run
 from tests.ports import free_ports
+from tests.wire.answers import ALLOWED, ITEM
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +232,22 @@ def test_list_page_by_page_is_the_whole_list(nodes):
 
     assert urns == [permit["urn"] for permit in whole]
     assert registered <= set(urns)
+
+
+async def test_empty_page_that_goes_on_is_not_shown_as_the_end():
+    """A node that looked at many permits of others answers an empty page with a token; the list goes on behind it."""
+    pages = [(), (), (ITEM, ITEM), (), (ITEM,)]
+
+    async def call(query):
+        place = int(query.page_token or 0)
+        following = str(place + 1) if place + 1 < len(pages) else ""
+        return PermitPage(decision=ALLOWED, permits=pages[place], next_page_token=following)
+
+    async def read(token, *, everything=False):
+        page = await read_pages(call, PermitQuery(), Paging(2, token, everything), items="permits")
+        return len(page.permits), page.next_page_token
+
+    assert [await read(""), await read("3"), await read("", everything=True)] == [(2, "3"), (1, ""), (3, "")]
 
 
 def test_list_in_text_is_one_line_a_permit(nodes, urn):

@@ -10,7 +10,7 @@ from federation.node import permits
 from federation.node.corrections.notices import NOTICE, list_notices, tell_doubles
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
-from federation.node.permits_sharing import DOUBLES
+from federation.node.permits_sharing import DOUBLES, MAX_DOUBLES
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, parse_agency_id
@@ -154,12 +154,12 @@ async def test_two_permits_of_one_province_are_no_finding_over_the_border(four: 
     assert list_notices_sent(four, JIANGXI) == []
 
 
-def notice(rig: Rig, urn: str, other: str, *, agency: AgencyId = YUSHAN_POLICE) -> Submission:
+def notice(rig: Rig, urn: str, other: str, *, seq: int = 1) -> Submission:
     """What Jiangxi might tell Zhejiang."""
     item = CorrectionNotice(time=rig.clock(), urn=PermitUrn(urn), other=PermitUrn(other))
     body = one_item_body(NOTICE.media_type, encode(item))
     made = statement(
-        rig, body, kind=NOTICE.name, sender=Sender(node=JIANGXI, agency=agency), recipient=Recipient(node=ZHEJIANG),
+        rig, body, kind=NOTICE.name, seq=seq, sender=Sender(node=JIANGXI, agency=YUSHAN_POLICE), recipient=Recipient(node=ZHEJIANG),
         purpose=CORRECTION_PURPOSE, function=CORRECTION_FUNCTION, basis="PIPL 8",
     )  # fmt: skip
     return Submission(envelope=sign(made, kit().keyrings[JIANGXI].message), body=body)
@@ -175,3 +175,13 @@ async def test_notice_about_a_permit_that_is_not_ours_is_malformed_and_of_none_k
     receipt = await receive(rig[ZHEJIANG], notice(rig, "urn:permit:330822:2026:000001", other), peer=JIANGXI)
     assert decode_leaf(receipt.leaf).kind is LeafKind.RECEIVED
     assert not list(DOUBLES.each(rig[ZHEJIANG].database))
+
+
+@pytest.mark.attack("a province tells of any number of permits beside one")
+async def test_so_many_findings_of_one_permit_are_kept(rig: Rig) -> None:
+    """What another province says of one permit has a limit; the permit goes on."""
+    urn = await issue(rig, HALL)
+    for number in range(MAX_DOUBLES + 3):
+        told_of = notice(rig, urn, f"urn:permit:361123:2026:{number:06}", seq=number + 1)
+        await receive(rig[ZHEJIANG], told_of, peer=JIANGXI)
+    assert len(await doubles_of(rig, HALL, urn)) == len(list(DOUBLES.each(rig[ZHEJIANG].database))) == MAX_DOUBLES
