@@ -16,8 +16,13 @@ from federation.domain.lookups import Outcome, Urgency
 from federation.domain.oversight import Finding, FlagKind, ReadingKind, SampleFinding
 from federation.domain.permits import Ground, Paper, PermitStatus, RevokeReason
 from federation.domain.plates import PlateClass
-from federation.domain.recognition import Entitlement, RecognitionMode, RecognitionOutcome, RecognitionReason
-from federation.domain.registers import EnterpriseStatus, VehicleStatus
+from federation.domain.recognition import (
+    Confirmation,
+    Entitlement,
+    RecognitionMode,
+    RecognitionOutcome,
+    RecognitionReason,
+)
 from federation.wire.agency.cases import DeliveryState
 from federation.wire.agency.corrections import CorrectionStanding
 from federation.wire.agency.erasure import ErasureState
@@ -29,7 +34,7 @@ ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
     Colours, ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
-    DutyAct, AreaType, DutyClass,
+    DutyAct, AreaType, DutyClass, Confirmation,
 )  # fmt: skip
 
 

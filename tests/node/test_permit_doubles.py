@@ -180,6 +180,7 @@ async def test_notice_about_a_permit_that_is_not_ours_is_malformed_and_of_none_k
 @pytest.mark.attack("a province tells of any number of permits beside one")
 async def test_so_many_findings_of_one_permit_are_kept(rig: Rig) -> None:
     """What another province says of one permit has a limit; the permit goes on."""
+    rig.start_delivery()
     urn = await issue(rig, HALL)
     for number in range(MAX_DOUBLES + 3):
         told_of = notice(rig, urn, f"urn:permit:361123:2026:{number:06}", seq=number + 1)

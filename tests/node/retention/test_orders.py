@@ -215,8 +215,8 @@ async def test_orders_beyond_so_many_a_day_need_a_second_persons_key(shared, mon
     mine, second = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     for name, key in (("officer-1", mine), ("officer-9", second), ("officer-2", mine)):
         await register_key(rig[ZHEJIANG], HALL, name, key=public_text(key))
-    for _ in range(3):
-        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+    for nth in (1, 2, 3):
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application(nth=nth))
     messages = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)
     for message, officer in zip(messages, ("officer-1", "officer-2"), strict=False):
         assert (await order(rig, message.id, officer=officer)).line is not None
