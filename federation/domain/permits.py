@@ -50,6 +50,8 @@ PermitUrn = NewType(
 GUARDIAN_AGE: Final = 16
 """Below this age a guardian or near relative applies (article 9)."""
 
+_MONTH: Final = timedelta(days=31)
+"""No month is longer."""
 _PREFIX: Final = "urn:permit:"
 _URN: Final = re.compile(_URN_FORM)
 
@@ -313,6 +315,8 @@ def status_on(permit: Permit | PermitItem, today: date) -> PermitStatus:
         return permit.status
     if today > permit.endorsed_until:
         return PermitStatus.SUSPENDED
+    if permit.endorsed_until - today > _MONTH:
+        return PermitStatus.VALID
     return PermitStatus.ENDORSEMENT_OPEN if today >= endorsement_opens(permit.endorsed_until) else PermitStatus.VALID
 
 

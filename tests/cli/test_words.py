@@ -23,6 +23,7 @@ from federation.domain.recognition import (
     RecognitionOutcome,
     RecognitionReason,
 )
+from federation.domain.registers import EnterpriseStatus, VehicleStatus
 from federation.wire.agency.cases import DeliveryState
 from federation.wire.agency.corrections import CorrectionStanding
 from federation.wire.agency.erasure import ErasureState
