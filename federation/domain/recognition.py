@@ -36,7 +36,7 @@ class RecognitionOutcome(StrEnum):
 
 
 class Confirmation(StrEnum):
-    """What the owner of a permit said of an outcome that it was told: nothing yet, the same, or that it has another."""
+    """The word of a permit's owner about an outcome that it was told: none yet, the same, or that it has another."""
 
     PROVISIONAL = "provisional"
     CONFIRMED = "confirmed"
@@ -118,16 +118,16 @@ def agreed_rules(modes: Iterable[str]) -> RecognitionRules:
     return RecognitionRules(modes=frozenset(map(RecognitionMode, modes)), services=frozenset(Entitlement))
 
 
-def differs_from(told: RecognitionItem, item: PermitItem, *, rules: RecognitionRules, today: date) -> bool:
+def differs_from(notified: RecognitionItem, item: PermitItem, *, rules: RecognitionRules, today: date) -> bool:
     """Returns whether a permit as it is now would be refused where it was recognised, or the other way round.
 
     What cannot be decided by what is known of it does not differ.
     """
     try:
-        found = decide_recognition(item, told.mode, rules=rules, today=today)
+        found = decide_recognition(item, notified.mode, rules=rules, today=today)
     except RuleError:
         return False
-    return (found.outcome is RecognitionOutcome.REFUSED) is not (told.outcome is RecognitionOutcome.REFUSED)
+    return (found.outcome is RecognitionOutcome.REFUSED) is not (notified.outcome is RecognitionOutcome.REFUSED)
 
 
 def _recognise_card(standing: PermitStatus, rules: RecognitionRules) -> Recognition:

@@ -143,7 +143,7 @@ class Double(Item, frozen=True, kw_only=True):
     time: Time
     urn: PermitUrn
     other: PermitUrn
-    is_told: bool = always(False)
+    is_notified: bool = always(False)
 
 
 DOUBLES: Final[Collection[Double]] = item_collection(
@@ -151,10 +151,10 @@ DOUBLES: Final[Collection[Double]] = item_collection(
     kind="permit-double",
     id=lambda double: f"{double.urn}/{double.other}",
     replica=True,
-    version=lambda double: 2 if double.is_told else 1,
-    status=lambda double: "told" if double.is_told else "waiting",
-    division=lambda double: urn_division(double.urn) if double.is_told else "",
-    due_time=lambda double: None if double.is_told else double.time,
+    version=lambda double: 2 if double.is_notified else 1,
+    status=lambda double: "told" if double.is_notified else "waiting",
+    division=lambda double: urn_division(double.urn) if double.is_notified else "",
+    due_time=lambda double: None if double.is_notified else double.time,
 )
 
 
@@ -174,11 +174,11 @@ class Differing(Item, frozen=True, kw_only=True):
 DIFFERING: Final[Collection[Differing]] = item_collection(
     Differing,
     kind="recognition-differing",
-    id=lambda told: f"{told.urn}/{told.version}/{told.mode}/{told.agency}",
+    id=lambda notified: f"{notified.urn}/{notified.version}/{notified.mode}/{notified.agency}",
     replica=True,
     status=lambda _: "told",
-    division=lambda told: told.agency.county,
-    subject=lambda told: str(told.agency),
+    division=lambda notified: notified.agency.county,
+    subject=lambda notified: str(notified.agency),
 )
 
 
@@ -186,12 +186,12 @@ def _find_differing(source: Source, item: PermitItem, *, node: Node) -> Iterator
     agreement, today = node.trust.in_force.agreement, node.today()
     rules, now = agreed_rules(agreement.recognition_modes), truncate_to_millisecond(node.now())
     for record in each_in_range(source, RECOGNITION, ids_under(f"{item.urn}/"), replica=False):
-        told = decode_recognition_item(record.content, agreement.realm)
-        if differs_from(told, item, rules=rules, today=today):
+        notified = decode_recognition_item(record.content, agreement.realm)
+        if differs_from(notified, item, rules=rules, today=today):
             owner = _owner(item.urn) or node.name
             differing = Differing(
-                time=now, urn=item.urn, version=item.version, mode=told.mode, agency=told.agency,
-                decided_on=told.decided_on,
+                time=now, urn=item.urn, version=item.version, mode=notified.mode, agency=notified.agency,
+                decided_on=notified.decided_on,
             )  # fmt: skip
             yield DIFFERING.record(differing, owner=owner)
 
@@ -210,7 +210,7 @@ def _find_doubles(source: Source, permit: AnyPermit, others: Iterable[AnyPermit]
         if _owner(other.urn) == _owner(permit.urn) or not works_on(other, today):
             continue
         for urn, beside in ((permit.urn, other.urn), (other.urn, permit.urn)):
-            double = Double(time=now, urn=urn, other=beside, is_told=_owner(urn) == node.name)
+            double = Double(time=now, urn=urn, other=beside, is_notified=_owner(urn) == node.name)
             if not DOUBLES.has(source, DOUBLES.id(double)):
                 yield DOUBLES.record(double, owner=node.name)
 
@@ -345,7 +345,7 @@ def _judge_sync(received: Received[PermitItem]) -> Judgement:
 
 
 def _follow_copies(node: Node, items: Sequence[PermitItem], transaction: GroupTransaction) -> tuple[Record, ...]:
-    """What follows from copies that came: doubles, and outcomes of our windows that hold no more."""
+    """The doubles that came with copies, and outcomes of our windows that hold no more by them."""
     found: list[Record] = []
     for item in items:
         found += _find_differing(transaction, item, node=node) if item.version > 1 else ()

@@ -80,7 +80,7 @@ class Told(Item, frozen=True, kw_only=True):
 
 
 TOLD: Final[Collection[Told]] = item_collection(
-    Told, kind="recognition-told", id=lambda told: told.link, replica=True, status=lambda _: "told"
+    Told, kind="recognition-told", id=lambda notified: notified.link, replica=True, status=lambda _: "told"
 )
 
 
@@ -112,8 +112,8 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
         notice = _notice(item, recognition, errand, presented.mode)
         await _notify_home(errand, notice, home=record.owner, question=question, ruling=ruling, asked=asked)
     link = f"{item.urn}/{presented.mode}/{errand.caller}"
-    if (told := TOLD.find(node.database, link)) is not None:
-        await delivered(node, [Sent(id=told.message_id, digest=told.digest)], seconds=CONFIRM_SECONDS)
+    if (notified := TOLD.find(node.database, link)) is not None:
+        await delivered(node, [Sent(id=notified.message_id, digest=notified.digest)], seconds=CONFIRM_SECONDS)
     return RecognitionAnswer(
         decision=ruling,
         recognition=recognition,
@@ -124,16 +124,16 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
 
 
 def copy_time(source: Source, record: Record) -> datetime | None:
-    """When its owner said what stands in a copy; None for a record of our own."""
+    """The time at which its owner said what stands in a copy; None for a record of our own."""
     origin = find_origin(source, record.kind, record.id, replica=True) if record.replica else None
     message = find_message(source, "received", MessageId(origin)) if origin is not None else None
     return message.created if message is not None else None
 
 
 def confirmation_of(node: Node, link: str) -> Confirmation:
-    """What the owner of a permit answered to an outcome of our own window, which stands under that id."""
-    told = TOLD.find(node.database, link)
-    delivery = find_delivery(node, told.message_id) if told is not None else Response()
+    """The answer of a permit's owner to an outcome of our own window, which stands under that id."""
+    notified = TOLD.find(node.database, link)
+    delivery = find_delivery(node, notified.message_id) if notified is not None else Response()
     if delivery.refused:
         return Confirmation.CONTRADICTED
     return Confirmation.CONFIRMED if delivery.received else Confirmation.PROVISIONAL

@@ -13,22 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
-from sqlalchemy import (
-    ARRAY,
-    JSON,
-    ColumnElement,
-    Connection,
-    Select,
-    String,
-    and_,
-    any_,
-    bindparam,
-    delete,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ARRAY, JSON, Connection, Select, String, any_, bindparam, delete, func, or_, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError, UnavailableError
 from federation.protocol.ids import NodeName
@@ -315,21 +300,19 @@ def list_records(
     if (due_before := where.get("due_before")) is not None:
         conditions.append(RECORD.c.due_date < due_before)
     if (stored := where.get("stored")) is not None:
-        conditions.append(or_(*(_stored_so(*wanted) for wanted in stored)))
+        alternatives = []
+        for status, since, before in stored:
+            found, day = RECORD.c.status == status, RECORD.c.due_date
+            if before is not None:
+                found &= day < before
+            if since is not None:
+                found &= day >= since if before is not None else (day >= since) | day.is_(None)
+            alternatives.append(found)
+        conditions.append(or_(*alternatives))
     statement = select(RECORD).where(*conditions).order_by(RECORD.c.id).limit(limit)
     with source.reading() as connection:
         rows = connection.execute(statement).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
-
-
-def _stored_so(status: str, since: date | None, before: date | None) -> ColumnElement[bool]:
-    conditions = [RECORD.c.status == status]
-    if before is not None:
-        conditions.append(RECORD.c.due_date < before)
-    if since is not None:
-        later = RECORD.c.due_date >= since
-        conditions.append(later if before is not None else or_(later, RECORD.c.due_date.is_(None)))
-    return and_(*conditions)
 
 
 def passing_over(

@@ -194,7 +194,7 @@ def _judge_double(received: Received[CorrectionNotice], urn: PermitUrn, other: P
     if province_of(urn_division(urn)) != node.name or province_of(urn_division(other)) in {None, node.name}:
         raise MalformedError("NOTICE_OWNER", f"expected a permit of {node.name} beside one of another province")
     permit = find_own_permit(node.database, urn)
-    double = Double(time=notice.time, urn=urn, other=other, is_told=True)
+    double = Double(time=notice.time, urn=urn, other=other, is_notified=True)
     is_kept = (
         permit is not None and works_on(permit, node.today()) and len(list_doubles(node.database, urn)) < MAX_DOUBLES
     )
@@ -210,7 +210,7 @@ async def tell_doubles(node: Node) -> None:
         lambda: list(islice(DOUBLES.each_due_by(node.database, node.now(), unread), MAX_NOTICES))
     )
     for double in due:
-        await send(node, _double_notices(node, double), rows=partial(_note_told, node, double))
+        await send(node, _double_notices(node, double), rows=partial(_note_notified, node, double))
 
 
 def _double_notices(node: Node, double: Double) -> list[Draft]:
@@ -229,9 +229,9 @@ def _double_notices(node: Node, double: Double) -> list[Draft]:
     return [_draft(Recipient(node=owner), notice, step)]
 
 
-def _note_told(node: Node, double: Double, transaction: GroupTransaction) -> None:
+def _note_notified(node: Node, double: Double, transaction: GroupTransaction) -> None:
     if DOUBLES.has(transaction, DOUBLES.id(double)):
-        DOUBLES.put(transaction, replace(double, is_told=True), owner=node.name)
+        DOUBLES.put(transaction, replace(double, is_notified=True), owner=node.name)
 
 
 def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
@@ -247,9 +247,9 @@ def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
     lines += islice(_doubles_of(node, caller.county), MAX_NOTICES)
     lines += (
         NoticeLine(
-            time=told.time, owner=_issuer(told.urn), urn=told.urn, version=told.version, decided_on=told.decided_on
+            time=each.time, owner=_issuer(each.urn), urn=each.urn, version=each.version, decided_on=each.decided_on
         )
-        for told in DIFFERING.by_subject(node.database, str(caller))
+        for each in DIFFERING.by_subject(node.database, str(caller))
     )
     return nlargest(MAX_NOTICES, lines, key=lambda line: (line.time, line.owner, line.urn or "", line.case_id))
 
