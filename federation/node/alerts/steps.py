@@ -343,6 +343,16 @@ _SAMPLE: Final = "0" * 64
 """The name of an entry that there is not."""
 
 
+def _stage_for(alert: Alert, act: str) -> str:
+    """The first stage that is late where it is to be excused, else the first one without a stamp."""
+    if act == "excuse":
+        late = (
+            each for each in alert.rules.stages(alert.kind) if each in alert.overdue or alert.attained(each) is False
+        )
+        return min(late, key=alert.due, default="arrived")
+    return next((stage.value for stage in STAGES[1:] if stage not in alert.stamps), "arrived")
+
+
 def _refusal(errand: Errand, alert: Alert, act: str, desk: str) -> str | None:
     """The reason why a desk cannot do an act now; None when it can, as far as that is not for its fields to say."""
     desks = alert.rules.duty.desks if isinstance(alert.rules, AgreedAlerts) else ()
@@ -353,7 +363,7 @@ def _refusal(errand: Errand, alert: Alert, act: str, desk: str) -> str | None:
         "why": "danger" if act == "excuse" else "other",
         "to": next(others, desk), "about": _about(alert, act) or _SAMPLE, "status": alert.status,
         "other": next(iter(alert.links), f"{alert.arbiter}/00000000-0000-7000-8000-000000000000"),
-        "stage": next((stage.value for stage in STAGES[1:] if stage not in alert.stamps), "arrived"),
+        "stage": _stage_for(alert, act),
     }  # fmt: skip
     known = {field.name for field in ALERT_ACTS[act].fields}
     head = replace(

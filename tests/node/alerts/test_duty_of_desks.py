@@ -9,6 +9,7 @@ import pytest
 
 from federation.domain import duty_roster as book
 from federation.domain.alert import AlertState
+from federation.domain.alert_excuse import excuse_of
 from federation.domain.alert_told import told_of
 from federation.domain.case_items import CaseItem
 from federation.node import duty
@@ -22,7 +23,16 @@ from federation.protocol.leaf import LeafKind
 from federation.protocol.trust import Agreement
 from federation.store.exchange_log import find_leaf
 from federation.wire.agency import duty as wire
-from tests.node.alerts.border_desks import CHANGSHAN, EMERGENCY, POLICE, QIUCHUAN, YUSHAN, BorderDesks, border_desks
+from tests.node.alerts.border_desks import (
+    CHANGSHAN,
+    EMERGENCY,
+    LEADER,
+    POLICE,
+    QIUCHUAN,
+    YUSHAN,
+    BorderDesks,
+    border_desks,
+)
 from tests.node.rig import JIANGXI, ZHEJIANG, register_key
 from tests.node.test_duty import CENTRE, KEYS, OFFICE, A, B, Shift
 
@@ -208,3 +218,39 @@ async def test_sheet_that_changes_leaves_running_alerts_as_they_are(tmp_path: Pa
         assert raised.line is not None
         assert QIUCHUAN not in raised.line.rings
         assert raised.line.rings[0] == CHANGSHAN
+
+
+async def test_leader_excuses_a_late_stage_and_nobody_else_does(tmp_path: Path) -> None:
+    """It is offered to the post that leads the desk, once the stage is late; a deputy and the other side are refused."""
+    async with border_desks(tmp_path) as border:
+        await border.raises(CHANGSHAN)
+        border.rig.clock.advance(seconds=90)
+        await border.does(CHANGSHAN, "claim")
+        await border.settled()
+        (offer,) = [each for each in (await border.view(CHANGSHAN)).offers if each.act == "excuse"]
+        assert offer.possible
+        for desk, stage, why in ((POLICE, "accepted", "NOT_LEADER"), (LEADER, "arrived", "NOT_LATE")):
+            with pytest.raises(RuleError) as caught:
+                await border.does(desk, "excuse", stage=stage, why="danger")
+            assert caught.value.facts["why"] == why
+        outcome = await border.does(LEADER, "excuse", stage="accepted", why="danger")
+        assert outcome.decision.allowed
+        await border.settled()
+        assert excuse_of(border.alert(JIANGXI), "accepted") is not None
+
+
+async def test_a_fraud_warning_shows_clocks_of_its_own(tmp_path: Path) -> None:
+    """The list has its two stages alone; the stamp of the request to stop payment counts, one of another kind is refused."""
+    async with border_desks(tmp_path) as border:
+        await border.raises(POLICE, kind="fraud.telecom")
+        await border.does(POLICE, "claim", kind="fraud.telecom")
+        outcome = await border.does(POLICE, "stamp", kind="fraud.telecom", stage="stop_asked")
+        assert outcome.line is not None
+        assert [(each.stage, each.at is None) for each in outcome.line.stages] == [
+            ("stop_asked", False), ("visited", True)
+        ]  # fmt: skip
+        await border.raises(CHANGSHAN)
+        await border.does(CHANGSHAN, "claim")
+        with pytest.raises(RuleError) as caught:
+            await border.does(CHANGSHAN, "stamp", stage="visited")
+        assert caught.value.facts["why"] == "STAMP_NOT_OF_KIND"
