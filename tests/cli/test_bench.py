@@ -21,6 +21,7 @@ from federation.cli.bench_at_rest import DUTIES, cpu_seconds
 from federation.cli.bench_case import fold_each, fold_set, make_entries, measure_folds
 from federation.cli.bench_runs import RECEIVER, search_measurement
 from federation.cli.bench_store import fill_store, load_federation, open_parts
+from federation.cli.demo import provinces
 from federation.cli.main import main
 from federation.cli.options import Form
 from federation.domain.procedure import read_rules
@@ -30,6 +31,7 @@ from federation.node.lookups.records import HANDLES
 from federation.node.serve import utc_now
 from federation.store.log_reader import check_log
 from federation.store.messages import count_pending
+from tests.scenarios.provinces import FORKING
 
 ECHO = Timing(rate_per_second=2000.0, p50_ms=0.5, p95_ms=0.8, p99_ms=1.0)
 SEARCH = Timing(rate_per_second=100.0, p50_ms=10.0, p95_ms=12.5, p99_ms=20.125)
@@ -135,6 +137,13 @@ def test_bench_of_a_case_folds_a_case_that_all_of_its_entries_made():
     assert all(figure.value > 0 and figure.unit == "ms" for figure in figures)
 
 
+@pytest.fixture
+def forking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that begin out of a process that has imported them already."""
+    monkeypatch.setattr(provinces, "subprocess", FORKING)
+
+
+@pytest.mark.usefixtures("forking")
 def test_bench_alert_measures_each_screen_beside_a_bare_fan_out(capsys: pytest.CaptureFixture[str]):
     """Two nodes start; every screen of two offices has every alert, and as many bytes go to as many bare streams."""
     assert main(["bench", "alert", "--screens", "4", "--alerts", "2", "-o", "json"]) == 0
@@ -145,6 +154,7 @@ def test_bench_alert_measures_each_screen_beside_a_bare_fan_out(capsys: pytest.C
     assert [(figure["what"], figure["unit"]) for figure in found["figures"]] == [("memory", "MiB"), ("memory", "KiB")]
 
 
+@pytest.mark.usefixtures("forking")
 def test_bench_alert_does_a_day_of_which_nothing_is_lost(capsys: pytest.CaptureFixture[str]):
     """Each act that was acknowledged is held; what two provinces share of the day they hold alike."""
     assert main(["bench", "alert", "--day", "4", "-o", "json"]) == 0
@@ -153,6 +163,7 @@ def test_bench_alert_does_a_day_of_which_nothing_is_lost(capsys: pytest.CaptureF
     assert shared["what"] == "alerts that both nodes hold alike"
 
 
+@pytest.mark.usefixtures("forking")
 def test_bench_case_measures_entries_of_two_nodes_and_the_list_of_what_is_due(capsys: pytest.CaptureFixture[str]):
     """Two nodes start, an entry is beside its echo, and the list is of the cases that the bench put there."""
     policies = Path(__file__).parents[2] / "policies"

@@ -61,9 +61,13 @@ def plant_officer_key(home: Path, agency: AgencyId, officer: str, *, key: str) -
     write_home_store(home, lambda tx: register_key(tx, own_key(agency, officer, key), at=at, replaces=True), now=now)
 
 
+FORKING = SimpleNamespace(**{**vars(subprocess), "Popen": Forked})
+"""To stand where the demo starts its nodes."""
+
+
 def start_node(made: demo.DemoFederation, node: NodeName, *, island: str | None = None) -> None:
     """Starts a node as the demo does, out of a process that has imported it already."""
-    with patch.object(demo, "subprocess", SimpleNamespace(DEVNULL=subprocess.DEVNULL, Popen=Forked)):
+    with patch.object(demo, "subprocess", FORKING):
         demo.start_node(made, node, island=island)
 
 
