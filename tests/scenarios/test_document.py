@@ -11,14 +11,14 @@ import contextlib
 import hashlib
 import os
 import re
-import signal
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from federation.cli.demo.provinces import stop_nodes
 from federation.domain.case_items import CaseItem
 from federation.domain.documents import CHUNK_BYTES, Manifest, manifest_fields
 from federation.protocol.errors import BridgeheadError, UnavailableError
@@ -56,12 +56,15 @@ class Relay:
     came: int = 0
     cuts: int = 0
     open: set[asyncio.StreamWriter] = field(default_factory=set)
+    joined: set[asyncio.Future[None]] = field(default_factory=set)
 
     async def run(self) -> None:
         async with await asyncio.start_server(self._join, "127.0.0.1", self.port) as server:
             await server.serve_forever()
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            self.joined.add(task)
         try:
             there, to = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -93,26 +96,38 @@ def peak_mb(pid: int) -> int:
     return int(found[1]) // 1024
 
 
-@contextlib.asynccontextmanager
-async def two_nodes(folder: Path) -> AsyncIterator[tuple[Federation, Relay]]:
-    """Zhejiang and Jiangxi as processes; Jiangxi reaches Zhejiang over the relay."""
-    federation = make_federation(folder, document_seconds=0.2, intake_seconds=0.2)
+@dataclass(frozen=True)
+class TwoNodes:
+    """Zhejiang and Jiangxi as processes; Jiangxi looks for Zhejiang at `agreed`, where a relay is, and it is `behind`."""
+
+    federation: Federation
+    agreed: int
+    behind: int
+
+    @contextlib.asynccontextmanager
+    async def line(self, *cut_at: int) -> AsyncIterator[Relay]:
+        relay = Relay(self.agreed, self.behind, cut_at=list(cut_at))
+        running = asyncio.create_task(relay.run())
+        try:
+            yield relay
+        finally:
+            running.cancel()
+            for each in relay.open:
+                each.transport.abort()
+            await asyncio.gather(running, *relay.joined, return_exceptions=True)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
+    federation = make_federation(tmp_path_factory.mktemp("two"), document_seconds=0.2, intake_seconds=0.2)
     settings = federation.home("zhejiang") / "node.toml"
     text = settings.read_text(encoding="utf-8")
-    agreed, (moved,) = int(re.findall(r"peer_port = (\d+)", text)[0]), free_ports(1)
-    settings.write_text(text.replace(f"peer_port = {agreed}", f"peer_port = {moved}"), encoding="utf-8")
-    relay = Relay(agreed, moved, cut_at=[CHUNKS * CHUNK_BYTES * part // 4 for part in (1, 2, 3)])
-    running = asyncio.create_task(relay.run())
+    agreed, (behind,) = int(re.findall(r"peer_port = (\d+)", text)[0]), free_ports(1)
+    settings.write_text(text.replace(f"peer_port = {agreed}", f"peer_port = {behind}"), encoding="utf-8")
     for node in (ZHEJIANG, JIANGXI):
         start_node(federation.made, node, island=ISLAND)
-    try:
-        yield federation, relay
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        for node in (ZHEJIANG, JIANGXI):
-            federation.made.processes[node].send_signal(signal.SIGTERM)
-            await asyncio.to_thread(federation.made.processes[node].wait, 30)
+    yield TwoNodes(federation, agreed, behind)
+    stop_nodes(federation.made)
 
 
 def acts(purpose: str = "dispute.mediation", function: str = "F09") -> Act:
@@ -158,10 +173,11 @@ async def download(client: AgencyClient, place: DocumentPlace) -> str:
     return digest.hexdigest()
 
 
-async def test_a_document_crosses_a_line_that_is_cut_three_times(tmp_path: Path) -> None:
+async def test_a_document_crosses_a_line_that_is_cut_three_times(two: TwoNodes) -> None:
     """It arrives whole, no chunk of it twice, and neither node holds more than a few chunks of it."""
+    federation = two.federation
     async with (
-        two_nodes(tmp_path) as (federation, relay),
+        two.line(*(CHUNKS * CHUNK_BYTES * part // 4 for part in (1, 2, 3))) as relay,
         federation.client(TOWN) as town,
         federation.client(PEER) as peer,
     ):
@@ -180,12 +196,14 @@ async def test_a_document_crosses_a_line_that_is_cut_three_times(tmp_path: Path)
         made = await upload(town)
         item = CaseItem(kind="document", fields=manifest_fields(made))
         added = await town.call(cases.ACT_IN_CASE, acts(), CaseStep(case=code, name="add_document", items=(item,)))
+        place = DocumentPlace(record=record, entry=added.entry.name, item=1)
+        await listed(peer, place, 1)
         relay.came = 0
         whole = hashlib.sha256()
         for number in range(CHUNKS):
             whole.update(chunk_of(number))
         started = asyncio.get_running_loop().time()
-        assert await download(peer, DocumentPlace(record=record, entry=added.entry.name, item=1)) == whole.hexdigest()
+        assert await download(peer, place) == whole.hexdigest()
         seconds = asyncio.get_running_loop().time() - started
 
         peaks = {node: peak_mb(federation.made.processes[node].pid) for node in (ZHEJIANG, JIANGXI)}
@@ -220,11 +238,11 @@ async def picture(client: AgencyClient, **raising: str) -> DocumentPlace:
     return DocumentPlace(record=str(raised.line.record), entry=noted.entry.name, item=1)
 
 
-async def listed(client: AgencyClient, place: DocumentPlace, count: int) -> None:
-    """Waits until a desk has the alert and finds so many documents in it."""
+async def listed(client: AgencyClient, place: DocumentPlace, count: int, *why: str) -> None:
+    """Waits until an office has the record and finds so many documents in it."""
     async with asyncio.timeout(60):
         while True:
-            found = await patient(client, documents.LIST_DOCUMENTS, place.record, *ALERT)
+            found = await patient(client, documents.LIST_DOCUMENTS, place.record, *why)
             if found.decision.allowed and len(found.lines) == count:
                 return
             await asyncio.sleep(0.05)
@@ -240,10 +258,11 @@ async def refused(client: AgencyClient, place: DocumentPlace) -> str:
     return caught.value.reason
 
 
-async def test_a_picture_is_pulled_by_the_desk_that_was_told_and_no_longer_than_the_alert(tmp_path: Path) -> None:
+async def test_a_picture_is_pulled_by_the_desk_that_was_told_and_no_longer_than_the_alert(two: TwoNodes) -> None:
     """A desk that was not told, an exercise, an alert that ended, and no consent are refused."""
+    federation = two.federation
     async with (
-        two_nodes(tmp_path) as (federation, _),
+        two.line(),
         federation.client("zhejiang/330822/police") as police,
         federation.client(PEER) as peer,
         federation.client("jiangxi/361123/emergency") as untold,
@@ -252,7 +271,7 @@ async def test_a_picture_is_pulled_by_the_desk_that_was_told_and_no_longer_than_
         place, drill = await picture(police, **agreed), await picture(police, **agreed, status="Exercise")
         withheld = await picture(police, ticked="both_sides")
         for each, count in ((place, 1), (drill, 0), (withheld, 0)):
-            await listed(peer, each, count)
+            await listed(peer, each, count, *ALERT)
         assert await read(peer, place) == PICTURE
         assert [await refused(peer, each) for each in (drill, withheld)] == ["DOCUMENT_NOT_OPEN"] * 2
         assert not (await untold.call(documents.LIST_DOCUMENTS, acts(*ALERT), place.record)).decision.allowed
@@ -260,5 +279,5 @@ async def test_a_picture_is_pulled_by_the_desk_that_was_told_and_no_longer_than_
 
         ending = AlertStep(alert=place.record, name="cancel", fields={"desk": DESK, "why": "lifted"})
         assert (await police.call(alerts.ACT_IN_ALERT, acts(*ALERT), ending)).decision.allowed
-        await listed(peer, place, 0)
+        await listed(peer, place, 0, *ALERT)
         assert await refused(peer, place) == "DOCUMENT_NOT_OPEN"
