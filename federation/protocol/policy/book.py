@@ -16,10 +16,9 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Final
 
-import cedarpy
-
 from federation.protocol.errors import MalformedError
 from federation.protocol.leaf import Verdict
+from federation.protocol.policy import cedar
 from federation.protocol.policy.engine import Engine, PolicyRequest
 from federation.protocol.policy.text import (
     DEFAULT_DENY,
@@ -85,7 +84,7 @@ class PolicyBook:
     file_digests: Mapping[str, str]
     digest: str
     engine: Engine = field(repr=False)
-    schema: cedarpy.Schema = field(repr=False)
+    schema: cedar.Schema = field(repr=False)
     remembered: Callable[[PolicyRequest], Decision] = field(repr=False)
 
 
@@ -185,16 +184,16 @@ def _refused_by_nobody(grounds: Grounds, errors: tuple[str, ...] = ()) -> Decisi
 
 
 @lru_cache(maxsize=MAX_BOOKS)
-def _parse_schema(content: bytes) -> cedarpy.Schema:
+def _parse_schema(content: bytes) -> cedar.Schema:
     try:
-        return cedarpy.Schema.from_str(parse_code(content, name=SCHEMA_FILE))
+        return cedar.Schema.from_str(parse_code(content, name=SCHEMA_FILE))
     except ValueError as error:
         raise MalformedError("POLICY_SCHEMA", f"{SCHEMA_FILE}: expected a Cedar schema: {error}") from error
 
 
 @lru_cache(maxsize=MAX_FILES)
-def _verify_types(content: bytes, schema: cedarpy.Schema, *, name: str) -> None:
-    result = cedarpy.validate_policies(content.decode(), schema)
+def _verify_types(content: bytes, schema: cedar.Schema, *, name: str) -> None:
+    result = cedar.validate_policies(content.decode(), schema)
     if not result.validation_passed:
         names = result.id_annotations_by_policy_id
         problems = "; ".join(f"{names.get(found.policy_id, found.policy_id)}: {found.error}" for found in result.errors)

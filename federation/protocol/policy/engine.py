@@ -17,11 +17,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
-import cedarpy
-from cedarpy import pst
-
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, expect_names, read_object, read_text
+from federation.protocol.policy import cedar
 
 NAMESPACE: Final = "Fed"
 CedarJson: TypeAlias = "bool | str | Sequence[CedarJson] | Mapping[str, CedarJson]"
@@ -113,11 +111,11 @@ class Answer:
 class Engine:
     """Parsed policies with their schema, ready to be asked. Equal questions get equal answers; nothing is written."""
 
-    def __init__(self, schema: cedarpy.Schema, policies: Mapping[str, pst.Template]) -> None:
+    def __init__(self, schema: cedar.Schema, policies: Mapping[str, cedar.pst.Template]) -> None:
         self._schema = schema
         self._policies = policies
         self._scopes = policy_set({name: _action_scope(tree) for name, tree in policies.items()})
-        self._slices: dict[str, tuple[cedarpy.PolicySet, tuple[str, ...]]] = {}
+        self._slices: dict[str, tuple[cedar.PolicySet, tuple[str, ...]]] = {}
         self._group = lru_cache(maxsize=_KNOWN_GROUPS)(self._parse_group)
         self._entities = lru_cache(maxsize=_KNOWN_ENTITIES)(self._parse_entities)
 
@@ -128,7 +126,7 @@ class Engine:
             return _broken(error.message)
         return self.ask_of(request, policies)
 
-    def ask_of(self, request: PolicyRequest, policies: cedarpy.PolicySet) -> Answer:
+    def ask_of(self, request: PolicyRequest, policies: cedar.PolicySet) -> Answer:
         """Puts the request to the given policies, under the same schema."""
         try:
             entities = self._entities(request.principal, request.others, request.resource)
@@ -138,13 +136,13 @@ class Engine:
                 "resource": uid_json(request.resource.ref),
                 "context": attributes_json(request.context),
             }
-            result = cedarpy.is_authorized(question, policies, entities, schema=self._schema)
+            result = cedar.is_authorized(question, policies, entities, schema=self._schema)
         except (ValueError, MalformedError) as error:
             return _broken(str(error))
-        silent = result.decision is cedarpy.Decision.NoDecision
+        silent = result.decision is cedar.Decision.NoDecision
         errors = tuple(result.diagnostics.errors) or ("the engine gave no decision",) * silent
         return Answer(
-            allowed=result.decision is cedarpy.Decision.Allow and not errors,
+            allowed=result.decision is cedar.Decision.Allow and not errors,
             policies=tuple(sorted(result.diagnostics.reasons)),
             errors=errors,
         )
@@ -156,7 +154,7 @@ class Engine:
         except MalformedError:
             return ()
 
-    def _slice(self, request: PolicyRequest) -> tuple[cedarpy.PolicySet, tuple[str, ...]]:
+    def _slice(self, request: PolicyRequest) -> tuple[cedar.PolicySet, tuple[str, ...]]:
         known = self._slices.get(request.action)
         if known is None:
             scope = self.ask_of(request, self._scopes)
@@ -166,24 +164,26 @@ class Engine:
             known = self._slices[request.action] = (policy_set(chosen), scope.policies)
         return known
 
-    def _parse_group(self, principal: Entity, others: tuple[Entity, ...]) -> cedarpy.Entities:
-        return cedarpy.Entities.from_json_str(
+    def _parse_group(self, principal: Entity, others: tuple[Entity, ...]) -> cedar.Entities:
+        return cedar.Entities.from_json_str(
             json.dumps([entity_json(entity) for entity in (principal, *others)]), self._schema
         )
 
-    def _parse_entities(self, principal: Entity, others: tuple[Entity, ...], resource: Entity) -> cedarpy.Entities:
+    def _parse_entities(self, principal: Entity, others: tuple[Entity, ...], resource: Entity) -> cedar.Entities:
         return self._group(principal, others).with_added_json_str(json.dumps([entity_json(resource)]), self._schema)
 
 
-def policy_set(policies: Mapping[str, pst.Template]) -> cedarpy.PolicySet:
+def policy_set(policies: Mapping[str, cedar.pst.Template]) -> cedar.PolicySet:
     """Parsed trees as a policy set whose ids are the names given here."""
     named = {name: replace(tree, id=name) for name, tree in policies.items()}
-    return cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=named, template_links=()))
+    return cedar.PolicySet.from_pst(cedar.pst.PolicySet(templates={}, static_policies=named, template_links=()))
 
 
-def _action_scope(tree: pst.Template) -> pst.Template:
+def _action_scope(tree: cedar.pst.Template) -> cedar.pst.Template:
     """Returns the policy reduced to its action, as a permit for everybody: the engine then names those of an action."""
-    return replace(tree, effect="permit", principal=pst.ScopeAny(), resource=pst.ScopeAny(), clauses=(), annotations={})
+    return replace(
+        tree, effect="permit", principal=cedar.pst.ScopeAny(), resource=cedar.pst.ScopeAny(), clauses=(), annotations={}
+    )
 
 
 def _broken(error: str) -> Answer:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from cedarpy import pst
-
+from federation.protocol.policy import cedar
 from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decide
 from federation.protocol.policy.engine import PolicyRequest, policy_set
 from federation.protocol.policy.text import Effect, PolicyText
@@ -107,7 +106,7 @@ def _findings(book: PolicyBook, request: PolicyRequest) -> tuple[PolicyFinding, 
     return tuple(_finding(policy, met, wanted) for policy in policies if _probe_name(policy, 0) in met)
 
 
-def _probes(policy: PolicyText) -> Iterable[tuple[str, pst.Template]]:
+def _probes(policy: PolicyText) -> Iterable[tuple[str, cedar.pst.Template]]:
     """The policy's scope by itself, then each clause by itself: permits only, so the engine names all that hold."""
     scope = replace(policy.tree, effect="permit", clauses=(), annotations={})
     yield _probe_name(policy, 0), scope

@@ -13,13 +13,11 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
-import cedarpy
-from cedarpy import pst
-
 from federation.protocol.errors import MalformedError
+from federation.protocol.policy import cedar
 
 MAX_POLICY_FILE_BYTES: Final = 256 * 1024
 MAX_FILES: Final = 32
@@ -35,8 +33,6 @@ _REQUIRED: Final = ("id", "title", "title_en", "basis")
 _OPTIONAL: Final = ("fields", "answer")
 _BY_DESK: Final = "desk"
 _CLAUSE: Final = "clause"
-_ASKED: Final = pst.GetAttr(base=pst.Var(name="context"), attr="fields")
-_ASKS: Final = pst.HasAttr(base=pst.Var(name="context"), attrs=("fields",))
 
 
 class Effect(StrEnum):
@@ -67,7 +63,7 @@ class PolicyText:
     fields: frozenset[str]
     by_desk: bool
     sentences: tuple[Sentence, ...]
-    tree: pst.Template
+    tree: cedar.pst.Template
 
 
 @lru_cache(maxsize=MAX_FILES)
@@ -75,7 +71,7 @@ def parse_policy_file(content: bytes, *, name: str) -> tuple[PolicyText, ...]:
     """Parses one file of Cedar policies, in the order written; refuses POLICY_*, naming file and policy."""
     text = parse_code(content, name=name)
     try:
-        tree = cedarpy.policies_to_pst(text)
+        tree = cedar.policies_to_pst(text)
     except ValueError as error:
         raise MalformedError("POLICY_SYNTAX", f"{name}: expected Cedar policies: {error}", file=name) from error
     if tree.templates:
@@ -101,7 +97,7 @@ def parse_code(content: bytes, *, name: str) -> str:
     return text
 
 
-def _parse_policy(policy: pst.Template, *, name: str) -> PolicyText:
+def _parse_policy(policy: cedar.pst.Template, *, name: str) -> PolicyText:
     annotations = policy.annotations
     policy_id = annotations.get("id", "")
     if not _ID.fullmatch(policy_id) or len(policy_id) > _MAX_ID_LENGTH or policy_id in {DEFAULT_DENY, POLICY_ERROR}:
@@ -123,7 +119,7 @@ def _parse_policy(policy: pst.Template, *, name: str) -> PolicyText:
             _parse_sentence(annotations[f"{_CLAUSE}{number}"], clause, where=f"{where}, clause {number}")
             for number, clause in enumerate(policy.clauses, start=1)
         ),
-        tree=pst.Template(
+        tree=cedar.pst.Template(
             id=policy_id,
             effect=policy.effect,
             principal=policy.principal,
@@ -147,11 +143,11 @@ def _expect_annotations(annotations: Mapping[str, str], clauses: int, *, where: 
         raise MalformedError("POLICY_ANNOTATION", f"{where}: did not expect @{unknown}")
 
 
-def _parse_sentence(text: str, clause: pst.Clause, *, where: str) -> Sentence:
+def _parse_sentence(text: str, clause: cedar.pst.Clause, *, where: str) -> Sentence:
     zh, bar, en = (part.strip() for part in text.partition("|"))
     if not bar or not zh or not en or "|" in en or not en.isascii():
         raise MalformedError("POLICY_SENTENCE", f"{where}: expected '中文|English', got {text!r:.80}")
-    return Sentence(zh=zh, en=en, unless=isinstance(clause, pst.Unless))
+    return Sentence(zh=zh, en=en, unless=isinstance(clause, cedar.pst.Unless))
 
 
 def _parse_fields(text: str | None, *, where: str) -> frozenset[str]:
@@ -176,7 +172,7 @@ def _verify_fields(policy: PolicyText, *, where: str) -> None:
     if policy.effect is Effect.FORBID and policy.fields:
         raise MalformedError("POLICY_FIELDS", f"{where}: a forbid releases nothing, expected no @fields")
     for clause in policy.tree.clauses:
-        if policy.effect is Effect.PERMIT and _ASKED in _walk(clause) and _fields_checked(clause) != policy.fields:
+        if policy.effect is Effect.PERMIT and _asked() in _walk(clause) and _fields_checked(clause) != policy.fields:
             raise MalformedError(
                 "POLICY_FIELDS",
                 f"{where}: expected the clause about context.fields as when {{ [...].containsAll(context.fields) }}, "
@@ -185,14 +181,24 @@ def _verify_fields(policy: PolicyText, *, where: str) -> None:
             )
 
 
-def _fields_checked(clause: pst.Clause) -> frozenset[str] | None:
-    expr = clause.expr
+@cache
+def _asked() -> cedar.pst.GetAttr:
+    return cedar.pst.GetAttr(base=cedar.pst.Var(name="context"), attr="fields")
+
+
+@cache
+def _asks() -> cedar.pst.HasAttr:
+    return cedar.pst.HasAttr(base=cedar.pst.Var(name="context"), attrs=("fields",))
+
+
+def _fields_checked(clause: cedar.pst.Clause) -> frozenset[str] | None:
+    pst, expr = cedar.pst, clause.expr
     if isinstance(clause, pst.Unless):
         return None
-    if isinstance(expr, pst.IfThenElse) and expr.cond == _ASKS and expr.else_expr == pst.BoolLit(value=True):
+    if isinstance(expr, pst.IfThenElse) and expr.cond == _asks() and expr.else_expr == pst.BoolLit(value=True):
         expr = expr.then_expr
     match expr:
-        case pst.BinaryOp(op="contains_all", left=pst.Set(elements=elements), right=right) if right == _ASKED:
+        case pst.BinaryOp(op="contains_all", left=pst.Set(elements=elements), right=right) if right == _asked():
             return frozenset(element.value for element in elements if isinstance(element, pst.StringLit))
         case _:
             return None

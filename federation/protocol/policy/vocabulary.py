@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-import cedarpy
-
 from federation.protocol.errors import MalformedError
+from federation.protocol.policy import cedar
 
 _RECORD: Final = r"\{[^{}]*\}"
 _TYPE: Final = re.compile(rf"^  type (\w+) = ({_RECORD});$", re.MULTILINE)
@@ -44,7 +43,7 @@ class ActionShape:
     context: Shape
 
 
-def read_vocabulary(schema: cedarpy.Schema) -> Mapping[str, ActionShape]:
+def read_vocabulary(schema: cedar.Schema) -> Mapping[str, ActionShape]:
     """Returns the shape of each action's question by its id; refuses an action of another form (POLICY_SCHEMA)."""
     text = str(schema)
     types = {name: _read_shape(record) for name, record in _TYPE.findall(text)}
