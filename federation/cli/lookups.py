@@ -28,7 +28,13 @@ from federation.domain.lookups import (
     step_up_bytes,
     verify_fields,
 )
-from federation.domain.lookups_case import BREAK_GLASS_PREFIX, LOOKUP_FUNCTION, LookupPurpose, is_break_glass
+from federation.domain.lookups_case import (
+    BREAK_GLASS_PREFIX,
+    LOOKUP_FUNCTION,
+    OF_CASE,
+    LookupPurpose,
+    is_break_glass,
+)
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, Realm, format_base64, parse_message_id, parse_node_name
 from federation.wire.agency import lookups as wire
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
 cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
 command = commands_for(LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
+in_case = commands_for(OF_CASE, LOOKUP_FUNCTION)
 app.add_typer(cases)
 app.add_typer(keys)
 app.add_typer(planted)
@@ -124,7 +131,7 @@ def case_lines(answer: wire.CaseAnswer, *, opened: bool) -> Iterator[str]:
 # ---- asking
 
 
-@command(app, "search")
+@in_case(app, "search")
 def search(
     desk: Desk,
     person: Annotated[
@@ -171,7 +178,7 @@ def _kind_of(text: str) -> SelectorKind | None:
         raise
 
 
-@command(app, "fetch")
+@in_case(app, "fetch")
 def fetch(
     desk: Desk,
     handle: Annotated[str, typer.Argument(metavar="HANDLE", help="As a search's hit showed it.")],
@@ -241,9 +248,13 @@ def province_lines(result: wire.SearchResult) -> Iterator[str]:
     """Returns what each province answered, one a line; where a later answer is read, how a no becomes a yes."""
     yield from align([_province_cells(answer) for answer in result.answers])
     if any(answer.outcome is Outcome.WAITING for answer in result.answers):
-        yield f"稍后查看 read it later: bridgehead lookup result {result.lookup_id}"
+        yield read_later(result.lookup_id)
     for chinese, english in dict.fromkeys((each.explanation_zh, each.explanation_en) for each in result.answers):
         yield from way_lines(chinese, english)
+
+
+def read_later(lookup_id: str) -> str:
+    return f"稍后查看 read it later: bridgehead lookup result {lookup_id}"
 
 
 def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:
@@ -262,6 +273,7 @@ def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
             yield watermark_line(result.watermark)
     elif result.outcome is Outcome.WAITING and result.expires is not None:
         yield f"{word(result.outcome)}  期限 due {local_time(result.expires)}"
+        yield read_later(result.lookup_id)
     elif result.policies:
         yield f"{word(result.outcome)}: {', '.join(result.policies)}"
         yield f"  {result.title_zh} | {result.title_en}"

@@ -64,10 +64,14 @@ class Handle:
 
 
 def format_handle(random: bytes) -> str:
-    """Formats a handle from 24 random bytes (base64url, 32 characters); refuses another number (HANDLE_FORM)."""
+    """Formats a handle from 24 random bytes (base64url, 32 characters); refuses another number (HANDLE_FORM).
+
+    It never begins with `-`, so that nobody's command line takes it for an option.
+    """
     if len(random) != HANDLE_RANDOM_BYTES:
         raise MalformedError("HANDLE_FORM", f"expected {HANDLE_RANDOM_BYTES} random bytes, got {len(random)}")
-    return base64.urlsafe_b64encode(random).decode()
+    text = base64.urlsafe_b64encode(random).decode()
+    return f"A{text[1:]}" if text.startswith("-") else text
 
 
 def parse_handle(text: str) -> str:

@@ -369,6 +369,8 @@ def verify_countersigner(case: LookupCase, signer: str, *, askers: Collection[st
 
 LOOKUP_FUNCTION: Final = FunctionCode("F03")
 """The joint function of every look-up, as the policy `deny-lookup-function` has it."""
+OF_CASE: Final = "lookup.of_case"
+"""What a desk says that names no purpose: that of the case, where it has only one."""
 SUBJECT_PURPOSE: Final = "subject.access"
 SUBJECT_FUNCTION: Final = FunctionCode("F01")
 SUBJECT_BASIS: Final = "个人信息保护法第四十五条"
@@ -390,6 +392,14 @@ LOOKUP_BASIS: Final[Mapping[LookupPurpose, str]] = MappingProxyType(
     }
 )
 _POLICE_BASIS: Final = "人民警察法第六条"
+
+
+def purpose_in(case: LookupCase | None, purpose: str) -> str:
+    """The purpose that counts: as it was named; else the case's only one, else the usual one, which policy judges."""
+    if purpose != OF_CASE:
+        return purpose
+    only = tuple(case.purposes) if case is not None else ()
+    return only[0] if len(only) == 1 else LookupPurpose.CRIMINAL_INVESTIGATION.value
 
 
 def basis_of(purpose: str) -> str:

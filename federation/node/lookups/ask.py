@@ -34,6 +34,7 @@ from federation.domain.lookups_case import (
     is_joint_code,
     is_open,
     lookup_occasion,
+    purpose_in,
     search_request,
 )
 from federation.domain.oversight import AskedLine
@@ -88,6 +89,7 @@ async def search(errand: Errand, question: LookupQuestion) -> SearchResult:
     selector, urgency = question.selector, question.urgency
     verify_selector(selector, errand.in_force.agreement.realm)
     case = find_own_case(errand, question.case_id)
+    errand = for_case(errand, case)
     lookup_id = format_message_id(errand.node.now(), os.urandom(10))
     what = f"{question.case_id} {selector.kind} {selector.value} {','.join(question.provinces)} {urgency}"
     step = Step(
@@ -370,6 +372,11 @@ def _put_history(
             outcome=outcome,
         )
         records.put_asked(transaction, asked, subject=subject, owner=errand.node.name)
+
+
+def for_case(errand: Errand, case: LookupCase | None) -> Errand:
+    """The errand for the purpose that counts in the case."""
+    return replace(errand, act=replace(errand.act, purpose=purpose_in(case, errand.act.purpose)))
 
 
 def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:

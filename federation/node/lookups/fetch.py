@@ -32,6 +32,7 @@ from federation.node.lookups.ask import (
     Step,
     StepTaken,
     find_own_case,
+    for_case,
     silent_outcome,
     take_step,
     waits_until,
@@ -57,6 +58,8 @@ async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
     Refuses LOOKUP_FIELD, HANDLE_FORM, BASE64, STEP_UP_FORM, REQUEST_ID_REUSED, NOT_A_MEMBER.
     """
     errand.in_force.member(question.node)
+    case = find_own_case(errand, question.case_id)
+    errand = for_case(errand, case)
     search_item = _find_search(errand, question.node, parse_handle(question.handle))
     lookup_id = format_message_id(errand.node.now(), os.urandom(10)) if search_item is None else search_item.lookup_id
     about = search_item.selector if search_item is not None else None
@@ -75,7 +78,7 @@ async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
         urgency=Urgency.ROUTINE,
         lookup_id=lookup_id,
         case_id=question.case_id,
-        case=find_own_case(errand, question.case_id),
+        case=case,
         about=about,
         dossier=DOSSIER_OF[about.kind] if about is not None else DossierKind.PERMIT,
         fields=item.fields,
@@ -92,7 +95,12 @@ async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
     if refusal is not None:
         return _not_released(refusal, ruling=line.ruling)
     if response.body is None:
-        return FetchResult(outcome=silent_outcome(response), decision=line.ruling, expires=waits_until(response))
+        return FetchResult(
+            outcome=silent_outcome(response),
+            decision=line.ruling,
+            expires=waits_until(response),
+            lookup_id=taken.lookup_id,
+        )
     return await _read(errand, taken, ends=response.reply.ends if response.reply is not None else None)
 
 

@@ -96,7 +96,7 @@ class FetchResult:
     """The released fields of one hit, and until when they may be shown; none unless the outcome is a hit.
 
     `decision` is what the own node said, None when it could not be judged; `policies` and the titles are the answering
-    node's.
+    node's; `lookup_id` is where a later answer is read, empty when none is waited for.
     """
 
     outcome: Outcome
@@ -107,6 +107,7 @@ class FetchResult:
     title_zh: str = ""
     title_en: str = ""
     watermark: Watermark | None = None
+    lookup_id: str = ""
 
     def __repr__(self) -> str:
         """Hides the person: the names of the fields only."""

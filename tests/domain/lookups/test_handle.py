@@ -70,6 +70,14 @@ def test_format_handle_is_parsed_again():
     assert (parse_handle(text), len(text)) == (text, 32)
 
 
+def test_no_handle_begins_like_an_option():
+    """Bytes that base64url would begin with `-` make another letter; a handle that was given out before is still one."""
+    made = format_handle(b"\xfb" * 24)
+
+    assert made == parse_handle(made) == f"A_v7{'-_v7' * 7}"
+    assert parse_handle("-_v7" * 8)
+
+
 @pytest.mark.parametrize("size", [0, 16, 23, 25])
 def test_format_handle_of_other_bytes_is_refused(size):
     """Fewer bytes could be guessed, more would be another form."""
