@@ -16,6 +16,8 @@ from tests.ports import free_ports
 REPOSITORY = Path(__file__).parents[2]
 BLOCK_SECONDS = 170
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PLAIN = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SETTING = re.compile(r'`([A-Z]="[^"`]+")`')
 _COMMENT = re.compile(r"\s*# .*$", re.MULTILINE)
 _PORT = re.compile(r"(?<=_port = )\d+")
 
@@ -39,6 +41,25 @@ def blocks_of(page: str) -> list[Block]:
 def commands_of(page: str) -> list[str]:
     """The same without comments, which each language has of its own."""
     return [_COMMENT.sub("", block.text) for block in blocks_of(page)]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section that follows the demo: what its text sets (`P="--home ..."`), and its lines in their order."""
+
+    settings: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def sections_of(page: str) -> list[Section]:
+    """The sections whose text sets the offices that its lines name; `sh` blocks stand for themselves."""
+    found = []
+    for text in (REPOSITORY / page).read_text(encoding="utf-8").split("\n## "):
+        settings = tuple(_SETTING.findall(text))
+        lines = [line for block in _PLAIN.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+        if settings:
+            found.append(Section(settings, tuple(line for line in lines if line.startswith("bridgehead "))))
+    return found
 
 
 def fresh_clone(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -27,6 +28,7 @@ from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
 from tests.cli.command_line import run
+from tests.e2e.page_blocks import sections_of
 from tests.protocol.tlog.published import tiles_between
 from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
@@ -255,3 +257,50 @@ def test_demo_in_a_folder_where_one_runs_is_refused(demo):
 
     assert done.returncode == 1
     assert "demo stop" in done.stderr
+
+
+SHOWN = {
+    "HANDLE": ("lookup search", r"handle:([A-Za-z0-9_-]{32})"),
+    "CODE": ("case open", r"\b([0-9]{17})\b"),
+    "NUMBER": ("alert raise", r"number: (\S+)"),
+}
+"""What stands for something that an earlier line printed: which line that is, and how it is found there."""
+ANSWERS = {
+    "lookup search": "命中 hit", "lookup fetch": "stolen", "case history": "open the case", "case trace": "已登记",
+    "alert history": "首报 raise",
+}  # fmt: skip
+
+
+def test_lines_of_the_readme_do_what_it_says_as_printed(demo, tmp_path):
+    """Each line that follows the demo, in the order of the page, by the shell, in a fresh home: all end with 0."""
+    (tmp_path / ".demo").symlink_to(demo[2])
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "bridgehead").write_text(f'#!/bin/sh\nexec {sys.executable} -m federation.cli.main "$@"\n')
+    (commands / "bridgehead").chmod(0o755)
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("BRIDGEHEAD_")}
+    path = f"{commands}:{os.environ['PATH']}"
+    env = {**kept, "HOME": str(tmp_path), "PATH": path, "PYTHONPATH": str(REPOSITORY)}
+    sections, known = sections_of("README.md"), dict[str, str]()
+
+    assert sum(len(section.lines) for section in sections) > 25
+    for section in sections:
+        for line in section.lines:
+            written = re.sub(r"\b(HANDLE|CODE|NUMBER)\b", lambda found: known[found[1]], line)
+            script = "\n".join(("set -euo pipefail", *section.settings, written))
+            done = subprocess.run(
+                ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert done.returncode == 0, (written, done.stdout, done.stderr)
+            for name, (words, form) in SHOWN.items():
+                if line.startswith(f"bridgehead {words}"):
+                    known[name] = re.search(form, done.stdout)[1]
+            for words, expected in ANSWERS.items():
+                if line.startswith(f"bridgehead {words}"):
+                    assert expected in done.stdout, line
+
+
+def test_both_readmes_have_the_same_lines():
+    """Who reads Chinese types what who reads English types."""
+    assert sections_of("README.md") == sections_of("README.zh-CN.md")
