@@ -5,7 +5,9 @@ enough of it: a node syncs each commit, and a process that is killed loses nothi
 environment says, since hundreds of processes are started.
 """
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +36,8 @@ def _has_room(folder: Path) -> bool:
     return found.f_bavail * found.f_frsize > MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC
 
 
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="bridgehead-cache-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 if "TMPDIR" not in os.environ and _has_room(MEMORY):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli import case_chart
+from federation.cli.completion import complete_case
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now
 from federation.cli.show import local_minute, show_lines
@@ -36,7 +37,10 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 app = typer.Typer(name="case", no_args_is_help=True, help="Joint cases of several provinces (联办案件).")
 USUAL: Final = ("dispute.mediation", "F09")
 
-CodeArgument = Annotated[str, typer.Argument(metavar="CODE", help="The case, by its code (一案一码) or record.")]
+CodeArgument = Annotated[
+    str,
+    typer.Argument(metavar="CODE", help="The case, by its code (一案一码) or record.", autocompletion=complete_case),
+]
 FieldOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A field of the act; lists with commas.")
 ]

@@ -2,23 +2,20 @@
 
 A sentence of the house is a pair, `中文 | English` or `中文|English`: this is the one place that chooses a half. What
 code says in English only has its Chinese in the tables of `chinese/`: `reasons.toml` by the reason of an error,
-`help.toml` by the English sentence of a help screen. A table is read when it is needed.
+`help.toml` by the English sentence of a help screen; `examples.toml` has lines to type, by command. A table is read
+when it is needed.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import cache, partial
+from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from typer._click.core import Command, Context
-    from typer._click.formatting import HelpFormatter
+from typing import Any, Final
 
 LANGUAGE_VARIABLE: Final = "BRIDGEHEAD_LANG"
 TABLES: Final = Path(__file__).parent / "chinese"
@@ -77,11 +74,9 @@ def reasons() -> Mapping[str, str | Sequence[str]]:
 
 
 @cache
-def helps() -> Mapping[str, str]:
-    return _table("help")
-
-
 def _table(name: str) -> dict[str, Any]:
+    import tomllib
+
     return tomllib.loads((TABLES / f"{name}.toml").read_text(encoding="utf-8"))
 
 
@@ -147,48 +142,32 @@ def _lines(reason: str) -> Sequence[str]:
 # ---- help
 
 
-def help_text(english: str) -> str:
-    """A text of a help screen in the language that is asked for, paragraph by paragraph.
+def chinese_help(english: str) -> str:
+    """The Chinese of a paragraph of a help screen, nothing where the table has none."""
+    return str(_table("help").get(english, ""))
 
-    A paragraph that is not in the table stays as it is; a Chinese gloss in brackets goes where the whole is said.
+
+def examples(command: str) -> Sequence[str]:
+    """Lines that one may type, by a command's words."""
+    found: Sequence[str] = _table("examples").get(command, ())
+    return found
+
+
+def choose(chinese: str, english: str, *, word: bool = False) -> str:
+    """A paragraph of a help screen in the language that is asked for; English where it has no Chinese.
+
+    A Chinese gloss in brackets goes where the whole is said. A `word` has no bar in it.
     """
-    return "\n\n".join(map(_paragraph, english.split("\n\n")))
+    asked = language()
+    if not chinese or asked is Language.ENGLISH:
+        return _GLOSS.sub("", english) if asked is Language.ENGLISH else english
+    return said(f"{chinese}{'|' if word else ' | '}{_GLOSS.sub('', english)}")
 
 
-def _paragraph(english: str) -> str:
-    plain = " ".join(english.split())
-    chinese, asked = helps().get(plain), language()
-    if asked is Language.ENGLISH or chinese:
-        plain = _GLOSS.sub("", plain)
-    return said(f"{chinese} | {plain}") if chinese and asked is not Language.ENGLISH else plain
-
-
-def translate_help(command: Command) -> None:
-    """Has the help screens of a command and of all beneath it shown in the language that is asked for."""
-    setattr(command, "format_help", partial(_format_help, command))  # noqa: B010 - one command, not its class
-    for each in getattr(command, "commands", {}).values():
-        translate_help(each)
-
-
-def _format_help(command: Command, ctx: Context, formatter: HelpFormatter) -> None:
-    from typer import rich_utils
-
-    for name, pair in _HEADINGS.items():
-        setattr(rich_utils, name, f"[{said(pair)}]" if name.endswith("STRING") else said(pair))
-    for each in (command, *getattr(command, "commands", {}).values()):
-        each.help = each.help and help_text(each.help)
-    for param in command.get_params(ctx):
-        for name in ("help", "rich_help_panel"):
-            if text := getattr(param, name, None):
-                setattr(param, name, help_text(text))
-    type(command).format_help(command, ctx, formatter)
-
-
-_HEADINGS: Final = {
-    "ARGUMENTS_PANEL_TITLE": "参数|Arguments",
-    "OPTIONS_PANEL_TITLE": "选项|Options",
-    "COMMANDS_PANEL_TITLE": "命令|Commands",
-    "DEFAULT_STRING": "默认：{0}|default: {0}",
-    "REQUIRED_LONG_STRING": "必填|required",
-    "ENVVAR_STRING": "环境变量：{0}|env var: {0}",
-}
+def write_what_it_can(stream: TextIOWrapper) -> None:
+    """Has a stream escape what it cannot write; one that cannot write Chinese is spoken to in English."""
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        "\u4e2d".encode(stream.encoding)
+    except UnicodeEncodeError:
+        os.environ.setdefault(LANGUAGE_VARIABLE, Language.ENGLISH)

@@ -7,19 +7,13 @@ interrupted. What is unexpected is told by its kind only: its words could hold p
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Annotated
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
-import typer
-from typer._click.core import Command, Context
-from typer._click.exceptions import ClickException
-from typer.core import TyperGroup
-from typer.main import get_command, get_group
-
+from federation.cli.help import find_help
 from federation.cli.language import (
     LANGUAGE_VARIABLE,
     error_halves,
@@ -27,13 +21,17 @@ from federation.cli.language import (
     halves,
     is_language,
     said,
-    translate_help,
+    write_what_it_can,
 )
-from federation.cli.next_step import NEXT_STEPS, exit_code, find_next_steps
 from federation.protocol.errors import BridgeheadError
+
+if TYPE_CHECKING:
+    from typer._click.exceptions import ClickException
 
 DEBUG_VARIABLE = "BRIDGEHEAD_DEBUG"
 VERSION = "0.1.0"
+COMPLETION = "_BRIDGEHEAD_COMPLETE"
+"""Set by a shell that asks what may follow."""
 
 PARTS = {
     "node": ("node.app", "Make, run and look at one province's node."),
@@ -70,80 +68,50 @@ PARTS = {
 """The sub-commands, where each is and what it is for, in the order in which they are listed."""
 
 
-class PartsGroup(TyperGroup):
-    def __init__(self, **attributes: object) -> None:
-        super().__init__(**attributes)  # type: ignore[arg-type]  # typer's own, passed through
-        for name, (_, sentence) in PARTS.items():
-            self.commands[name] = TyperGroup(name=name, help=sentence)
-        translate_help(self)
-
-    def resolve_command(  # the signature is typer's
-        self, ctx: Context, args: list[str]
-    ) -> tuple[str | None, Command | None, list[str]]:
-        if args and args[0] in PARTS:
-            module, _, name = PARTS[args[0]][0].rpartition(".")
-            part = get_group(getattr(import_module(f"federation.cli.{module}"), name))
-            part.name = args[0]
-            translate_help(part)
-            self.commands[args[0]] = part
-        return super().resolve_command(ctx, args)
-
-
-app = typer.Typer(name="bridgehead", cls=PartsGroup, no_args_is_help=True)
-
-
-def _show_version(value: bool) -> None:
-    if value:
-        print(f"bridgehead {VERSION}")
-        raise typer.Exit
-
-
-@app.callback()
-def bridgehead(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version)] = False,
-) -> None:
-    """Bridgehead (桥头堡): residence permits and joint work between neighbouring provinces.
-
-    Exit codes: 0 done, 1 refused or not verified, 2 usage, 3 unreachable.
-    """
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core writes its own lines to stderr
     given = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without Chinese is no reason to fail
+        if isinstance(stream, TextIOWrapper):
+            write_what_it_can(stream)  # a terminal without Chinese is no reason to fail
     code = _run(given)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # who read us has gone, e.g. `| head`
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
 def _run(given: list[str]) -> int:
     as_json = _wants_json(given)
-    if not is_language(os.environ.get(LANGUAGE_VARIABLE, "")):
+    asked = os.environ.get(LANGUAGE_VARIABLE)
+    if asked and not is_language(asked):
         wrong = f"{LANGUAGE_VARIABLE} 只能是 zh、en 或 both | {LANGUAGE_VARIABLE} is zh, en or both"
         _tell(wrong, "USAGE", (), as_json=as_json)
         return 2
     try:
-        code = get_command(app).main(args=given, prog_name="bridgehead", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        if ("--help" in given or not any(word.startswith("-") for word in given)) and COMPLETION not in os.environ:
+            found = find_help(given, PARTS)
+            if found is not None:
+                text, code = found
+                print(text, end="", file=sys.stderr if code else sys.stdout)
+                return code
+        return _ask_typer(given, as_json=as_json)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return 130
-    except ClickException as error:
-        if type(error).__name__ != "NoArgsIsHelpError":  # its help was printed when it was made
-            _tell_usage(error, as_json=as_json)
-        return error.exit_code
     except BridgeheadError as error:
+        from federation.cli.next_step import exit_code, find_next_steps
+
         _raise_when_debugging()
         _tell(error.message, error.reason, find_next_steps(error), as_json=as_json)
-        return exit_code(error)
+        return exit_code(error, given)
+    except BrokenPipeError:  # who read us has gone, e.g. `| head`
+        return 0
     except OSError as error:
+        from federation.cli.next_step import NEXT_STEPS
+
         _raise_when_debugging()
         _tell(f"{error.strerror}: {error.filename}", "FILE", (NEXT_STEPS["FILE"],), as_json=as_json)
         return 1
@@ -154,6 +122,25 @@ def _run(given: list[str]) -> int:
         )
         _tell(f"this should not happen: {type(error).__name__}", "INTERNAL", steps, as_json=as_json)
         return 1
+
+
+def _ask_typer(given: list[str], *, as_json: bool) -> int:
+    from typer import Abort
+    from typer._click.exceptions import ClickException
+
+    from federation.cli import tree
+
+    try:
+        code = tree.whole().main(args=given, prog_name="bridgehead", standalone_mode=False)
+    except Abort:
+        return 130
+    except ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.message, file=sys.stderr)
+        else:
+            _tell_usage(error, as_json=as_json)
+        return error.exit_code
+    return code if isinstance(code, int) else 0
 
 
 def _raise_when_debugging() -> None:
@@ -172,11 +159,11 @@ def _tell_usage(error: ClickException, *, as_json: bool) -> None:
 
 def _tell(message: str, reason: str, steps: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        from json import dumps
-
         chinese, english = error_halves(message, reason)
         data = {"reason": reason, "message": english, "message_zh": chinese, "next": [said(step) for step in steps]}
-        print(dumps({"error": data}, ensure_ascii=False), file=sys.stderr)
+        from federation.cli.show import json_text
+
+        print(json_text({"error": data}, sys.stderr), file=sys.stderr)
         return
     print(f"bridgehead: {error_text(message, reason)} [{reason}]", file=sys.stderr)
     for step in steps:

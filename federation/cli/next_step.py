@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
+from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, UnavailableError
 
 _NUMBER = "对照证件逐位核对号码 | compare the number with the card, digit by digit"
 _ONE = "只能按一个号码、居住证、号牌或信用代码查询 | give one citizen number, permit, plate or USCC"
@@ -269,8 +269,23 @@ FIELD_STEPS: Final[Mapping[str, str]] = {
 """By the field that is not of its form (FIELD_RULE), as it is named in a message."""
 
 
-def exit_code(error: BridgeheadError) -> int:
-    return 3 if isinstance(error, UnavailableError) else 1
+_VERIFIERS: Final = frozenset(
+    {"agreement", "alert hand-in", "audit verify", "keys admit", "node check", "policy check", "report unite"}
+)
+"""Commands that judge what they are given: what is malformed in it is their answer, not a fault of who typed."""
+_NOT_THERE: Final = frozenset({"AGENCY_PROFILE", "FEDERATION_FILE", "FILE_MISSING"})
+"""What was named on the command line and is nowhere."""
+_FROM_AFAR: Final = frozenset({"ANSWER_COUNT", "ANSWER_FORM"})
+
+
+def exit_code(error: BridgeheadError, given: Sequence[str] = ()) -> int:
+    """3 when something is unreachable, 2 when what was typed is not of its form or names nothing, else 1."""
+    if isinstance(error, UnavailableError):
+        return 3
+    if error.reason in _NOT_THERE:
+        return 2
+    judged = not _VERIFIERS.isdisjoint({*given[:1], " ".join(given[:2])})
+    return 2 if isinstance(error, MalformedError) and not judged and error.reason not in _FROM_AFAR else 1
 
 
 def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:

@@ -16,8 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial, wraps
-from inspect import Signature, signature
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar
 
@@ -25,11 +24,11 @@ import msgspec
 import typer
 
 from federation.cli import show
-from federation.cli.words import LOOK_ALIKE
+from federation.cli.completion import complete_agency
+from federation.cli.tree import Gathered
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_agency_id, parse_node_name
-from federation.protocol.unseen import find_doubtful, written
 
 if TYPE_CHECKING:
     from federation.protocol.keys import Signer
@@ -151,7 +150,13 @@ HomeOption = Annotated[
     typer.Option("--home", help="With --agency: a folder with federation.json or a node's home.", rich_help_panel=_WHO),
 ]
 AgencyOption = Annotated[
-    str | None, typer.Option("--agency", help="Such as zhejiang/330822/service-hall.", rich_help_panel=_WHO)
+    str | None,
+    typer.Option(
+        "--agency",
+        help="Such as zhejiang/330822/service-hall.",
+        rich_help_panel=_WHO,
+        autocompletion=complete_agency,
+    ),
 ]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.5, max=600, help="Seconds.", rich_help_panel=_WHO)]
 OfficerOption = Annotated[
@@ -171,7 +176,7 @@ _PurposeOption = Annotated[
     ),
 ]
 FunctionOption = Annotated[
-    str | None, typer.Option("--function", help="F01 to F23 (that of the purpose).", rich_help_panel=_WHO)
+    str | None, typer.Option("--function", help="F01 to F25 (that of the purpose).", rich_help_panel=_WHO)
 ]
 RequestOption = Annotated[
     str | None, typer.Option("--request-id", help="A UUID: the same one is done once.", rich_help_panel=_WHO)
@@ -528,44 +533,10 @@ def command(
     """
 
     def decorate(run: Callable[..., None]) -> Callable[..., None]:
-        own = signature(run, eval_str=True).parameters
-        makers = {each: maker for each, maker in {**_SHARED, **shared}.items() if each in own}
-        options = {
-            each: [option for option in signature(maker, eval_str=True).parameters.values() if option.name != without]
-            for each, maker in makers.items()
-        }
-
-        @wraps(run)
-        def gathered(**given: object) -> None:
-            made: dict[str, object] = {
-                each: maker(**{option.name: given.pop(option.name) for option in options[each]})
-                for each, maker in makers.items()
-            }
-            desk = made.get("desk")
-            if isinstance(desk, Desk):
-                made["desk"] = replace(desk, usual=usual)
-            run(**made, **{each: _as_written(each, value) for each, value in given.items()})
-
-        found = [each for each in own.values() if each.name not in makers]
-        found += (option for each in makers for option in options[each])
-        parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in found]
-        gathered.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # where typer finds the options
-        gathered.__annotations__ = {each.name: each.annotation for each in parameters}
-        app.command(name)(gathered)
+        app.command(name)(Gathered(run, {**_SHARED, **shared}, without=without, usual=usual))
         return run
 
     return decorate
-
-
-def _as_written(name: str, value: object) -> object:
-    """Returns what was typed in the form in which it is signed; what looks like another character is told."""
-    if isinstance(value, list):
-        return [_as_written(name, each) for each in value]
-    if type(value) is not str:  # a path stays as it is, and the word of an enum
-        return value
-    if (sign := find_doubtful(value)) is not None:
-        show.say(f"请核对 please check: {name} {sign}: {LOOK_ALIKE}")
-    return written(value)
 
 
 def commands_for(purpose: str, function: str) -> Callable[..., Callable[[Callable[..., None]], Callable[..., None]]]:

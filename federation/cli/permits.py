@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from federation.cli import rows, words
+from federation.cli.completion import complete_permit
 from federation.cli.imports import ImportOptions, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, constant
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="permit", no_args_is_help=True, help="Residence permits (居住证).")
 
-UrnArgument = Annotated[str, typer.Argument(metavar="URN", help="Such as urn:permit:330822:2026:000001.")]
+UrnArgument = Annotated[
+    str,
+    typer.Argument(metavar="URN", help="Such as urn:permit:330822:2026:000001.", autocompletion=complete_permit),
+]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="With --synthetic: the same people again.")]
 Q = TypeVar("Q")
 _DRAWS_FOR_ONE: Final = 2000
@@ -306,8 +310,7 @@ def list_permits(
 ) -> None:
     """List (列表) the permits that the agency may read."""
     query = wire.PermitQuery(residence_division=division, status=status)
-    act = _act(desk, _reading_purpose(desk))
-    page = desk.read(wire.LIST_PERMITS, query, paging, act=act, items="permits")
+    page = desk.read(wire.LIST_PERMITS, query, paging, act=_act(desk, _reading_purpose(desk)), items="permits")
     permits = [permit_object(item, full=full) for item in page.permits]
     desk.show_page(page, list_lines(page.permits), items="permits", noun="permits", data={"permits": permits})
 
@@ -379,6 +382,13 @@ def _act(desk: Desk, usual: PermitPurpose) -> Act:
         raise typer.BadParameter(f"no function is known for {purpose!r:.60}; give --function, or one of these "
                                  f"purposes: {', '.join(FUNCTION_OF)}")  # fmt: skip
     return desk.act(purpose, function)
+
+
+def list_page(desk: Desk, most: int) -> wire.PermitPage:
+    """One page of what the office may read."""
+    return desk.call(
+        wire.LIST_PERMITS, wire.PermitQuery(page_size=most), act=_act(desk, _reading_purpose(desk)), changes=False
+    )
 
 
 def _reading_purpose(desk: Desk) -> PermitPurpose:

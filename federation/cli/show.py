@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TextIO, TypeAlias, TypeVar
 
 from federation.cli import words
 from federation.cli.language import said
@@ -52,13 +52,19 @@ def say(sentence: str) -> None:
     print(said(sentence), file=sys.stderr, flush=True)
 
 
+def json_text(value: object, stream: TextIO, *, indent: int | None = None) -> str:
+    """A value as JSON, in characters that the stream has: escaped where it is not UTF-8."""
+    escaped = not (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf8")
+    return json.dumps(value, ensure_ascii=escaped, indent=indent)
+
+
 def show_json(value: JsonOut) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(json_text(value, sys.stdout, indent=2))
 
 
 def json_line(value: object) -> str:
     """An answer as JSON on one line, for programs that read line by line."""
-    return json.dumps(to_json(value), ensure_ascii=False)
+    return json_text(to_json(value), sys.stdout)
 
 
 def show_lines(lines: Iterable[str]) -> None:
@@ -185,11 +191,9 @@ def deadline_text(deadline: Deadline) -> str:
 
 
 def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    from rich.cells import cell_len
-
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [max(words.cells(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
-        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        padded = (cell + " " * (width - words.cells(cell)) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(padded).rstrip()
 
 

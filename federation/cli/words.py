@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
+from unicodedata import combining, east_asian_width
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -299,3 +300,8 @@ def word_of(enum: str, text: str) -> str:
 def find_word(enum: type[_Word], text: str) -> _Word | None:
     chinese = WORDS[enum.__name__]
     return next((each for each in enum if text in {each.value, chinese[each.value]}), None)
+
+
+def cells(text: str) -> int:
+    """The columns of a terminal that the text takes."""
+    return sum(0 if combining(sign) else 1 + (east_asian_width(sign) in "WF") for sign in text)

@@ -72,7 +72,7 @@ def test_without_a_file_the_node_must_be_reached(away, tmp_path):
     away.ask("claim", NUMBER, "--desk", DESK, code=3)
     path = tmp_path / "local.jsonl"
     assert "--desk" in away.ask("claim", NUMBER, "--offline", path, code=2).err
-    named = away.ask("stamp", NUMBER, "arrived", "--desk", DESK, "--offline", path, "--reason", "13900001234", code=1)
+    named = away.ask("stamp", NUMBER, "arrived", "--desk", DESK, "--offline", path, "--reason", "13900001234", code=2)
     assert "TEXT_PERSONAL" in named.err
     assert not path.exists()
 

@@ -465,7 +465,7 @@ def test_events_in_a_pipe_begin_with_what_is_open_and_go_on_behind_a_token(nodes
     watch = ("alert", "watch", "--record", record, "--count", "1", "-o", "json")
     [event] = [json.loads(text) for text in nodes.ask(CENTRE, *watch, "--after", rows[1]["token"]).out.splitlines()]
     assert (event["act"], event["alert"]["state"], event["alert"]["holder"]) == ("claim", "accepted", GOVERNANCE)
-    assert "WATCH_TOKEN" in nodes.ask(CENTRE, *watch, "--after", "x", code=1).err
+    assert "WATCH_TOKEN" in nodes.ask(CENTRE, *watch, "--after", "x", code=2).err
     drill = raised(nodes, "--exercise")
     told = nodes.ask(CENTRE, "alert", "watch", "--record", drill["record"], "--exercise", "--count", "1").out
     assert json.loads(told)["alert"]["status"] == "Exercise"

@@ -317,7 +317,7 @@ def test_nothing_is_sent_of_what_is_refused_at_the_desk(nodes):
         ("--detail", "need=13800000000"),
         ("--person", "name=13800000000"),
     ):
-        told = nodes.ask(CENTRE, *raising, "--area", "330822.circle.qiuchuan", option, text, code=1)
+        told = nodes.ask(CENTRE, *raising, "--area", "330822.circle.qiuchuan", option, text, code=2)
         assert "TEXT_PERSONAL" in told.err
         assert not any(text[at : at + 5] in told.out + told.err for at in range(len(text) - 4))
     assert "--area" in nodes.ask(CENTRE, *raising, code=2).err

@@ -54,7 +54,7 @@ def test_case_is_opened_joined_and_traced(nodes):
         TOWN, "case", "party", code, "p1", "--side", "A", "--role", "applicant", "--name", "林甲", "--county", "330822",
         "--phone", "0570-5012345",
     )  # fmt: skip
-    mistyped = nodes.ask(TOWN, "case", "invite", code, "jiangxi/361123", "peer", code=1).err
+    mistyped = nodes.ask(TOWN, "case", "invite", code, "jiangxi/361123", "peer", code=2).err
     assert "to be an agency: province/county/kind" in mistyped
     nodes.ask(TOWN, "case", "invite", code, PEER, "peer")
     nodes.ask(PEER, "case", "join", code)
@@ -82,7 +82,7 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert [(bool(each["token"]), each["line"]["office"]) for each in news] == [(True, PEER)]
     line = nodes.ask(PEER, "case", "watch", "--count", "1").out
     assert (line.count("\n"), "3308222026" in line) == (1, True)
-    assert "WATCH_TOKEN" in nodes.ask(TOWN, "case", "watch", "--after", news[0]["token"], "--count", "1", code=1).err
+    assert "WATCH_TOKEN" in nodes.ask(TOWN, "case", "watch", "--after", news[0]["token"], "--count", "1", code=2).err
     assert PEER in nodes.ask(TOWN, "case", "show", code).out
     counted = ("case", "figures", "dispute-mediation", "--since", "2026-01-01")
     assert "办结" not in nodes.ask(TOWN, *counted).out

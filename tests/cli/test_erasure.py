@@ -104,8 +104,8 @@ def test_order_that_may_not_be_is_refused_with_exit_1(nodes):
     unknown = "00000000-0000-7000-8000-000000000000"
     refused = nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", code=1).out
     assert "deny-erasure-other-office" in refused
-    assert "FIELD_RULE" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "", code=1).err
-    assert "MESSAGE_ID" in nodes.ask(PUCHENG, "erasure", "order", "x", "--words", "x", code=1).err
+    assert "FIELD_RULE" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "", code=2).err
+    assert "MESSAGE_ID" in nodes.ask(PUCHENG, "erasure", "order", "x", "--words", "x", code=2).err
     alone = nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", "--second", "officer-9", code=2)
     assert "--second-key" in alone.err
 

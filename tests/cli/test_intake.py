@@ -112,8 +112,8 @@ def test_refuse_needs_a_known_reason_and_words(nodes, waiting):
     asked, found = waiting
     refuse = ("lookup", "refuse", found)
 
-    assert "REFUSAL_REASON" in nodes.ask(OFFICE, *refuse, "--reason", "busy", "--words", "x", code=1).err
-    assert "REFUSAL_WORDS" in nodes.ask(OFFICE, *refuse, "--reason", "other", "--words", " ", code=1).err
+    assert "REFUSAL_REASON" in nodes.ask(OFFICE, *refuse, "--reason", "busy", "--words", "x", code=2).err
+    assert "REFUSAL_WORDS" in nodes.ask(OFFICE, *refuse, "--reason", "other", "--words", " ", code=2).err
     done = nodes.ask(OFFICE, *refuse, "--reason", "too_broad", "--words", "请缩小范围")
 
     assert "已拒绝 refused" in done.out

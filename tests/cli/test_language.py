@@ -14,11 +14,11 @@ from federation.cli.language import (
     HAN,
     LANGUAGE_VARIABLE,
     Gap,
+    choose,
     error_halves,
     error_text,
     gap_pattern,
     halves,
-    help_text,
     reasons,
     said,
 )
@@ -141,7 +141,7 @@ def test_help_is_shown_in_the_language_asked_for(monkeypatch):
     assert "显示本帮助。" in chinese
     assert "Show this message" not in chinese
     assert HAN.search(english) is None
-    assert help_text("Exercises (演练) alone.") == "Exercises alone."
+    assert choose("只看演练。", "Exercises (演练) alone.") == "Exercises alone."
 
 
 # ---- what is wrong, by reason

@@ -9,8 +9,10 @@ import sys
 
 import pytest
 import typer
+from typer.main import get_command
 
 from federation.cli import main as entry
+from federation.cli import tree
 from federation.cli.language import error_halves, error_text
 from federation.cli.next_step import NEXT_STEPS, find_next_steps
 from federation.protocol.errors import (
@@ -55,7 +57,7 @@ def raising(monkeypatch):
         def go(output: str = typer.Option("text", "-o")) -> None:
             raise error
 
-        monkeypatch.setattr(entry, "app", app)
+        monkeypatch.setattr(tree, "whole", lambda: get_command(app))
 
     return prepare
 
@@ -87,15 +89,54 @@ def test_home_is_made_and_its_keys_are_shown_without_loading_sql(tmp_path):
     assert not {"sqlmodel", "sqlalchemy", "grpc"} & set(done.stdout.splitlines()[-1].split())
 
 
-def test_help_lists_every_part_without_loading_it():
-    """Help is quick because no part, no gRPC, no SQL and no cryptography is imported for it."""
-    probe = "import sys; from federation.cli.main import main; main(['--help']); print(*sorted(sys.modules))"
+HEAVY = {"grpc", "google", "sqlmodel", "sqlalchemy", "cryptography", "cedarpy", "tuf", "pydantic", "rich", "starlette"}
 
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
 
-    loaded = set(done.stdout.splitlines()[-1].split())
-    assert all(part in done.stdout for part in ("node", "keys", "agreement", "permit", "log", "audit"))
-    assert not loaded & {"grpc", "sqlmodel", "sqlalchemy", "cryptography", "cedarpy", "tuf", "federation.cli.permits"}
+def loaded_by(*commands, cache):
+    """The modules that a process has after it did the commands, one by one; what they print is passed over."""
+    probe = (
+        "import contextlib, io, sys\nfrom federation.cli.main import main\n"
+        f"for command in {commands!r}:\n with contextlib.redirect_stdout(io.StringIO()): main(list(command))\n"
+        "print(*sorted(sys.modules))"
+    )
+    env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=env)
+    return set(done.stdout.split())
+
+
+def test_help_loads_nothing_of_what_it_tells(tmp_path):
+    """A screen that was shown once is shown from the cache: neither a part nor a library is loaded for it."""
+    screens = [["--help"], *([part, "--help"] for part in entry.PARTS), ["permit", "list", "--help"]]
+    loaded_by(*screens, cache=tmp_path)
+
+    loaded = loaded_by(*screens, cache=tmp_path)
+
+    assert not loaded & (HEAVY | {"typer", "msgspec", "asyncio", "federation.cli.permits"})
+
+
+def test_help_is_made_anew_when_a_source_changed(tmp_path, monkeypatch):
+    """What is kept under another stamp, or cannot be read, is not shown; a cache that cannot be written is no error."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = run("permit", "--help").out
+    [kept] = (tmp_path / "bridgehead").iterdir()
+
+    for wrong in ('{"stamp": "of yesterday", "screens": {}}', "no JSON", "[]"):
+        kept.write_text(wrong)
+        assert run("permit", "--help").out == first
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept))
+    assert run("permit", "--help").out == first
+
+
+def test_ordinary_command_loads_what_it_needs_only(tmp_path):
+    """A desk that asks its node loads gRPC, and neither Cedar nor SQL, pydantic or the drawing of tables."""
+    home, agency = tmp_path / "home", "anhui/341022/police"
+    run("node", "init", "--home", home, "--from", NODES / "anhui")
+    run("lookup", "key", "new", "--officer", "me", "--home", home, "--agency", agency)
+
+    loaded = loaded_by(["permit", "list", "--home", str(home), "--agency", agency], cache=tmp_path)
+
+    assert "grpc" in loaded
+    assert not loaded & (HEAVY - {"grpc", "google", "cryptography", "rich"} | {"rich.console"})
 
 
 def test_version_is_printed():

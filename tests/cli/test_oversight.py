@@ -166,7 +166,7 @@ def test_watch_tells_what_is_raised_and_ends_after_so_many(nodes, case, keys):
     news = next(each for each in told(nodes) if each.get("notice"))
     assert news["notice"]["case_id"].startswith("BREAK-GLASS-")
     assert "紧急查询 break_glass" in oversee(nodes, "watch", "--count", "1", *LEADER).out
-    assert "WATCH_TOKEN" in oversee(nodes, "watch", "--after", "x", "--count", "1", *LEADER, code=1).err
+    assert "WATCH_TOKEN" in oversee(nodes, "watch", "--after", "x", "--count", "1", *LEADER, code=2).err
     assert "METHOD_DENIED" in oversee(nodes, "watch", "--count", "1", *LEADER, agency=HALL, code=1).err
     oversee(nodes, "review", "BREAK-GLASS-7", "--finding", "justified", "--key", keys["leader-1"], *LEADER)
 

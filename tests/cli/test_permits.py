@@ -93,7 +93,7 @@ def test_register_twice_under_one_request_id_is_done_once(nodes):
 
 def test_register_tells_every_missing_field_at_once(nodes):
     """One error names them all, in both languages."""
-    done = nodes.ask(HALL, "permit", "register", "--name", "徐谷雨", code=1)
+    done = nodes.ask(HALL, "permit", "register", "--name", "徐谷雨", code=2)
 
     assert "[APPLICATION]" in done.err
     for name in ("citizen_number (公民身份号码)", "ethnicity", "household_address", "ground", "residence_since"):
@@ -137,7 +137,7 @@ def test_register_with_wrong_citizen_number_refused(nodes, spoil, reason):
     row = person(6)
     spoilt = spoil(row["citizen_number"])
 
-    done = nodes.ask(HALL, "permit", "register", *options(row | {"citizen_number": spoilt}), "-o", "json", code=1)
+    done = nodes.ask(HALL, "permit", "register", *options(row | {"citizen_number": spoilt}), "-o", "json", code=2)
 
     assert done.error["reason"] == reason
     assert done.error["next"]
@@ -150,7 +150,7 @@ def test_register_with_impossible_days_refused(nodes):
     row = person(7)
     typed = options(row | {"citizen_number": impossible_day(row["citizen_number"]), "residence_since": "2025-02-30"})
 
-    error = nodes.ask(HALL, "permit", "register", *typed, "-o", "json", code=1).error
+    error = nodes.ask(HALL, "permit", "register", *typed, "-o", "json", code=2).error
 
     assert error["reason"] == "APPLICATION"
     assert "residence_since" in error["message"]
@@ -213,7 +213,7 @@ def test_show_for_a_given_purpose(nodes, urn):
 )
 def test_show_of_an_unknown_permit_says_so(nodes, name, reason):
     """No such permit, or no permit at all."""
-    assert nodes.ask(HALL, "permit", "show", name, "-o", "json", code=1).error["reason"] == reason
+    assert nodes.ask(HALL, "permit", "show", name, "-o", "json", code=2).error["reason"] == reason
 
 
 def test_list_page_by_page_is_the_whole_list(nodes):
@@ -394,14 +394,14 @@ def test_agency_is_named_by_option_or_environment_or_not_at_all(nodes, monkeypat
     run("permit", "list")
     run("permit", "list", "--home", home, "--agency", "zhejiang/330824/police")
 
-    unknown = run("permit", "list", "--home", nodes.folder, "--agency", "jiangxi/999999/police", code=1)
+    unknown = run("permit", "list", "--home", nodes.folder, "--agency", "jiangxi/999999/police", code=2)
     assert "jiangxi/361123/police" in unknown.err
-    assert "[FEDERATION_FILE]" in run("permit", "list", "--home", tmp_path, "--agency", HALL, code=1).err
-    assert "[FILE_MISSING]" in run("permit", "list", "--client", tmp_path / "p.toml", code=1).err
+    assert "[FEDERATION_FILE]" in run("permit", "list", "--home", tmp_path, "--agency", HALL, code=2).err
+    assert "[FILE_MISSING]" in run("permit", "list", "--client", tmp_path / "p.toml", code=2).err
     (tmp_path / "p.toml").write_text("node = 1")
-    assert "[PROFILE]" in run("permit", "list", "--client", tmp_path / "p.toml", code=1).err
+    assert "[PROFILE]" in run("permit", "list", "--client", tmp_path / "p.toml", code=2).err
 
 
 def test_request_id_that_is_no_uuid_refused(nodes):
     """An idempotency key has one form."""
-    assert "[REQUEST_ID]" in nodes.ask(HALL, "permit", "list", "--request-id", "one", code=1).err
+    assert "[REQUEST_ID]" in nodes.ask(HALL, "permit", "list", "--request-id", "one", code=2).err

@@ -47,7 +47,7 @@ def test_first_administrator_is_enrolled_at_the_home_and_then_nobody(home: Path)
 
     with open_home_store(home) as store:
         assert [each.officer for each in list_administrators(store, parse_agency_id(OFFICE))] == ["admin-2"]
-    assert "[OFFER_FORM]" in run("keys", "administrator", "ed25519:AAAA", "--home", home, code=1).err
+    assert "[OFFER_FORM]" in run("keys", "administrator", "ed25519:AAAA", "--home", home, code=2).err
     elsewhere = first.replace(OFFICE, "jiangxi/361123/police")
     assert "[AGENCY_ELSEWHERE]" in run("keys", "administrator", elsewhere, "--home", home, code=1).err
     nobody = first.replace(OFFICE, "zhejiang/330899/police")

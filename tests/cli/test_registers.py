@@ -59,7 +59,7 @@ def test_register_by_another_county_is_a_refusal_in_words(nodes):
 )
 def test_register_of_no_plate_of_the_demo_says_what_to_do(nodes, plate, reason):
     """One sentence, the reason, the next step; nothing is kept."""
-    done = nodes.ask(POLICE, "vehicle", "register", plate, *VEHICLE_OPTIONS, "-o", "json", code=1)
+    done = nodes.ask(POLICE, "vehicle", "register", plate, *VEHICLE_OPTIONS, "-o", "json", code=2)
     assert done.error["reason"] == reason
     assert done.error["next"]
 
@@ -83,7 +83,7 @@ def test_import_takes_the_plates_in_force_and_tells_a_class_that_the_form_exclud
 @pytest.mark.parametrize(("typed", "told"), [("浙HLI2345", "新能源"), ("WJ浙12345", "武警"), ("浙HI23", "现为3位")])
 def test_lookup_of_what_is_meant_as_a_plate_says_what_is_wrong_with_it(nodes, typed, told):
     """Not that it is no number: in words, with the next step, before anything is asked."""
-    done = nodes.ask(ACROSS_POLICE, "lookup", "search", typed, "--case", CASE, "-o", "json", code=1)
+    done = nodes.ask(ACROSS_POLICE, "lookup", "search", typed, "--case", CASE, "-o", "json", code=2)
 
     assert done.error["reason"] == "PLATE_FORM"
     assert told in done.error["message_zh"]
@@ -151,7 +151,7 @@ def test_look_up_by_plate_and_by_uscc(nodes):
 
     miss = nodes.ask(ACROSS_POLICE, "lookup", "search", "浙H·I9999", *where, "-o", "json").json["answers"][0]
     assert miss["outcome"] == "no_hit"
-    refused = nodes.ask(ACROSS_POLICE, "lookup", "search", "浙H·I03*1", *where, "-o", "json", code=1)
+    refused = nodes.ask(ACROSS_POLICE, "lookup", "search", "浙H·I03*1", *where, "-o", "json", code=2)
     assert refused.error["reason"] == "LOOKUP_WILDCARD"
     nodes.ask(ACROSS_POLICE, "lookup", "case", "close", CASE, "--officer", "leader-1")
     nodes.delivered(ACROSS_POLICE)

@@ -97,7 +97,7 @@ def test_registers_tell_a_look_alike_and_refuse_the_unseen(nodes, tmp_path):
     assert "legal_representative U+E000" in nodes.ask(MARKET, "enterprise", "register", ENTERPRISE.uscc, *firm).err
     unseen = [text.replace("徐谷雨", "徐\u202e") for text in ENTERPRISE_OPTIONS]
     assert (
-        nodes.ask(MARKET, "enterprise", "register", ENTERPRISE.uscc, *unseen, "-o", "json", code=1).error["reason"]
+        nodes.ask(MARKET, "enterprise", "register", ENTERPRISE.uscc, *unseen, "-o", "json", code=2).error["reason"]
         == "REGISTER_FIELD"
     )
     for agency, name, texts in (
@@ -123,10 +123,10 @@ def test_free_texts_of_a_lookup_are_written_in_one_form(nodes):
         case = ("lookup", "case", "open", f"CS-2026-{7100 + number}", "--letter", f"d{number}{sign}", *where)
         assert f"letter U+{ord(sign):04X}" in nodes.ask(ACROSS_POLICE, *case).err
     made_up = ("lookup", "case", "open", "CS-2026-7199", "--letter", "p\ue000", *where)
-    assert "letter U+E000" in nodes.ask(ACROSS_POLICE, *made_up, code=1).err
+    assert "letter U+E000" in nodes.ask(ACROSS_POLICE, *made_up, code=2).err
     for sign in UNSEEN:
         case = ("lookup", "case", "open", "CS-2026-7200", "--letter", f"u{sign}", *where)
-        assert nodes.ask(ACROSS_POLICE, *case, code=1).error["reason"] == "TEXT_UNSEEN"
+        assert nodes.ask(ACROSS_POLICE, *case, code=2).error["reason"] == "TEXT_UNSEEN"
 
 
 def test_import_tells_a_number_of_no_province_and_doubts_a_county_of_another_time(nodes, tmp_path):

@@ -122,7 +122,7 @@ async def test_replay_of_a_period_leaves_out_the_rest(tmp_path: Path) -> None:
         assert decisions("--from", format_time(kept.time), "--to", format_time(later)) == 1
         assert decisions("--from", format_time(later)) == 0
         assert decisions("--to", format_time(kept.time)) == 0
-        assert "[TIME]" in run("policy", "replay", "--home", home, "--from", "yesterday", code=1).err
+        assert "[TIME]" in run("policy", "replay", "--home", home, "--from", "yesterday", code=2).err
 
 
 def test_replay_before_the_node_ever_ran_finds_no_store(tmp_path: Path) -> None:
