@@ -88,30 +88,30 @@ def _import(*, issue_date: date | None, urn: str | None, **found: object) -> wir
 
 _NOTHING: Final = constant(None)
 _FIELDS: Final = {
-    "holder_name": Field(read=rows.Words(100, is_name=True), option="--name", help="姓名."),
-    "citizen_number": Field(read=rows.number, option="--citizen-number", help="公民身份号码, 18 characters."),
-    "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", kind=Sex, help="性别 (as the number says)."),
-    "ethnicity": Field(read=rows.spelled(GROUP_OF, parse_ethnic_group), option="--ethnicity", help="民族: 汉, HA, 01."),
-    "birth_date": Field(read=rows.day, usual=_birth_in, option="--birth-date", help="出生日期 (as the number says)."),
-    "photo_digest": Field(read=rows.digest, usual=_NOTHING, option="--photo-digest", help="照片摘要: SHA-256 in hex."),
-    "household_division": Field(read=rows.division, option="--household", help="户籍地, six digits."),
-    "household_address": Field(read=rows.Words(200), option="--household-address", help="户籍地址."),
-    "residence_division": Field(read=rows.division, option="--residence", help="居住地 (the agency's county)."),
-    "residence_address": Field(read=rows.Words(200), option="--residence-address", help="居住地址."),
-    "work_division": Field(read=rows.division, usual=_NOTHING, option="--work", help="工作地, six digits."),
-    "issuer": Field(read=rows.Words(100), option="--issuer", help="签发机关 (the county's police)."),
-    "ground": Field(read=rows.one_of(Ground), option="--ground", kind=Ground, help="居住事由: 就业, 住所, 就读."),
-    "residence_since": Field(read=rows.day, option="--since", help="居住起始日, e.g. 2026-01-05."),
-    "apply_date": Field(read=rows.day, option="--applied", help="申请日期 (today)."),
-    "accept_date": Field(read=rows.day, option="--accepted", help="受理日期 (today)."),
+    "holder_name": Field(read=rows.Words(100, is_name=True), option="--name", help="The name."),
+    "citizen_number": Field(read=rows.number, option="--citizen-number", help="The citizen number, 18 characters."),
+    "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", kind=Sex, help="The sex (as the number says)."),
+    "ethnicity": Field(read=rows.spelled(GROUP_OF, parse_ethnic_group), option="--ethnicity", help="Ethnicity (民族)."),
+    "birth_date": Field(read=rows.day, usual=_birth_in, option="--birth-date", help="Day of birth (by the number)."),
+    "photo_digest": Field(read=rows.digest, usual=_NOTHING, option="--photo-digest", help="Photo: SHA-256 in hex."),
+    "household_division": Field(read=rows.division, option="--household", help="The household's county, six digits."),
+    "household_address": Field(read=rows.Words(200), option="--household-address", help="The household's address."),
+    "residence_division": Field(read=rows.division, option="--residence", help="County of residence (own)."),
+    "residence_address": Field(read=rows.Words(200), option="--residence-address", help="The address of residence."),
+    "work_division": Field(read=rows.division, usual=_NOTHING, option="--work", help="The county of work, six digits."),
+    "issuer": Field(read=rows.Words(100), option="--issuer", help="The issuing office (the county's police)."),
+    "ground": Field(read=rows.one_of(Ground), option="--ground", kind=Ground, help="Job, dwelling or study."),
+    "residence_since": Field(read=rows.day, option="--since", help="The first day of residence, e.g. 2026-01-05."),
+    "apply_date": Field(read=rows.day, option="--applied", help="The day of the application (today)."),
+    "accept_date": Field(read=rows.day, option="--accepted", help="The day on which it was accepted (today)."),
     "papers": Field(
         read=rows.some_of(Paper), usual=constant(frozenset()), option="--paper", kind=list[Paper],
-        help=f"提交材料; repeat for each: {', '.join(Paper)}.",
+        help=f"A paper that was handed in; repeat for each: {', '.join(Paper)}.",
     ),
-    "guardian": Field(read=rows.yes, usual=constant(False), option="--guardian", kind=bool, help="监护人代办."),
+    "guardian": Field(read=rows.yes, usual=constant(False), option="--guardian", kind=bool, help="A guardian acts."),
     "sealed": Field(
         read=rows.yes, usual=constant(False), option="--sealed", kind=bool,
-        help="封存: leaves the province for nobody.",
+        help="Sealed: it leaves the province for nobody.",
     ),
 }  # fmt: skip
 _ISSUED: Final = {
@@ -251,7 +251,9 @@ def restore(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
 def revoke(
     desk: Desk,
     urn: UrnArgument,
-    reason: Annotated[RevokeReason, typer.Option("--reason", help="Why: 已离开, 户口已迁入, 死亡, 骗领, 本人申请.")],
+    reason: Annotated[
+        RevokeReason, typer.Option("--reason", help="Why: left, household moved here, deceased, fraud, own request.")
+    ],
     full: FullOption = False,
 ) -> None:
     """Revoke (注销) a permit for good."""
@@ -262,7 +264,7 @@ def revoke(
 def recognise(
     desk: Desk,
     urn: UrnArgument,
-    mode: Annotated[RecognitionMode, typer.Option("--mode", help="card: 按证互认, time: 按居住时间互认.")],
+    mode: Annotated[RecognitionMode, typer.Option("--mode", help="By the card, or by the time of residence.")],
     number: Annotated[str, typer.Option("--number", help="The citizen number of the person at the window.")],
     full: FullOption = False,
 ) -> None:

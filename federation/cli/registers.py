@@ -80,24 +80,24 @@ VEHICLES: Final = Register(
             "plate": Field(read=normalise_plate),
             "plate_class": Field(
                 read=_plate_class, usual=lambda found: usual_class(str(found["plate"])), option="--class",
-                help="号牌种类: small_car, 警用汽车, 23, ... (as its form says; small_car)",
+                help="The class of plate, such as small_car, 警用汽车 or 23 (as its form says; small_car).",
             ),
-            "brand_model": Field(read=rows.Words(100), option="--brand-model", help="品牌型号."),
-            "colour": Field(read=rows.Words(100), option="--colour", help="车身颜色."),
+            "brand_model": Field(read=rows.Words(100), option="--brand-model", help="The make and model."),
+            "colour": Field(read=rows.Words(100), option="--colour", help="The colour."),
             "status": Field(
                 read=rows.one_of(VehicleStatus), usual=constant(VehicleStatus.NORMAL), option="--status",
-                help="状态: normal, stolen, transferred, ... (normal)",
+                help="The status, such as normal, stolen, transferred (normal).",
             ),
             "registered_division": Field(read=rows.division),
-            "first_registered": Field(read=rows.day, option="--first-registered", help="初次登记日期: a day."),
-            "keeper": Field(read=rows.capitals, option="--keeper", help="所有人: a citizen number or a USCC."),
+            "first_registered": Field(read=rows.day, option="--first-registered", help="First registered: a day."),
+            "keeper": Field(read=rows.capitals, option="--keeper", help="The keeper: a citizen number or a USCC."),
             "permit": Field(
                 read=rows.parsed(parse_permit_urn, "a permit such as urn:permit:330822:2026:000123"),
                 usual=constant(None), option="--permit", help="The residence permit that it rests on.",
             ),
             "sealed": Field(
                 read=rows.yes, usual=constant(False), option="--sealed", kind=bool,
-                help="封存: it answers no look-up.",
+                help="Sealed: it answers no look-up.",
             ),
         },
     ),
@@ -116,16 +116,16 @@ ENTERPRISES: Final = Register(
         reason="REGISTER_FIELD",
         fields={
             "uscc": Field(read=rows.capitals),
-            "name": Field(read=rows.Words(100, is_name=True), option="--name", help="名称."),
+            "name": Field(read=rows.Words(100, is_name=True), option="--name", help="The name of the enterprise."),
             "division": Field(read=rows.division),
             "status": Field(
                 read=rows.one_of(EnterpriseStatus), usual=constant(EnterpriseStatus.ACTIVE), option="--status",
-                help="登记状态: active, revoked, ... (active)",
+                help="The status, such as active, revoked (active).",
             ),
-            "registered_on": Field(read=rows.day, option="--registered-on", help="登记日期: a day."),
-            "legal_form": Field(read=rows.Words(100), option="--legal-form", help="组织形式, such as 有限责任公司."),
+            "registered_on": Field(read=rows.day, option="--registered-on", help="The day of the registration."),
+            "legal_form": Field(read=rows.Words(100), option="--legal-form", help="The legal form (组织形式)."),
             "legal_representative": Field(
-                read=rows.Words(100, is_name=True), option="--representative", help="法定代表人: the name."
+                read=rows.Words(100, is_name=True), option="--representative", help="The legal representative's name."
             ),
             "representative_number": Field(
                 read=rows.capitals, option="--number", help="The representative's citizen number."
@@ -140,7 +140,7 @@ ENTERPRISES: Final = Register(
 DivisionOption = Annotated[str | None, typer.Option("--division", help="Six digits; the own county.")]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")]
 PlateArgument = Annotated[str, typer.Argument(metavar="PLATE", help="Such as 浙H·I0001; the dot may be left out.")]
-UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="统一社会信用代码, 18 characters.")]
+UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="The unified social credit code, 18 characters.")]
 
 
 @command(vehicles, "register", texts=VEHICLES.sheet.options(_PANEL, required=True))

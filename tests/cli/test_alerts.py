@@ -446,7 +446,7 @@ def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(node
 
     with monkeypatch.context() as late:
         late.setattr(alerts, "now", lambda: options.now() + timedelta(minutes=11))
-        refused = nodes.ask(CENTRE, "alert", "stamp", accident, "arrived", code=1).err
+        refused = nodes.ask(CENTRE, "alert", "stamp", accident, "arrived", code=2).err
         assert "请填写超时原因" in refused
         assert "道路阻断 road" in refused
         nodes.ask(CENTRE, "alert", "stamp", accident, "arrived", "--late", "道路阻断", "--unit", "交警二中队")
@@ -514,7 +514,7 @@ def test_release_and_withdrawal_leave_the_alert_to_who_takes_it(nodes):
     nodes.ask(CENTRE, "alert", "hand-over", number, ACROSS)
     assert nodes.ask(CENTRE, "alert", "withdraw", number, "-o", "json").json["line"]["offer_to"] == ""
     assert "HAND_OVER_LAPSED" in nodes.ask(CENTRE, "alert", "withdraw", number, code=1).err
-    nodes.ask(CENTRE, "alert", "release", number, "--reason", "13800000000", code=1)
+    nodes.ask(CENTRE, "alert", "release", number, "--reason", "13800000000", code=2)
     released = nodes.ask(CENTRE, "alert", "release", number, "--reason", "力量占用", "-o", "json").json["line"]
     assert (released["holder"], released["state"]) == ("", "open")
     nodes.ask(CENTRE, "alert", "keep", number, "--document", "常评〔2026〕3号")
@@ -528,7 +528,7 @@ def test_release_and_withdrawal_leave_the_alert_to_who_takes_it(nodes):
 def test_area_or_desk_of_no_sheet_is_refused_by_its_name(nodes):
     """A slip of the pen would change who is told, and how long help may take."""
     raising = ("alert", "raise", "dispute", "--fact", "界路堆石争执")
-    area = nodes.ask(CENTRE, *raising, "--desk", GOVERNANCE, "--area", "330822.circle.qiuchan", code=1).err
+    area = nodes.ask(CENTRE, *raising, "--desk", GOVERNANCE, "--area", "330822.circle.qiuchan", code=2).err
     assert "值班表没有区域 330822.circle.qiuchan" in area
     assert "bridgehead duty show" in area
     desk = nodes.ask(CENTRE, *raising, "--desk", "330822.nobody", "--division", "330822", code=1).err

@@ -151,7 +151,7 @@ def test_correct_with_a_paper_names_its_digest_and_deny_gives_reasons(nodes, per
     assert "与户口簿不符" in denied.out
     again = nodes.ask(HALL, "subject", "grant", filed["correction_id"], "-o", "json", code=1)
     assert again.error["reason"] == "CORRECTION_ENDED"
-    missing = file(nodes, permit, "--paper", tmp_path / "none", "-o", "json", code=1)
+    missing = file(nodes, permit, "--paper", tmp_path / "none", "-o", "json", code=2)
     assert missing.error["reason"] == "FILE_MISSING"
 
 

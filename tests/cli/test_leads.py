@@ -68,12 +68,12 @@ def test_lead_is_declined_with_a_reason(nodes, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "reason"),
-    [(("--facts", "嫌疑人361123219003070011"), "LEAD_NAMES_PERSON"), (("--place", ""), "FIELD_RULE")],
+    ("more", "reason", "code"),
+    [(("--facts", "嫌疑人361123219003070011"), "LEAD_NAMES_PERSON", 1), (("--place", ""), "FIELD_RULE", 2)],
 )
-def test_lead_that_may_not_leave_is_told_by_its_reason(nodes, tmp_path, more, reason):
+def test_lead_that_may_not_leave_is_told_by_its_reason(nodes, tmp_path, more, reason, code):
     """A person's number, a field of another form: an error with what to do next."""
-    error = hand_over(nodes, tmp_path, *more, "-o", "json", code=1).error
+    error = hand_over(nodes, tmp_path, *more, "-o", "json", code=code).error
     assert error["reason"] == reason
     assert error["next"]
 

@@ -101,7 +101,7 @@ def test_import_of_a_file_that_is_no_register_refused_as_a_whole(nodes, tmp_path
     """A heading that names no application, an empty file, another encoding."""
     (tmp_path / "rows.csv").write_bytes(content)
 
-    done = nodes.ask(HALL, "permit", "import", tmp_path / "rows.csv", "-o", "json", code=1)
+    done = nodes.ask(HALL, "permit", "import", tmp_path / "rows.csv", "-o", "json", code=2)
 
     assert done.error["reason"] == reason
 
@@ -110,4 +110,4 @@ def test_import_needs_a_file_or_a_number(nodes, tmp_path):
     """Neither and both are usage errors; a missing file is named."""
     nodes.ask(HALL, "permit", "import", code=2)
     nodes.ask(HALL, "permit", "import", "x.csv", "--synthetic", "3", code=2)
-    assert "[FILE_MISSING]" in nodes.ask(HALL, "permit", "import", tmp_path / "none.csv", code=1).err
+    assert "[FILE_MISSING]" in nodes.ask(HALL, "permit", "import", tmp_path / "none.csv", code=2).err

@@ -209,11 +209,11 @@ def test_show_for_a_given_purpose(nodes, urn):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("urn:permit:330822:2026:999999", "PERMIT_UNKNOWN"), ("330822", "PERMIT_URN")]
+    ("name", "reason", "code"), [("urn:permit:330822:2026:999999", "PERMIT_UNKNOWN", 1), ("330822", "PERMIT_URN", 2)]
 )
-def test_show_of_an_unknown_permit_says_so(nodes, name, reason):
+def test_show_of_an_unknown_permit_says_so(nodes, name, reason, code):
     """No such permit, or no permit at all."""
-    assert nodes.ask(HALL, "permit", "show", name, "-o", "json", code=2).error["reason"] == reason
+    assert nodes.ask(HALL, "permit", "show", name, "-o", "json", code=code).error["reason"] == reason
 
 
 def test_list_page_by_page_is_the_whole_list(nodes):

@@ -158,7 +158,7 @@ def test_explain_of_a_file_that_is_no_question_is_refused(tmp_path, content, rea
     path = tmp_path / "question.json"
     path.write_text(content)
 
-    assert f"[{reason}]" in run("policy", "explain", "--file", path, "--policies", POLICIES, code=1).err
+    assert f"[{reason}]" in run("policy", "explain", "--file", path, "--policies", POLICIES, code=2).err
 
 
 def test_explain_of_an_unknown_case_is_refused():
