@@ -8,6 +8,7 @@ from typing import Final
 
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
+from federation.cli.language import said
 from federation.cli.show import CHINA, local_time
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
@@ -31,19 +32,19 @@ def alert_lines(line: AlertLine, at: datetime) -> Iterator[str]:
     yield f"  {'；'.join(f'{zh} {en}' for zh, en in row.said)}"
     if line.status is not Status.ACTUAL:
         yield "  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure"
-    yield f"  编号 number: {line.cap_id}  记录 record: {line.record}"
-    yield f"  首报 raised: {local_time(line.raised)}  {_desk(line.raised_by)}"
-    yield f"  有效至 until: {local_time(line.expires)}"
+    yield f"  {said('编号|number')}: {line.cap_id}  {said('记录|record')}: {line.record}"
+    yield f"  {said('首报|raised')}: {local_time(line.raised)}  {_desk(line.raised_by)}"
+    yield f"  {said('有效至|until')}: {local_time(line.expires)}"
     for stage in line.stages:
         yield f"  {_stage(stage)}"
     if line.holder:
-        lease = f"  签收至 lease: {local_time(line.lease)}" if line.lease is not None else ""
-        yield f"  持有席位 holder: {_desk(line.holder)}{lease}"
+        lease = f"  {said('签收至|lease')}: {local_time(line.lease)}" if line.lease is not None else ""
+        yield f"  {said('持有席位|holder')}: {_desk(line.holder)}{lease}"
     for helper in line.helpers:
-        yield f"  协助席位 helper: {_desk(helper)}"
+        yield f"  {said('协助席位|helper')}: {_desk(helper)}"
     if line.offer_to:
-        until = f"  至 until {local_time(line.offer_until)}" if line.offer_until is not None else ""
-        yield f"  移交 offered to: {_desk(line.offer_to)}{until}"
+        until = f"  {said('至|until')} {local_time(line.offer_until)}" if line.offer_until is not None else ""
+        yield f"  {said('移交|offered to')}: {_desk(line.offer_to)}{until}"
 
 
 def _desk(desk: str) -> str:
@@ -52,18 +53,20 @@ def _desk(desk: str) -> str:
 
 
 _ACT_OF_STAGE: Final = {
-    "accepted": "签收 accept", "contacted": "联系 contact", "arrived": "到场 arrive",
-    "stop_asked": "请求止付 ask to stop payment", "visited": "见面劝阻 visit",
+    "accepted": said("签收|accept"), "contacted": said("联系|contact"), "arrived": said("到场|arrive"),
+    "stop_asked": said("请求止付|ask to stop payment"), "visited": said("见面劝阻|visit"),
 }  # fmt: skip
 
 
 def _stage(stage: StageLine) -> str:
     words, due = _ACT_OF_STAGE[stage.stage], local_time(stage.due)
     if stage.at is None:
-        late = f"** 超时（应于 {due} 前）LATE **" if stage.late else f"应于 {due} 前 due"
+        late = said(f"** 超时（应于 {due} 前）|LATE (due {due}) **") if stage.late else said(f"应于 {due} 前|due {due}")
         return f"{words}: {late}"
-    made = "  补录 entered afterwards" if stage.made else ""
-    late = f"  超时 late: {LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
+    made = f"  {said('补录|entered afterwards')}" if stage.made else ""
+    late = (
+        f"  {said('超时|late')}: {LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
+    )
     return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
 
 
@@ -77,14 +80,15 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         return
     yield from alert_lines(view.line, at)
     for item in view.texts:
-        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
-        hidden = f" （{item.closed} 项不对本席位开放 closed to you）" if item.closed else ""
-        yield alert_rows.seen(f"  - {item.kind}: {said}{hidden}")
+        given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        hidden = f" （{item.closed} {said('项不对本席位开放|closed to you')}）" if item.closed else ""
+        yield alert_rows.seen(f"  - {item.kind}: {given}{hidden}")
     for later in view.later:
         made = f"（现场 {local_time(later.made)} 补录）" if later.made is not None else ""
-        yield f"  另有 also stamped: {_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
+        stamped = f"{_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
+        yield f"  {said('另有|also stamped')}: {stamped}"
     for record in view.links:
-        yield f"  关联 linked: {record}"
+        yield f"  {said('关联|linked')}: {record}"
     is_gone = view.line.state in alert_rows.ENDED and not view.kept_days
     if not is_gone and (kept := kept_words(view)):
         yield f"  {kept}"
@@ -92,7 +96,7 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
     ready = [offer for offer in view.offers if offer.possible and not offer.to]
     if ready:
         named = "、".join(f"{offer.zh} {VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
-        yield f"  现在可办 may be done now: {named}"
+        yield f"  {said('现在可办|may be done now')}: {named}"
     for offer in view.offers:
         if not offer.possible and offer.reason not in _NOTHING_THERE:
             zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))

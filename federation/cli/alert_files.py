@@ -13,6 +13,7 @@ from typing import Final
 
 from federation.cli.alert_cards import alert_lines
 from federation.cli.alert_rows import PRIORITIES, seen
+from federation.cli.language import said
 from federation.cli.options import now
 from federation.cli.show import table
 from federation.cli.words import WORDS, word
@@ -25,8 +26,9 @@ _DECLARED: Final = re.compile(
 )
 WORDS["Colours"] = {"none": "不设颜色", "government": "政府发布", "relayed": "转发", "received": "仅接收"}
 _STANDINGS: Final = {
-    "new": "新报文 new", "repeated": "已经收过 received before", "waiting": "等待被引用的报文 waits for what it cites",
-    "cancelled": "已先收到撤销，本条不再提示 cancelled before it came", "expired": "已过有效期 expired",
+    "new": said("新报文|new"), "repeated": said("已经收过|received before"),
+    "waiting": said("等待被引用的报文|waits for what it cites"),
+    "cancelled": said("已先收到撤销，本条不再提示|cancelled before it came"), "expired": said("已过有效期|expired"),
 }  # fmt: skip
 
 
@@ -43,8 +45,8 @@ def read_cap(path: Path) -> bytes:
             text = content[declared.end() :].decode("gb18030")
         except UnicodeDecodeError as error:
             name = declared[2].decode()
-            said = f"文件并非所写的 {name} 编码 | the file is not in {name}, as it says"
-            raise MalformedError("CAP_ENCODING", said) from error
+            given = f"文件并非所写的 {name} 编码 | the file is not in {name}, as it says"
+            raise MalformedError("CAP_ENCODING", given) from error
         content = declared[1] + b"UTF-8" + declared[3] + text.encode()
     if len(content) > MAX_FILE:
         raise MalformedError("CAP_SIZE", "报文不得超过 256 kB | a CAP file has at most 256 kB")
@@ -57,13 +59,13 @@ def proposal_lines(found: wire.CapProposal) -> Iterator[str]:
         yield f"{_STANDINGS[found.standing.value]}"
     yield from (f"  {name}={seen(value)}" for name, value in sorted(found.fields.items()))
     for item in found.items:
-        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
-        yield seen(f"  - {item.kind}: {said}")
+        given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        yield seen(f"  - {item.kind}: {given}")
     for fault in found.faults:
-        mark = "注意 warning" if fault.warning else "不合要求 refused"
+        mark = said("注意|warning") if fault.warning else said("不合要求|refused")
         yield f"  ! {mark}: {seen(str(fault))}"
     if found.line is not None:
-        yield "已有该警情 it is here already:"
+        yield f"{said('已有该警情|it is here already')}:"
         yield from alert_lines(found.line, now())
 
 
@@ -76,12 +78,14 @@ def kind_lines(found: Sequence[wire.AlertKindLine], *, whole: bool) -> Iterator[
             ("function", lambda kind: kind.function),
             ("priority", lambda kind: f"{PRIORITIES.get(kind.priority, ('',))[0]} {kind.priority}"),
             ("colours", lambda kind: word(kind.colours)),
-            ("1-3-10", lambda kind: "是 yes" if kind.measured else "否 no"),
+            ("1-3-10", lambda kind: said("是|yes") if kind.measured else said("否|no")),
         )
         return
     for kind in found:
         yield f"{kind.id}  {kind.zh} {kind.en}  {kind.function}  {word(kind.colours)}"
-        yield f"  可跨界 may cross: {'、'.join(f'{each.zh} {each.id}' for each in kind.crosses)}"
-        yield from (f"  不得跨界 never crosses: {never}" for never in kind.never)
-        until = f"{kind.expires} 分钟 minutes" if kind.expires else "须写明 must be said: --expires"
-        yield f"  有效期 expires: {until}"
+        yield f"  {said('可跨界|may cross')}: {'、'.join(f'{each.zh} {each.id}' for each in kind.crosses)}"
+        yield from (f"  {said('不得跨界|never crosses')}: {never}" for never in kind.never)
+        until = (
+            f"{kind.expires} {said('分钟|minutes')}" if kind.expires else f"{said('须写明|must be said')}: --expires"
+        )
+        yield f"  {said('有效期|expires')}: {until}"

@@ -27,6 +27,7 @@ from federation.cli.alert_documents import app as documents
 from federation.cli.alert_island import OFFLINE_SECONDS, OfflineOption, keep
 from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Open, Sign
 from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
+from federation.cli.language import said
 from federation.cli.options import Desk, Form, ask_node, command, now
 from federation.cli.show import CHINA, JsonOut, decision_lines, json_line, say
 from federation.cli.terminal import Terminal
@@ -121,10 +122,10 @@ class Voice:
             if self._said.get(record) != (row.line.step, row.lamps):
                 self._say(board, alert_rows.spoken(row))
         self._said = {record: (row.line.step, row.lamps) for record, row in rows.items()}
-        up = {"本省节点 own node": board.lost is None, **{link.name: link.up for link in board.links}}
+        up = {said("本省节点|own node"): board.lost is None, **{link.name: link.up for link in board.links}}
         for name, is_up in up.items():
             if self._up.get(name, True) != is_up:
-                self._say(board, f"链路 link：{name} {'恢复 up' if is_up else '断开 down'}")
+                self._say(board, f"{said('链路|link')}：{name} {said('恢复|up') if is_up else said('断开|down')}")
         self._up = up
 
     def _say(self, board: Board, sentence: str) -> None:

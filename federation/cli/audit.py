@@ -16,6 +16,7 @@ from uuid import uuid4
 import typer
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, open_sought
+from federation.cli.language import said
 from federation.cli.options import Form, FormOption, NodeHome, client_profile, command, end, now, run_loop, show_in
 from federation.cli.show import JsonOut, pick, progress, say, show_json
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
@@ -296,9 +297,9 @@ def restart(
     facts: dict[str, JsonOut] = {"retired": origin, "size": ended.size, "signed": ended.signed, "root": ended.root}
     lines = (
         f"停用 retired   {origin}，存 {ended.size} 条，已签 {ended.signed} 条 | {ended.size} entries of {ended.signed}",
-        f"见证 shown by  {', '.join(shown.heads) or '无 nobody'}",
-        *([f"担保 vouched   {ended.vouched}"] if ended.vouched else []),
-        f"证据 evidence  {evidence}",
+        f"{said('见证|shown by')}  {', '.join(shown.heads) or said('无|nobody')}",
+        *([f"{said('担保|vouched')}   {ended.vouched}"] if ended.vouched else []),
+        f"{said('证据|evidence')}  {evidence}",
     )
     named = {"shown_by": list(shown.heads), "never_cosigned": list(shown.never), "vouched": ended.vouched}
     show_in(form, {**facts, **named, "evidence": evidence}, lines)

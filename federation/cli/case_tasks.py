@@ -15,8 +15,10 @@ import typer
 from federation.cli.cases import USUAL, CodeArgument, ReasonOption, do_act
 from federation.cli.cases import app as cases
 from federation.cli.documents import app as documents
+from federation.cli.language import said
 from federation.cli.options import Desk, command, paper_digest
 from federation.cli.show import table
+from federation.cli.words import overdue_mark
 from federation.domain.acts import ACTS
 from federation.domain.case_items import CaseItem
 from federation.wire.agency import cases as wire
@@ -46,10 +48,10 @@ def give(
     tag: Annotated[str, typer.Option("--tag", help="Its kind, one word such as joint_build.")] = "",
 ) -> None:
     """Give (交办) an office a task, as a resolution of the case."""
-    said = {"task": task, "owner": office, "due": due, "tag": tag}
+    given = {"task": task, "owner": office, "due": due, "tag": tag}
     item = {"text": text, "owner": office, "due": due, "tag": tag}
     filed = (CaseItem(kind="resolution", fields={name: value for name, value in item.items() if value}),)
-    do_act(desk, code, "record_item", _given(said), filed=filed if text else ())
+    do_act(desk, code, "record_item", _given(given), filed=filed if text else ())
 
 
 @command(app, "done", usual=USUAL)
@@ -127,7 +129,7 @@ def task_lines(tasks: Iterable[wire.CaseTask]) -> Iterator[str]:
         tasks,
         ("task", lambda task: task.name),
         ("owner", lambda task: str(task.owner)),
-        ("due", lambda task: f"{task.due or '-'}{'  ** 逾期 OVERDUE **' if task.late else ''}"),
-        ("state", lambda task: "待认领 open" if task.state == "open" else f"{task.state_zh} {task.state_en}"),
+        ("due", lambda task: f"{task.due or '-'}{overdue_mark() if task.late else ''}"),
+        ("state", lambda task: said("待认领|open") if task.state == "open" else f"{task.state_zh} {task.state_en}"),
         ("offers", lambda task: ", ".join(VERBS[act] for act in task.offers if act in VERBS)),
     )

@@ -16,10 +16,11 @@ import typer
 
 from federation.cli import case_chart
 from federation.cli.completion import complete_case
+from federation.cli.language import said
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now
 from federation.cli.show import local_minute, show_lines
-from federation.cli.words import WORDS, word
+from federation.cli.words import WORDS, overdue_mark, word
 from federation.domain.acts import EVERYWHERE
 from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME
@@ -53,7 +54,7 @@ WORDS["Standing"] = {
     "member": "参与", "invited": "受邀", "former": "已退出", "stranger": "未参与", "waiting": "等待记录",
 }  # fmt: skip
 _UNSURE: Final = {
-    "unread": " （未经法律核对 not legally verified）",
+    "unread": f" （{said('未经法律核对|not legally verified')}）",
     "programme": " （协议目标，非法定 a target, no law）",
 }
 WORDS["DeliveryState"] = {"received": "已签收", "refused": "未接收", "waiting": "传送中", "undelivered": "未送达"}
@@ -166,10 +167,10 @@ def party(
     minor: Annotated[bool, typer.Option("--minor", help="Under 14 (未满十四周岁).")] = False,
 ) -> None:
     """Enter a party (登记当事人); name and number go field by field to whom the procedure gives them."""
-    said = {"side": side, "role": role, "name": name, "county": county}
+    given = {"side": side, "role": role, "name": name, "county": county}
     if number:
-        said |= {"number": number, "last4": number[-4:]}
-    items = [CaseItem(kind="party", fields=said | ({"minor": "yes"} if minor else {}))]
+        given |= {"number": number, "last4": number[-4:]}
+    items = [CaseItem(kind="party", fields=given | ({"minor": "yes"} if minor else {}))]
     if phone:
         items.append(CaseItem(kind="contact", fields={"phone": phone}))
     fields = [f"party={tag}", f"side={side}", f"role={role}", f"county={county}", *(["minor=yes"] if minor else [])]
@@ -188,10 +189,10 @@ def claim(
     asked: Annotated[str | None, typer.Option("--first-asked", help="First claimed on (首次主张): YYYY-MM-DD.")] = None,
 ) -> None:
     """Enter a claim (登记诉求)."""
-    said = {"kind": kind, **({"amount": str(fen)} if fen is not None else {}), **({"basis": basis} if basis else {})}
+    given = {"kind": kind, **({"amount": str(fen)} if fen is not None else {}), **({"basis": basis} if basis else {})}
     fields = [f"claim={tag}", f"party={party}", f"kind={kind}", *([f"sum={fen}"] if fen is not None else [])]
     fields += [f"first_asked={asked}"] if asked else []
-    do_act(desk, code, "add_claim", fields, filed=(CaseItem(kind="claim", fields=said),))
+    do_act(desk, code, "add_claim", fields, filed=(CaseItem(kind="claim", fields=given),))
 
 
 @command(app, "fact", usual=USUAL)
@@ -294,12 +295,18 @@ def board(lines: Iterable[CaseLine]) -> Table:
     from rich.text import Text
 
     table = Table(expand=True)
-    for head in ("一案一码 code", "事项 matter", "环节 stage", "参与 standing", "期限 due"):
+    for head in (
+        said("一案一码|code"),
+        said("事项|matter"),
+        said("环节|stage"),
+        said("参与|standing"),
+        said("期限|due"),
+    ):
         table.add_column(Text(head))
     still = [line for line in lines if not line.outcome]
     for line in sorted(still, key=lambda line: (not line.late, line.due or _NEVER, line.code)):
         due = f"{local_minute(line.due)} {line.clock}" if line.due is not None else "-"
-        late = "  ** 逾期 OVERDUE **" if line.late else ""
+        late = overdue_mark() if line.late else ""
         cells = (line.code, f"{line.title_zh} {line.title_en}", f"{line.stage_zh} {line.stage_en}", word(line.standing))
         table.add_row(*map(Text, (*cells, f"{due}{late}")), style="bold red" if line.late else "")
     return table
@@ -360,15 +367,16 @@ def trace_lines(answer: wire.TraceAnswer) -> Iterator[str]:
 
 
 _LISTS: Final = {
-    "duty": "职责 duties", "task": "任务 tasks", "guarantee": "保障 guarantees", "stage": "环节 stages",
-    "role": "角色 roles",
+    "duty": said("职责|duties"), "task": said("任务|tasks"), "guarantee": said("保障|guarantees"),
+    "stage": said("环节|stages"),
+    "role": said("角色|roles"),
 }  # fmt: skip
 
 
 def list_lines(found: wire.ProcedureLists) -> Iterator[str]:
     yield f"{found.title_zh} {found.title_en}{'' if found.official else ' （未经官方公布 not official）'}"
-    yield f"  用途 purpose: {found.purpose}  职能 function: {found.function}"
-    yield f"  依据 source: {found.source}"
+    yield f"  {said('用途|purpose')}: {found.purpose}  {said('职能|function')}: {found.function}"
+    yield f"  {said('依据|source')}: {found.source}"
     who = {line.who: f"{line.zh} {line.en}" for line in found.lines if line.list == "role"}
     for name, title in _LISTS.items():
         lines = [line for line in found.lines if line.list == name]
@@ -379,10 +387,10 @@ def list_lines(found: wire.ProcedureLists) -> Iterator[str]:
 
 
 def case_line(line: CaseLine) -> str:
-    ended = f"  已办结 closed: {line.outcome}" if line.outcome else ""
-    clock = f"  期限 due: {local_minute(line.due)} ({line.clock})" if line.due is not None else ""
-    late = "  ** 逾期 OVERDUE **" if line.late else ""
-    waits = f"  等待 waiting: {line.waiting}" if line.waiting else ""
+    ended = f"  {said('已办结|closed')}: {line.outcome}" if line.outcome else ""
+    clock = f"  {said('期限|due')}: {local_minute(line.due)} ({line.clock})" if line.due is not None else ""
+    late = overdue_mark() if line.late else ""
+    waits = f"  {said('等待|waiting')}: {line.waiting}" if line.waiting else ""
     title = f"{line.title_zh} {line.title_en}"
     return f"{line.code}  {title}  {line.stage_zh} {line.stage_en}  {word(line.standing)}{clock}{late}{waits}{ended}"
 
@@ -393,21 +401,22 @@ def view_lines(view: wire.CaseView) -> Iterator[str]:
     if line is None:
         return
     yield case_line(line)
-    yield f"  记录 record: {line.record}"
-    yield f"  牵头 lead: {line.lead}  立案 opened: {local_minute(line.opened)}  层级 tier: {line.tier}"
+    yield f"  {said('记录|record')}: {line.record}"
+    opened = f"{said('立案|opened')}: {local_minute(line.opened)}  {said('层级|tier')}: {line.tier}"
+    yield f"  {said('牵头|lead')}: {line.lead}  {opened}"
     for member in view.members:
-        asked = " （受邀 invited）" if member.invited else ""
-        yield f"  参与 member: {member.agency}  {', '.join(member.roles)}{asked}"
+        asked = f" （{said('受邀|invited')}）" if member.invited else ""
+        yield f"  {said('参与|member')}: {member.agency}  {', '.join(member.roles)}{asked}"
     for clock in view.clocks:
         end = local_minute(clock.due) if clock.due is not None else "-"
-        late = "  ** 逾期 OVERDUE **" if clock.late else ""
+        late = overdue_mark() if clock.late else ""
         unsure = _UNSURE.get(clock.verified, "")
-        yield f"  期限 clock: {clock.zh} {clock.en} [{clock.key}]  {end}{late}  {clock.source}{unsure}"
+        yield f"  {said('期限|clock')}: {clock.zh} {clock.en} [{clock.key}]  {end}{late}  {clock.source}{unsure}"
     for notice in view.notices:
         yield f"  ! {notice.zh} | {notice.en}"
     ready = [offer for offer in view.offers if offer.possible]
     if ready:
-        yield f"  现在可办 may be done now: {', '.join(_named(offer) for offer in ready)}"
+        yield f"  {said('现在可办|may be done now')}: {', '.join(_named(offer) for offer in ready)}"
 
 
 def offer_lines(offers: Iterable[wire.CaseOffer]) -> Iterator[str]:
@@ -418,35 +427,39 @@ def offer_lines(offers: Iterable[wire.CaseOffer]) -> Iterator[str]:
         if offer.possible:
             fields = "".join(f" --set {field.replace(':', '=', 1)}" for field in offer.fields)
             yield f"  {_named(offer)}  {offer.zh} {offer.en} {fields}".rstrip()
-    yield "尚不能办 not yet:"
+    yield f"{said('尚不能办|not yet')}:"
     for offer in found:
         if not offer.possible and (offer.missing or offer.act not in EVERYWHERE):  # not what no stage has an object for
             zh, en = REASONS.get(offer.reason, ("", offer.reason))
             yield f"  {_named(offer)}  {offer.zh} {offer.en}: {zh} | {en}"
-            yield from (f"    缺 missing: {lack_line(lack)}" for lack in offer.missing)
+            yield from (f"    {said('缺|missing')}: {lack_line(lack)}" for lack in offer.missing)
 
 
 def lack_line(lack: wire.CaseMissing) -> str:
     """The condition that is missing, with its rule; where law is silent it is the provinces' own."""
-    rule = "四省自定 the provinces' own" if lack.rule == "[P]" else lack.rule
+    rule = said("四省自定|the provinces' own") if lack.rule == "[P]" else lack.rule
     return f"{lack.zh} | {lack.en}{f'（{rule}）' if rule else ''}"
 
 
 def entry_lines(line: wire.EntryLine, reasons: Mapping[str, tuple[str, str]] = REASONS) -> Iterator[str]:
     """An entry as a clerk reads it; `reasons` are the words for why one is without effect."""
     why = " ".join(reasons.get(line.without_effect, (line.without_effect,)))
-    void = f"  ** 无效果 without effect: {why} **" if line.without_effect else ""
-    late = f" （收到 arrived {local_minute(line.arrived)}）" if line.arrived - line.at > timedelta(minutes=1) else ""
+    void = f"  ** {said('无效果|without effect')}: {why} **" if line.without_effect else ""
+    late = (
+        f" （{said('收到|arrived')} {local_minute(line.arrived)}）"
+        if line.arrived - line.at > timedelta(minutes=1)
+        else ""
+    )
     yield f"{local_minute(line.at)}  {line.act_zh} {line.act_en}  {line.agency}{late}{void}"
     yield f"  {line.author}:{line.n}  {line.name[:16]}  {line.officer or '-'}"
     if line.fields:
         yield f"  {'  '.join(f'{name}={value}' for name, value in sorted(line.fields.items()))}"
     for item in line.items:
-        said = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
-        hidden = f" （{item.closed} 项不对本单位开放 closed to you）" if item.closed else ""
-        yield f"  - {item.kind}: {said}{hidden}"
+        given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        hidden = f" （{item.closed} {said('项不对本单位开放|closed to you')}）" if item.closed else ""
+        yield f"  - {item.kind}: {given}{hidden}"
     for lack in line.missing:
-        yield f"  缺 missing: {lack}"
+        yield f"  {said('缺|missing')}: {lack}"
     for sent in line.deliveries:
         why = f": {', '.join(sent.policies)}" if sent.policies else ""
         yield f"  -> {sent.node}  {word(sent.state)}{why}"
@@ -471,8 +484,8 @@ def do_act(
     if view.line is None:
         desk.refuse(view.decision)
         return
-    said = dict(pairs(fields)) | ({"reason": reason} if reason else {})
-    asked = CaseStep(case=view.line.record, name=name.replace("-", "_"), fields=said, items=(*filed, *_items(items)))
+    given = dict(pairs(fields)) | ({"reason": reason} if reason else {})
+    asked = CaseStep(case=view.line.record, name=name.replace("-", "_"), fields=given, items=(*filed, *_items(items)))
     _show_outcome(desk, desk.call(wire.ACT_IN_CASE, asked, act=_act_of(desk, view.line.procedure)))
 
 

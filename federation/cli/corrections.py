@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import (
     Desk,
     FullOption,
@@ -26,7 +27,7 @@ from federation.cli.options import (
 )
 from federation.cli.reports import app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
-from federation.cli.words import PERMIT_FIELDS, WORDS, word, word_of
+from federation.cli.words import PERMIT_FIELDS, WORDS, overdue_mark, word, word_of
 from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
 from federation.domain.permits import parse_permit_urn
 from federation.protocol.form import replace
@@ -156,22 +157,26 @@ def page_lines(page: wire.CorrectionPage, *, full: bool) -> Iterator[str]:
 
 
 def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
-    late = "  ** 逾期 OVERDUE **" if line.overdue else ""
-    desk = "  待本单位决定 to decide here" if line.to_decide and line.standing is wire.CorrectionStanding.OPEN else ""
+    late = overdue_mark() if line.overdue else ""
+    desk = (
+        f"  {said('待本单位决定|to decide here')}"
+        if line.to_decide and line.standing is wire.CorrectionStanding.OPEN
+        else ""
+    )
     number = line.citizen_number if full else mask("citizen_number", line.citizen_number)
     yield f"{line.correction_id}  {word(line.standing)}{late}{desk}"
-    yield f"  更正 field: {PERMIT_FIELDS.get(line.field, '')} {line.field} -> {masked(line, full=full).value}"
-    yield f"  居住证 permit: {line.urn}  本人 person: {number}"
-    yield f"  申请 filed: {local_minute(line.filed_time)}  {line.filed_by}  {line.words}"
+    yield f"  {said('更正|field')}: {PERMIT_FIELDS.get(line.field, '')} {line.field} -> {masked(line, full=full).value}"
+    yield f"  {said('居住证|permit')}: {line.urn}  {said('本人|person')}: {number}"
+    yield f"  {said('申请|filed')}: {local_minute(line.filed_time)}  {line.filed_by}  {line.words}"
     if line.papers:
-        yield f"  材料 papers: {', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
-    yield f"  决定 decides: {word_of('NodeName', line.owner)}"
+        yield f"  {said('材料|papers')}: {', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
+    yield f"  {said('决定|decides')}: {word_of('NodeName', line.owner)}"
     if line.deadline is not None and line.standing is wire.CorrectionStanding.OPEN:
-        yield f"  期限 due: {deadline_text(line.deadline)}"
+        yield f"  {said('期限|due')}: {deadline_text(line.deadline)}"
     if line.answer:
-        yield f"  答复 answer: {line.answer}"
+        yield f"  {said('答复|answer')}: {line.answer}"
     if line.permit_version:
-        yield f"  居住证版本 permit version: {line.permit_version}"
+        yield f"  {said('居住证版本|permit version')}: {line.permit_version}"
     if line.policies:
         yield f"  理由 because: {line.title_zh} | {line.title_en} ({', '.join(line.policies)})"
 

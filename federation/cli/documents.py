@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli.cases import USUAL, CodeArgument, do_act
+from federation.cli.language import said
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, command, now, paper_digest
 from federation.cli.show import CHINA, say
@@ -130,9 +131,9 @@ def fetch(desk: Desk, record: str, entry: str, item: int, *, to: Path) -> None:
 
 def document_lines(line: DocumentLine) -> Iterator[str]:
     made = line.manifest
-    state = "已在本省 here" if line.here == made.chunks else f"{line.here}/{made.chunks} 块 chunks"
+    state = said("已在本省|here") if line.here == made.chunks else f"{line.here}/{made.chunks} {said('块|chunks')}"
     why = f"  ({line.reason})" if line.reason else ""
-    yield f"{line.entry[:16]}  {line.item}  {made.name}  {made.size} 字节 bytes  {line.author}  {state}{why}"
+    yield f"{line.entry[:16]}  {line.item}  {made.name}  {made.size} {said('字节|bytes')}  {line.author}  {state}{why}"
     yield f"  {made.media_type}  {made.root}"
 
 

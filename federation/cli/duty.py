@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from federation.cli.alert_rows import desk_name
+from federation.cli.language import said
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, china_today, local_minute, table
@@ -84,44 +85,45 @@ def show(
 
 
 def duty_lines(shown: wire.DutyTable) -> Iterator[str]:
-    official = "" if shown.is_official else "  未公布 not published"
-    yield f"{format_division_path(shown.county)} {shown.county}  值守表 duty sheet {shown.version}{official}"
+    official = "" if shown.is_official else f"  {said('未公布|not published')}"
+    yield f"{format_division_path(shown.county)} {shown.county}  {said('值守表|duty sheet')} {shown.version}{official}"
     yield from table(
-        shown.desks, ("席位 desk", lambda each: f"{each.desk.name or desk_name(each.desk.id)} {each.desk.id}"),
-        ("时间 hours", lambda each: each.desk.hours),
-        ("在班 on", manned_text), ("当班 answers", lambda each: each.charge or "-"),
-        ("代班 deputies", lambda each: "、".join(each.desk.deputies) or "-"),
-        ("非值守转 falls to", lambda each: each.desk.falls_to or "-"),
-        ("领导 leader", lambda each: each.desk.leader or "-"), ("电话 phone", lambda each: each.desk.phone),
+        shown.desks, (said("席位|desk"), lambda each: f"{each.desk.name or desk_name(each.desk.id)} {each.desk.id}"),
+        (said("时间|hours"), lambda each: each.desk.hours),
+        (said("在班|on"), manned_text), (said("当班|answers"), lambda each: each.charge or "-"),
+        (said("代班|deputies"), lambda each: "、".join(each.desk.deputies) or "-"),
+        (said("非值守转|falls to"), lambda each: each.desk.falls_to or "-"),
+        (said("领导|leader"), lambda each: each.desk.leader or "-"), (said("电话|phone"), lambda each: each.desk.phone),
     )  # fmt: skip
     for each in shown.desks:
         kinds = "、".join(f"{shown.kind_names.get(kind, '')} {kind}".strip() for kind in each.desk.kinds)
-        yield f"  {each.desk.id}  承担 takes: {kinds}"
+        yield f"  {each.desk.id}  {said('承担|takes')}: {kinds}"
     for area in shown.areas:
         yield area_line(area)
     if shown.neighbours:
         names = "、".join(f"{format_division_path(each) or ''} {each}".strip() for each in shown.neighbours)
-        yield f"通报邻县 neighbours told: {names}"
+        yield f"{said('通报邻县|neighbours told')}: {names}"
     for unit in shown.units:
-        yield f"车辆 mobile unit {unit.id}  {unit.name}  席位 base {unit.base}  车组 crew: {'、'.join(unit.crew)}"
+        crew = f"{said('席位|base')} {unit.base}  {said('车组|crew')}: {'、'.join(unit.crew)}"
+        yield f"{said('车辆|mobile unit')} {unit.id}  {unit.name}  {crew}"
     for group in shown.volunteers:
-        yield f"志愿者 volunteers {group.id}  {group.name}"
+        yield f"{said('志愿者|volunteers')} {group.id}  {group.name}"
 
 
 def area_line(area: Area) -> str:
-    beside = f"  相邻 beside: {'、'.join(area.neighbours)}" if area.neighbours else ""
-    limit = f"到场 arrive {area.arrive_limit} 分 min"
+    beside = f"  {said('相邻|beside')}: {'、'.join(area.neighbours)}" if area.neighbours else ""
+    limit = f"{said('到场|arrive')} {area.arrive_limit} {said('分|min')}"
     names = f"{f'{area.name} {area.id}'.strip()}  {word(area.type)}  {word(area.duty_class)}  {limit}"
-    return f"片区 area {names}  席位 desks: {'、'.join(area.desks)}{beside}"
+    return f"{said('片区|area')} {names}  {said('席位|desks')}: {'、'.join(area.desks)}{beside}"
 
 
 def manned_text(standing: wire.DeskStanding) -> str:
     """The number of those on, and whether the last shift was handed over; nothing of another province's desk."""
     if not standing.is_here:
-        return "外省 elsewhere"
-    closed = "" if standing.is_open else " 非值守时间 closed"
-    unhanded = " 未交接 not handed over" if standing.is_unhanded else ""
-    return f"{standing.manned} 人 on{closed}{unhanded}"
+        return said("外省|elsewhere")
+    closed = "" if standing.is_open else f" {said('非值守时间|closed')}"
+    unhanded = f" {said('未交接|not handed over')}" if standing.is_unhanded else ""
+    return f"{standing.manned} {said('人|on')}{closed}{unhanded}"
 
 
 # ---- the book of a desk
@@ -143,24 +145,24 @@ def roster(
 def roster_lines(page: wire.RosterPage) -> Iterator[str]:
     standing = page.standing
     if standing is not None:
-        yield f"{standing.desk.id}  {manned_text(standing)}  当班 answers: {standing.charge or '-'}"
+        yield f"{standing.desk.id}  {manned_text(standing)}  {said('当班|answers')}: {standing.charge or '-'}"
         yield from map(on_line, standing.on)
     for each in page.lines:
-        yield f"{book_line(each.line)}  叶 leaf {each.leaf}  {each.digest[:16]}"
+        yield f"{book_line(each.line)}  {said('叶|leaf')} {each.leaf}  {each.digest[:16]}"
     newest = page.lines[0].line if page.lines else None
     if newest is not None and newest.offered is not None:
-        yield "待接班 waits for its second signature:"
+        yield f"{said('待接班|waits for its second signature')}:"
         yield from hand_over_lines(newest.offered)
 
 
 def on_line(on: OnDuty) -> str:
     unit = f"  {on.unit} {'、'.join(on.crew)}" if on.unit else ""
-    return f"  {on.officer}  自 since {local_minute(on.since)}{unit}"
+    return f"  {on.officer}  {said('自|since')} {local_minute(on.since)}{unit}"
 
 
 def book_line(line: DutyLine) -> str:
     done = f"{line.number:>4}  {local_minute(line.time)}  {word(line.act)}  {line.officer}"
-    return f"{done}  当班 answers: {line.charge or '-'}"
+    return f"{done}  {said('当班|answers')}: {line.charge or '-'}"
 
 
 @command(app, "sign-on")
@@ -251,21 +253,21 @@ def _sign(desk: Desk, plan: wire.HandOverPlan) -> None:
 
 def hand_over_lines(entry: HandOver) -> Iterator[str]:
     late = sum(bool(each.overdue) for each in entry.alerts)
-    count = f"待办 open {len(entry.alerts) + entry.more}  超时 late {late}"
+    count = f"{said('待办|open')} {len(entry.alerts) + entry.more}  {said('超时|late')} {late}"
     yield f"{entry.desk}  {local_minute(entry.time)}  {entry.outgoing} -> {entry.incoming}  {count}"
     yield from map(alert_line, entry.alerts)
     if entry.more:
-        yield f"  另有 and {entry.more} 条 more"
+        yield f"  {said('另有|and')} {entry.more} {said('条|more')}"
     for each in entry.promises:
-        yield f"  交接事项 promised: {each}"
+        yield f"  {said('交接事项|promised')}: {each}"
 
 
 def alert_line(alert: OpenAlert) -> str:
     state = f"{WORDS['AlertState'].get(alert.state, '')} {alert.state}".strip()
     stages = "、".join(f"{WORDS['AlertState'].get(each, '')} {each}".strip() for each in alert.overdue)
-    late = f"  ** 超时 late: {stages} **" if stages else ""
-    lease = f" 至 until {local_minute(alert.lease)}" if alert.lease else ""
-    return f"  {alert.cap_id}  {alert.kind}  {state}  持有 held by: {alert.holder or '-'}{lease}{late}"
+    late = f"  ** {said('超时|late')}: {stages} **" if stages else ""
+    lease = f" {said('至|until')} {local_minute(alert.lease)}" if alert.lease else ""
+    return f"  {alert.cap_id}  {alert.kind}  {state}  {said('持有|held by')}: {alert.holder or '-'}{lease}{late}"
 
 
 # ---- volunteers
@@ -295,8 +297,8 @@ def _show_volunteer(desk: Desk, outcome: wire.VolunteerOutcome) -> None:
 
 
 def volunteer_line(volunteer: Volunteer) -> str:
-    left = f"  退出 left {volunteer.left}" if volunteer.left else ""
-    return f"{volunteer.name}  {volunteer.group}  登记 enrolled {volunteer.enrolled}{left}"
+    left = f"  {said('退出|left')} {volunteer.left}" if volunteer.left else ""
+    return f"{volunteer.name}  {volunteer.group}  {said('登记|enrolled')} {volunteer.enrolled}{left}"
 
 
 @command(app, "patrol")
@@ -332,14 +334,15 @@ def patrols(
 
 def activity_lines(activity: Activity) -> Iterator[str]:
     yield (
-        f"名册 on the roster {activity.roster}  巡护 patrols {activity.patrols}"
-        f"  发现问题 found {activity.found}  整改 mended {activity.fixed}"
+        f"{said('名册|on the roster')} {activity.roster}  {said('巡护|patrols')} {activity.patrols}"
+        f"  {said('发现问题|found')} {activity.found}  {said('整改|mended')} {activity.fixed}"
     )
 
 
 def patrol_line(patrol: Patrol) -> str:
     names = "、".join(patrol.volunteers)
-    return f"{patrol.day}  {patrol.area}  发现 found {patrol.found}  整改 mended {patrol.fixed}  {names}"
+    given = f"{said('发现|found')} {patrol.found}  {said('整改|mended')} {patrol.fixed}"
+    return f"{patrol.day}  {patrol.area}  {given}  {names}"
 
 
 def _day(given: datetime | None) -> date:

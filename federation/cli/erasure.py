@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import Desk, PageSize, Paging, commands_for
 from federation.cli.show import local_time, table
 from federation.cli.words import word_of
@@ -76,16 +77,20 @@ def run(desk: Desk) -> None:
 def answer_lines(answer: wire.ErasureAnswer) -> Iterator[str]:
     line = answer.line
     if line is not None:
-        yield f"本省已销毁 destroyed here: {line.message_id} ({line.kind})"
+        yield f"{said('本省已销毁|destroyed here')}: {line.message_id} ({line.kind})"
         recipient = word_of("NodeName", line.recipient)
-        yield f"已通知 ordered: {recipient}  回执期限 receipt due {local_time(line.due)}"
+        yield f"{said('已通知|ordered')}: {recipient}  {said('回执期限|receipt due')} {local_time(line.due)}"
 
 
 def order_lines(lines: Sequence[wire.ErasureLine]) -> Iterator[str]:
     def receipt(line: wire.ErasureLine) -> str:
         if line.receipted is None:
-            return f"期限 due {local_time(line.due)}"
-        where = f"日志第 {line.leaf_index} 条 leaf {line.leaf_index}" if line.was_held else "未曾收到 never held"
+            return f"{said('期限|due')} {local_time(line.due)}"
+        where = (
+            said(f"日志第 {line.leaf_index} 条|leaf {line.leaf_index}")
+            if line.was_held
+            else said("未曾收到|never held")
+        )
         return f"{local_time(line.receipted)}  {where}"
 
     return table(
@@ -96,17 +101,17 @@ def order_lines(lines: Sequence[wire.ErasureLine]) -> Iterator[str]:
 
 def sent_lines(messages: Sequence[wire.SentMessage]) -> Iterator[str]:
     def body(message: wire.SentMessage) -> str:
-        return "在 held" if message.is_held else "已销毁 gone"
+        return said("在|held") if message.is_held else said("已销毁|gone")
 
     time = ("time", lambda message: local_time(message.created))
     return table(messages, "seq", time, "kind", "message_id", ("body", body))
 
 
 def round_lines(done: wire.RetentionRound) -> Iterator[str]:
-    yield f"已到期的提供信息 releases  {done.releases}"
-    yield f"答复与凭据 answers         {done.answers}"
-    yield f"本省发出的凭据 handles     {done.handles}"
-    yield f"期满记录 purged            {done.purged}"
-    yield f"已结案的提问 questions     {done.questions}"
-    yield f"本人查阅材料 reports       {done.reports}"
-    yield f"更正材料 corrections       {done.corrections}"
+    yield f"{said('已到期的提供信息|releases')}  {done.releases}"
+    yield f"{said('答复与凭据|answers')}         {done.answers}"
+    yield f"{said('本省发出的凭据|handles')}     {done.handles}"
+    yield f"{said('期满记录|purged')}            {done.purged}"
+    yield f"{said('已结案的提问|questions')}     {done.questions}"
+    yield f"{said('本人查阅材料|reports')}       {done.reports}"
+    yield f"{said('更正材料|corrections')}       {done.corrections}"

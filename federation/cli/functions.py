@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import Form, FormOption, show_in
 from federation.cli.show import align, pick, to_json
 from federation.domain.functions import FUNCTIONS_FILE, FunctionRegister, JointFunction, parse_functions
@@ -67,7 +68,11 @@ def list_kinds(policies: PoliciesOption = Path("policies"), form: FormOption = F
 
     kinds = load_register(read_policies(policies)).agency_kinds.values()
     rows = [(one.kind, f"{one.name} | {one.name_en}", one.officers, " ".join(one.functions)) for one in kinds]
-    show_in(form, to_json(list(kinds)), align([("kind", "单位类别", "由谁办理 who acts", "职能 functions"), *rows]))
+    show_in(
+        form,
+        to_json(list(kinds)),
+        align([("kind", "单位类别", said("由谁办理|who acts"), said("职能|functions")), *rows]),
+    )
 
 
 def load_register(files: Mapping[str, bytes]) -> FunctionRegister:
@@ -98,10 +103,13 @@ def _lines(behind: list[Behind]) -> Iterator[str]:
         department = DEPARTMENTS.get(function.department, function.department)
         yield f"{function.code}  {function.department}  {function.name} | {department}: {function.name_en}"
         rows = [
-            ("    消息 messages", ", ".join(one.kinds)),
-            ("    程序 procedures", ", ".join(one.procedures)),
-            ("    规划中 planned", ", ".join(one.planned) or ("" if one.works else "尚无 nothing named yet")),
-            ("    依据 basis", function.legal_basis),
-            ("    单位 agencies", ", ".join(one.held_by)),
+            (f"    {said('消息|messages')}", ", ".join(one.kinds)),
+            (f"    {said('程序|procedures')}", ", ".join(one.procedures)),
+            (
+                f"    {said('规划中|planned')}",
+                ", ".join(one.planned) or ("" if one.works else said("尚无|nothing named yet")),
+            ),
+            (f"    {said('依据|basis')}", function.legal_basis),
+            (f"    {said('单位|agencies')}", ", ".join(one.held_by)),
         ]
         yield from align([row for row in rows if row[1]])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.lookups import app, command
 from federation.cli.options import Desk, PageSize, PageToken, Paging
 from federation.cli.show import local_time, object_of, table, to_json
@@ -84,13 +85,13 @@ def inbox_lines(page: wire.IntakePage) -> Iterator[str]:
 
     def left(line: wire.IntakeLine) -> str:
         if line.status is not IntakeStatus.WAITING:
-            return f"{word(line.status)}{' (过时 too late)' if line.came_late else ''}"
+            return f"{word(line.status)}{' ' + said('过时|too late') if line.came_late else ''}"
         minutes, seconds = divmod(_seconds_left(line, page.read_time), 60)
         return f"{minutes}:{seconds:02}"
 
     def mark(line: wire.IntakeLine) -> str:
-        reminded = "催问 reminded" if line.reminded is not None else ""
-        escalated = "升级 escalated" if line.escalated is not None else ""
+        reminded = said("催问|reminded") if line.reminded is not None else ""
+        escalated = said("升级|escalated") if line.escalated is not None else ""
         return " ".join(filter(None, (reminded, escalated))) or "-"
 
     def asker(line: wire.IntakeLine) -> str:
@@ -113,7 +114,7 @@ def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
     if answer.status is not None:
         status = word(answer.status)
         if isinstance(answer, wire.IntakeRelease) and answer.hit is not None:
-            status += "：命中 hit" if answer.hit else "：未命中 no hit"
+            status += f"：{said('命中|hit')}" if answer.hit else f"：{said('未命中|no hit')}"
         elif isinstance(answer, wire.IntakeRelease) and answer.fields:
             status += f":{', '.join(sorted(answer.fields))}"
         yield f"{status}  {answer.request_id}"
@@ -122,7 +123,8 @@ def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
 def reminder_lines(reminders: Iterable[wire.Reminder]) -> Iterator[str]:
     for each in reminders:
         where = f"{word_of('NodeName', each.node)}  {word_of('Step', each.step)}"
-        yield f"{where}  已催问 asked again {local_time(each.time)}  答复期限 due {local_time(each.due)}"
+        asked = f"{said('已催问|asked again')} {local_time(each.time)}"
+        yield f"{where}  {asked}  {said('答复期限|due')} {local_time(each.due)}"
 
 
 def _show_answer(desk: Desk, answer: wire.IntakeAnswer) -> None:

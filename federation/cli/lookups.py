@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
@@ -124,8 +125,8 @@ def close_case(desk: Desk, case_id: CaseArgument) -> None:
 
 def case_lines(answer: wire.CaseAnswer, *, opened: bool) -> Iterator[str]:
     if answer.closes is not None:
-        done = "已立，有效至 opened, runs until" if opened else "已关闭 closed on"
-        yield f"案件 case {answer.case_id} {done} {local_time(answer.closes)}"
+        done = f"{said('已立，有效至|opened')}, runs until" if opened else said("已关闭|closed on")
+        yield f"{said('案件|case')} {answer.case_id} {done} {local_time(answer.closes)}"
 
 
 # ---- asking
@@ -268,11 +269,11 @@ def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
     if result.outcome is Outcome.HIT:
         yield from card(to_json(result.fields, full=full))
         if result.expires is not None:
-            yield f"可用至 may be read until {local_time(result.expires)}"
+            yield f"{said('可用至|may be read until')} {local_time(result.expires)}"
         if result.watermark is not None:
             yield watermark_line(result.watermark)
     elif result.outcome is Outcome.WAITING and result.expires is not None:
-        yield f"{word(result.outcome)}  期限 due {local_time(result.expires)}"
+        yield f"{word(result.outcome)}  {said('期限|due')} {local_time(result.expires)}"
         yield read_later(result.lookup_id)
     elif result.policies:
         yield f"{word(result.outcome)}: {', '.join(result.policies)}"
@@ -282,15 +283,15 @@ def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
 
 
 def watermark_line(mark: Watermark) -> str:
-    return f"水印 watermark {mark.code}  {mark.agency}  {mark.officer}  {local_time(mark.time)}"
+    return f"{said('水印|watermark')} {mark.code}  {mark.agency}  {mark.officer}  {local_time(mark.time)}"
 
 
 def _province_cells(answer: wire.ProvinceAnswer) -> tuple[str, str, str]:
     more = ""
     if answer.handle is not None and answer.expires is not None:
-        more = f"{HANDLE_PREFIX}{answer.handle}  有效至 until {local_time(answer.expires)}"
+        more = f"{HANDLE_PREFIX}{answer.handle}  {said('有效至|until')} {local_time(answer.expires)}"
     elif answer.outcome is Outcome.WAITING and answer.expires is not None:
-        more = f"期限 due {local_time(answer.expires)}"
+        more = f"{said('期限|due')} {local_time(answer.expires)}"
     elif answer.outcome is Outcome.REFUSED:
         more = f"{', '.join(answer.policies)}  {answer.title_zh} | {answer.title_en}"
     return word_of("NodeName", answer.node), word(answer.outcome), more
@@ -335,7 +336,7 @@ def result_code(result: wire.LookupResult) -> int:
 
 
 def result_lines(result: wire.LookupResult, *, full: bool) -> Iterator[str]:
-    yield f"查询 look-up {result.lookup_id}  案件 case {result.case_id}"
+    yield f"{said('查询|look-up')} {result.lookup_id}  {said('案件|case')} {result.case_id}"
     for step in result.steps:
         outcome = word(step.outcome) if step.outcome is not None else AWAITED
         yield f"{local_time(step.asked)}  {word_of('NodeName', step.node)}  {word_of('Step', step.step)}  {outcome}"
@@ -351,9 +352,10 @@ def trace(
     traced = desk.call(wire.TRACE_READING, code, changes=False)
     lines = (
         watermark_line(traced.watermark),
-        f"查询 look-up {traced.lookup_id}  案件 case {traced.case_id}  提供省 released by {traced.node}",
-        f"字段 fields: {', '.join(sorted(traced.fields))}",
-        f"调取 fetch {traced.fetch_digest}",
+        f"{said('查询|look-up')} {traced.lookup_id}  {said('案件|case')} {traced.case_id}",
+        f"{said('提供省|released by')} {traced.node}",
+        f"{said('字段|fields')}: {', '.join(sorted(traced.fields))}",
+        f"{said('调取|fetch')} {traced.fetch_digest}",
     )
     desk.show(traced, lines)
 
@@ -369,9 +371,9 @@ def _more(step: wire.ReadStep, *, full: bool) -> Iterator[str]:
     if step.handle is not None:
         yield f"{HANDLE_PREFIX}{step.handle}"
     if step.erased is not None:
-        yield f"已销毁 destroyed {local_time(step.erased)}"
+        yield f"{said('已销毁|destroyed')} {local_time(step.erased)}"
     elif step.expires is not None:
-        yield f"有效至 until {local_time(step.expires)}"
+        yield f"{said('有效至|until')} {local_time(step.expires)}"
 
 
 def exact_name(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import (
     AgencyOption,
     ClientOption,
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 
 command = commands_for(KEY_PURPOSE, LOOKUP_FUNCTION)
 _STANDINGS: Final = {
-    KeyStanding.REGISTERED: "已登记 registered",
-    KeyStanding.ADMINISTERS: "管理员 administrator",
-    KeyStanding.WITHDRAWN: "已注销 withdrawn",
+    KeyStanding.REGISTERED: said("已登记|registered"),
+    KeyStanding.ADMINISTERS: said("管理员|administrator"),
+    KeyStanding.WITHDRAWN: said("已注销|withdrawn"),
 }
 
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.next_step import exit_code
 from federation.cli.options import (
     CLIENT_VARIABLE,
@@ -53,7 +54,8 @@ PERSONAL_FIELDS = (frozenset(HOLDER_FIELDS) - {"household_division"}) | {
 
 _LOOK_SECONDS = 0.2
 _FOUND = {
-    "missing": "缺失 missing", "changed": "改动 changed", "extra": "多出 extra", "older": "回退 set back",
+    "missing": said("缺失|missing"), "changed": said("改动|changed"),
+    "extra": said("多出|extra"), "older": said("回退|set back"),
 }  # fmt: skip
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
@@ -143,7 +145,11 @@ def check(home: NodeHome, form: FormOption = Form.TEXT) -> None:
         for each in checked.findings
     ]
     head = f"已核对日志 {checked.leaves} 条，不符 {len(rows)} 处 {checked.leaves} leaves checked, findings: {len(rows)}"
-    lines = align([("问题 finding", "种类 kind", "行 row", "日志 leaf", "数 count"), *rows]) if rows else []
+    lines = (
+        align([(said("问题|finding"), said("种类|kind"), said("行|row"), said("日志|leaf"), said("数|count")), *rows])
+        if rows
+        else []
+    )
     show_in(form, {"leaves": checked.leaves, "findings": findings}, [head, *lines])
     end(1 if checked.findings else 0)
 
@@ -279,29 +285,29 @@ def _answer_object(answer: _Answer) -> dict[str, JsonOut]:
 def _answer_lines(answer: _Answer) -> Iterator[str]:
     found = answer.status
     if found is None:
-        yield f"{answer.node}: 无法连接 not reached: {answer.error}"
+        yield f"{answer.node}: {said('无法连接|not reached')}: {answer.error}"
         return
     until = format_time(found.agreement_expires)
     yield from (f"{found.node}: {trouble}" for trouble in found.troubles)
     yield f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}"
-    yield f"  日志 log        {found.tree_size} entries"
-    yield f"  协议 agreement  version {found.agreement_version}, {found.agreement_freshness}, until {until}"
+    yield f"  {said('日志|log')}        {found.tree_size} entries"
+    yield f"  {said('协议|agreement')}  version {found.agreement_version}, {found.agreement_freshness}, until {until}"
     free, size = found.disk_free_bytes / (1 << 30), found.disk_size_bytes / (1 << 30)
-    yield f"  磁盘 disk       {free:.1f} of {size:.1f} GiB free"
+    yield f"  {said('磁盘|disk')}       {free:.1f} of {size:.1f} GiB free"
     if found.endings:
         first = found.endings[0]
-        yield f"  最早到期 ends    {first.name} {format_time(first.end_time)}"
+        yield f"  {said('最早到期|ends')}    {first.name} {format_time(first.end_time)}"
     if found.intake_waiting:
-        yield f"  待办 desk       {found.intake_waiting} waiting"
+        yield f"  {said('待办|desk')}       {found.intake_waiting} waiting"
     rows = [_peer_row(peer, found.tree_size) for peer in found.peers]
     yield from (f"  {line}" for line in align([_PEER_HEAD, *rows]))
     if found.witnesses and found.tree_size:
-        yield f"  见证 witnesses  {_witness_line(found)}"
-    yield from (f"  注意 warning: {warning}" for warning in found.warnings)
+        yield f"  {said('见证|witnesses')}  {_witness_line(found)}"
+    yield from (f"  {said('注意|warning')}: {warning}" for warning in found.warnings)
 
 
 _PEER_HEAD = (
-    "邻省 peer", "reached", "last contact", "waiting", "oldest", "expired", "cosigned", "clock", "last receipt",
+    said("邻省|peer"), "reached", "last contact", "waiting", "oldest", "expired", "cosigned", "clock", "last receipt",
 )  # fmt: skip
 
 
@@ -332,7 +338,7 @@ def _age(time: datetime | None) -> str:
 
 
 def _witness_line(found: NodeStatus) -> str:
-    quorum = "达到约定人数 quorum met" if found.quorum_met else "未达约定人数 QUORUM NOT MET"
+    quorum = said("达到约定人数|quorum met") if found.quorum_met else "未达约定人数 QUORUM NOT MET"
     lines = []
     for each in found.witnesses:
         state = each.trouble or (format_time(each.cosigned_time) if each.cosigned_time else "-")

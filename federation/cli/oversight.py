@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import Desk, Paging, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
@@ -60,9 +61,10 @@ def countersign(
     answer = desk.call(wire.COUNTERSIGN_CASE, question)
     names = ", ".join(answer.signers)
     if answer.complete:
-        desk.show(answer, (f"案件 case {case_id} 已会签 countersigned: {names}",))
+        desk.show(answer, (f"{said('案件|case')} {case_id} {said('已会签|countersigned')}: {names}",))
         return
-    line = f"案件 case {case_id} 已签 signed: {names}; 待第二人签字 a second person's signature is awaited"
+    awaited = said("待第二人签字|a second person's signature is awaited")
+    line = f"{said('案件|case')} {case_id} {said('已签|signed')}: {names}; {awaited}"
     again = f"bridgehead oversight countersign {case_id} --bulk"
     desk.show(answer, (line,), notes=(f"请第二人执行 | next, a second person: {again}",))
 
@@ -213,7 +215,7 @@ def sample_lines(items: Sequence[SampleItem]) -> Iterator[str]:
     def state(item: SampleItem) -> str:
         if item.review is not None:
             return f"{word(item.review.finding)}  {item.review.reviewer}: {item.review.words}"
-        return OVERDUE if item.overdue else "待复核 waiting"
+        return OVERDUE if item.overdue else said("待复核|waiting")
 
     return table(items, "lookup_id", "time", "officer", "case_id", "purpose", "person", "due", ("state", state))
 
@@ -233,7 +235,7 @@ def news_lines(news: wire.News) -> Iterator[str]:
         notice = news.notice.notice
         yield (
             f"{local_time(notice.opened)}  {word(FlagKind.BREAK_GLASS)}  {notice.case_id}  {notice.officer}  "
-            f"领导 leader {notice.leader}  期限 due {notice.due}  {_notice_state(news.notice)}"
+            f"{said('领导|leader')} {notice.leader}  {said('期限|due')} {notice.due}  {_notice_state(news.notice)}"
         )
     if news.flag is not None:
         yield from flag_lines([news.flag])

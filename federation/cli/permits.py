@@ -14,6 +14,7 @@ import typer
 from federation.cli import rows, words
 from federation.cli.completion import complete_permit
 from federation.cli.imports import ImportOptions, Tally, open_import, parse_rows, run_import
+from federation.cli.language import said
 from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, constant
 from federation.cli.show import card, china_today, local_minute, say, table, to_json
@@ -225,7 +226,7 @@ def register(
     else:
         application = APPLICATIONS.parse(_with_the_usual(desk, texts))
     for doubt in (*APPLICATIONS.find_doubts(texts), *find_doubts(application)):
-        say(f"请核对 please check: {doubt}")
+        say(f"{said('请核对|please check')}: {doubt}")
     _take_step(desk, wire.REGISTER_PERMIT, application, full=full)
 
 

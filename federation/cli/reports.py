@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
 from federation.cli.show import local_time, object_of
 from federation.cli.words import RECORD_FIELDS, word, word_of
@@ -85,7 +86,7 @@ def report_object(page: wire.ReportPage) -> dict[str, JsonOut]:
 
 def _entry_lines(line: ReportLine) -> Iterator[str]:
     purpose_zh, purpose_en = purpose_words(line.purpose)
-    given = "拒绝 refused" if line.verdict is Verdict.REFUSED else "提供 given"
+    given = said("拒绝|refused") if line.verdict is Verdict.REFUSED else said("提供|given")
     step, province = word_of("Step", line.step), word_of("NodeName", line.given_by)
     yield f"{local_time(line.time)}  {line.asker}  {step}  {given}  {province}"
     if _is_refused_at_home(line):
@@ -94,8 +95,8 @@ def _entry_lines(line: ReportLine) -> Iterator[str]:
     if line.fields:
         named = (f"{label} {name}" for name, label in RECORD_FIELDS.items() if name in line.fields)
         of_items = sorted(line.fields - RECORD_FIELDS.keys())
-        yield f"  字段 fields: {', '.join((*named, *of_items))}"
-    yield f"  依据 basis: {line.basis}"
+        yield f"  {said('字段|fields')}: {', '.join((*named, *of_items))}"
+    yield f"  {said('依据|basis')}: {line.basis}"
 
 
 def _entry_object(line: ReportLine) -> JsonOut:

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TextIO, TypeAlias, TypeVar
 
 from federation.cli import words
-from federation.cli.language import said
+from federation.cli.language import Language, language, said
 from federation.protocol.ids import AgencyId, format_time
 
 if TYPE_CHECKING:
@@ -180,13 +180,16 @@ def local_day(time: datetime) -> str:
 def deadline_text(deadline: Deadline) -> str:
     """Returns the day, its clock and its calendar; says so where law or calendar is not confirmed."""
     day = deadline.last_day.isoformat() if deadline.last_day is not None else local_minute(deadline.due)
-    details = [f"{deadline.clock_id} v{deadline.rule_version}", f"日历 calendar {deadline.calendar_version}"]
+    details = [
+        f"{deadline.clock_id} v{deadline.rule_version}",
+        f"{said('日历|calendar')} {deadline.calendar_version}",
+    ]
     if deadline.extended_by:
-        details.append(f"已延 extended by {deadline.extended_by}")
+        details.append(f"{said('已延|extended by')} {deadline.extended_by}")
     if deadline.verified != "law_read":
-        details.append("未经法律核对 not legally verified")
+        details.append(said("未经法律核对|not legally verified"))
     if not deadline.official:
-        details.append("日历未公布 calendar not published")
+        details.append(said("日历未公布|calendar not published"))
     return f"{day} ({'; '.join(details)})"
 
 
@@ -214,13 +217,16 @@ def card(shown: JsonOut, *, enum: str | None = None) -> Iterator[str]:
     if not isinstance(shown, Mapping):
         return iter(())
     enums = (enum,) if enum else tuple(kind for kind, known in _STATUSES.items() if shown.keys() <= known)
-    return align(
-        [
-            (words.LABELS.get(name, ""), name, _meaning(name, value, enums))
-            for name, value in shown.items()
-            if value is not None
-        ]
-    )
+    rows = ((name, _meaning(name, value, enums)) for name, value in shown.items() if value is not None)
+    return align([(*_names(name), text) for name, text in rows])
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """A field's name in Chinese and as the protocol has it, or the one that is asked for."""
+    chinese = words.LABELS.get(name, "")
+    if language() is Language.BOTH:
+        return chinese, name
+    return (words.label(name),)
 
 
 def text_of(name: str, value: object) -> str:
@@ -240,17 +246,21 @@ def text_of(name: str, value: object) -> str:
 def decision_lines(ruling: Ruling) -> Iterator[str]:
     """A refusal by policy: which policy, why, and what would make it lawful."""
     version = ruling.agreement_version
-    yield f"拒绝 refused: {', '.join(ruling.policies)}  (协议第 {version} 版 agreement version {version})"
-    yield f"  {ruling.title_zh} | {ruling.title_en}"
+    under = said(f"协议第 {version} 版|agreement version {version}")
+    yield f"{said('拒绝|refused')}: {', '.join(ruling.policies)}  ({under})"
+    yield said(f"  {ruling.title_zh} | {ruling.title_en}")
     yield from way_lines(ruling.explanation_zh, ruling.explanation_en)
 
 
 def way_lines(chinese: str, english: str) -> Iterator[str]:
     if chinese or english:
-        yield "如何才合法 what would make it lawful:"
+        yield f"{said('如何才合法|what would make it lawful')}:"
+    asked = language()
     for clause, in_english in zip(chinese.splitlines(), english.splitlines(), strict=False):
-        yield f"  - {clause}"
-        yield f"    {in_english}"
+        if asked is not Language.ENGLISH:
+            yield f"  - {clause}"
+        if asked is not Language.CHINESE:
+            yield f"  {'-' if asked is Language.ENGLISH else ' '} {in_english}"
 
 
 def _cell(value: T, column: str | tuple[str, Callable[[T], str]]) -> str:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from unicodedata import combining, east_asian_width
 
+from federation.cli.language import said
+
 _Word = TypeVar("_Word", bound=StrEnum)
 
 LOOK_ALIKE: Final = "含形近字、兼容字、部首或自造字，请核对 | a look-alike, compatibility or private character"
@@ -278,23 +280,31 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "Step.alert.disclosure": "told more of an alert later",
     "Step.alert.document": "a picture or paper of an alert was fetched",
 }
-AWAITED: Final = "等待答复 waiting"
+AWAITED: Final = said("等待答复|waiting")
 """In the place of an outcome that has not come yet."""
-OVERDUE: Final = "逾期 overdue"
+OVERDUE: Final = said("逾期|overdue")
+
+
+def overdue_mark() -> str:
+    return f"  ** {said('逾期|OVERDUE')} **"
 
 
 def label(name: str) -> str:
-    return f"{LABELS.get(name, '')} {name}".lstrip()
+    return _pair(LABELS.get(name, ""), name)
 
 
 def word(value: StrEnum) -> str:
-    """A word of an enum in both languages: `命中 hit`."""
+    """A word of an enum in the language that is asked for, or in both: `命中 hit`."""
     return word_of(type(value).__name__, value.value)
 
 
 def word_of(enum: str, text: str) -> str:
     """The same for a word that came as text: `浙江 zhejiang`; the text alone where it is no word of that enum."""
-    return f"{WORDS[enum].get(text, '')} {_ENGLISH.get(f'{enum}.{text}', text)}".lstrip()
+    return _pair(WORDS[enum].get(text, ""), _ENGLISH.get(f"{enum}.{text}", text))
+
+
+def _pair(chinese: str, english: str) -> str:
+    return said(f"{chinese}|{english}") if chinese else english
 
 
 def find_word(enum: type[_Word], text: str) -> _Word | None:

@@ -62,7 +62,7 @@ def test_inbox_object_holds_the_same_for_a_program():
 
 def test_answer_lines_tell_how_it_ended_or_which_policy_refused():
     """Hit or no hit, the names of fields, or why the desk may not."""
-    assert next(iter(answer_lines(INTAKE_RELEASED))).startswith("已答复 answered:未命中 no hit")
+    assert next(iter(answer_lines(INTAKE_RELEASED))).startswith("已答复 answered：未命中 no hit")
     assert list(answer_lines(INTAKE_REFUSED)) == []  # policy's own words are shown instead
     assert "已催问 asked again" in next(iter(reminder_lines(REMINDERS)))
 
