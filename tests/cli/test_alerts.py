@@ -531,7 +531,7 @@ def test_area_or_desk_of_no_sheet_is_refused_by_its_name(nodes):
     area = nodes.ask(CENTRE, *raising, "--desk", GOVERNANCE, "--area", "330822.circle.qiuchan", code=2).err
     assert "值班表没有区域 330822.circle.qiuchan" in area
     assert "bridgehead duty show" in area
-    desk = nodes.ask(CENTRE, *raising, "--desk", "330822.nobody", "--division", "330822", code=1).err
+    desk = nodes.ask(CENTRE, *raising, "--desk", "330822.nobody", "--division", "330822", code=2).err
     assert "bridgehead duty show" in desk
 
 
