@@ -50,6 +50,7 @@ class Border(Provinces):
 
     def prepare(self) -> None:
         self.permits: list[tuple[NodeName, PermitUrn]] = []
+        self.applicants = 0
 
     # ---- what provinces do ---------------------------------------------------------------------------------------------
 
@@ -57,7 +58,10 @@ class Border(Provinces):
     def register(self, at: NodeName, works: bool, repeat: int) -> None:
         """Somebody from the other side registers; some work on the third side, which is entitled too."""
         residence, household, work = HOMES[at]
-        applicant = replace(application(residence, household), work_division=work if works else None)
+        applicant = replace(
+            application(residence, household, nth=self.applicants), work_division=work if works else None
+        )
+        self.applicants += 1
         asked = act()
         for _ in range(repeat):
             answer = self.wait(at, permits.register(begin_errand(self.rig[at], HALLS[at], asked), applicant))
