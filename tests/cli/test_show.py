@@ -16,6 +16,7 @@ from federation.cli.show import align, card, mask_day, mask_number, object_of, t
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, PermitStatus, project_permit
 from federation.domain.registers import vehicle_texts
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.permits import PermitAnswer
 from tests.node.register_samples import ENTERPRISE, VEHICLE
@@ -48,20 +49,19 @@ def test_mask_of_number_and_day_hides_month_day_and_sequence(born, sequence, cou
 def test_permit_object_is_masked_unless_all_is_asked_for():
     """The default shows less."""
     for item in ITEMS:
-        masked, full = (permit_object(item, full=choice, today=TODAY) for choice in (False, True))
+        masked, full = (permit_object(item, full=choice) for choice in (False, True))
         assert item.citizen_number not in str(masked)
         assert item.birth_date.isoformat() not in str(masked)
         assert full["citizen_number"] == item.citizen_number
         assert full["birth_date"] == item.birth_date.isoformat()
 
 
-def test_permit_lines_show_released_fields_and_today_s_standing():
-    """A field that was not released is no line; the status is that of today (article 10)."""
+def test_permit_lines_show_released_fields_and_the_standing():
+    """A field that was not released is no line; the status is as the node has said it for the day."""
     permit = next(found for found in PERMITS if found.status is PermitStatus.VALID)
-    item = project_permit(permit, frozenset({"endorsed_until"}))
+    item = replace(project_permit(permit, frozenset({"endorsed_until"})), status=PermitStatus.SUSPENDED)
 
-    late = permit.endorsed_until.replace(year=permit.endorsed_until.year + 1)
-    lines = list(permit_lines(item, full=False, today=late))
+    lines = list(permit_lines(item, full=False))
 
     assert any("已中止使用功能 suspended" in line for line in lines)
     assert not any("holder_name" in line for line in lines)
@@ -69,7 +69,7 @@ def test_permit_lines_show_released_fields_and_today_s_standing():
 
 def test_list_lines_line_up():
     """Chinese characters take two columns; a permit is one line."""
-    lines = list(list_lines(ITEMS, today=TODAY))
+    lines = list(list_lines(ITEMS))
 
     assert len(lines) == len(ITEMS) + 1
     ends = {cell_len(line[: line.rindex("  ")]) for line in lines[1:]}
