@@ -27,7 +27,7 @@ from federation.cli.options import (
 )
 from federation.cli.reports import app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
-from federation.cli.words import PERMIT_FIELDS, WORDS, overdue_mark, word, word_of
+from federation.cli.words import PERMIT_FIELDS, WORDS, condensed, overdue_mark, word, word_of
 from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
 from federation.domain.permits import parse_permit_urn
 from federation.protocol.form import replace
@@ -71,7 +71,7 @@ def correct(
         value=value,
         words=words,
         papers=tuple(sorted({paper_digest(path) for path in papers or ()})),
-        citizen_number=read_line(number).upper(),
+        citizen_number=condensed(read_line(number)),
         identity_checked=checked,
     )
     outcome = desk.call(wire.FILE_CORRECTION, filing)
@@ -88,7 +88,7 @@ def corrections(
     full: FullOption = False,
 ) -> None:
     """List (更正清单) the corrections to decide here and those filed here, overdue ones first."""
-    query = wire.CorrectionQuery(everything=ended, citizen_number=number.strip().upper() or None)
+    query = wire.CorrectionQuery(everything=ended, citizen_number=condensed(number) or None)
     paging = Paging(page_size, page_token, everything=ended)
     page = desk.read(wire.LIST_CORRECTIONS, query, paging, items="corrections")
     late = sum(line.overdue for line in page.corrections)

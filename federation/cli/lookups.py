@@ -17,7 +17,7 @@ from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, china_today, decision_lines, local_time, table, to_json, way_lines
-from federation.cli.words import AWAITED, word, word_of
+from federation.cli.words import AWAITED, condensed, word, word_of
 from federation.domain.lookups import (
     FetchItem,
     Outcome,
@@ -381,4 +381,5 @@ def exact_name(text: str) -> str:
     from federation.domain.plates import normalise_plate
 
     name = text.strip()
-    return name if name.startswith("urn:") else (name if name.isascii() else normalise_plate(name)).upper()
+    plate = normalise_plate(name)
+    return name if name.startswith("urn:") else plate if plate != name else condensed(name)

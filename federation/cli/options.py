@@ -507,7 +507,7 @@ def open_desk(
         profile=profile,
         officer=officer or profile.current_officer(),
         key=key,
-        request_id=_parse_request_id(request_id) if request_id else str(uuid.uuid4()),
+        request_id=read_request_id(request_id) if request_id else str(uuid.uuid4()),
         purpose=purpose,
         function=function,
         timeout_seconds=timeout,
@@ -544,7 +544,7 @@ def commands_for(purpose: str, function: str) -> Callable[..., Callable[[Callabl
     return partial(command, usual=(purpose, function))
 
 
-def _parse_request_id(text: str) -> str:
+def read_request_id(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError as error:

@@ -13,11 +13,21 @@ import typer
 
 from federation.cli import rows, words
 from federation.cli.completion import complete_permit
-from federation.cli.imports import ImportOptions, Tally, open_import, parse_rows, run_import
-from federation.cli.language import said
+from federation.cli.imports import Import, Importing, open_import
 from federation.cli.options import Desk, FullOption, Paging, command
-from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, constant
-from federation.cli.show import card, china_today, local_minute, say, table, to_json
+from federation.cli.rows import (
+    AcceptOption,
+    Doubt,
+    DoubtKind,
+    Field,
+    Found,
+    Sheet,
+    Texts,
+    constant,
+    read_accepted,
+    settle_doubts,
+)
+from federation.cli.show import card, china_today, local_minute, table, to_json
 from federation.domain.citizen_number import Sex, find_number_doubt, verify_citizen_number
 from federation.domain.division import border_counties, find_division, find_division_doubt
 from federation.domain.ethnic_groups import GROUP_OF, parse_ethnic_group
@@ -70,10 +80,7 @@ def _sex_in(found: Found) -> Sex:
 
 def _birth_in(found: Found) -> date:
     number = str(found["citizen_number"])
-    try:
-        return date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    except ValueError as error:
-        raise UnreadableError("a possible day of birth in it", field="citizen_number") from error
+    return date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
 
 
 def _application(**found: object) -> PermitApplication:
@@ -91,7 +98,7 @@ _NOTHING: Final = constant(None)
 _FIELDS: Final = {
     "holder_name": Field(read=rows.Words(100, is_name=True), option="--name", help="The name."),
     "citizen_number": Field(read=rows.number, option="--citizen-number", help="The citizen number, 18 characters."),
-    "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", kind=Sex, help="The sex (as the number says)."),
+    "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", help="The sex (as the number says)."),
     "ethnicity": Field(read=rows.spelled(GROUP_OF, parse_ethnic_group), option="--ethnicity", help="Ethnicity (民族)."),
     "birth_date": Field(read=rows.day, usual=_birth_in, option="--birth-date", help="Day of birth (by the number)."),
     "photo_digest": Field(read=rows.digest, usual=_NOTHING, option="--photo-digest", help="Photo: SHA-256 in hex."),
@@ -101,12 +108,12 @@ _FIELDS: Final = {
     "residence_address": Field(read=rows.Words(200), option="--residence-address", help="The address of residence."),
     "work_division": Field(read=rows.division, usual=_NOTHING, option="--work", help="The county of work, six digits."),
     "issuer": Field(read=rows.Words(100), option="--issuer", help="The issuing office (the county's police)."),
-    "ground": Field(read=rows.one_of(Ground), option="--ground", kind=Ground, help="Job, dwelling or study."),
+    "ground": Field(read=rows.one_of(Ground), option="--ground", help="Job, dwelling or study."),
     "residence_since": Field(read=rows.day, option="--since", help="The first day of residence, e.g. 2026-01-05."),
     "apply_date": Field(read=rows.day, option="--applied", help="The day of the application (today)."),
     "accept_date": Field(read=rows.day, option="--accepted", help="The day on which it was accepted (today)."),
     "papers": Field(
-        read=rows.some_of(Paper), usual=constant(frozenset()), option="--paper", kind=list[Paper],
+        read=rows.some_of(Paper), usual=constant(frozenset()), option="--paper", kind=list[str],
         help=f"A paper that was handed in; repeat for each: {', '.join(Paper)}.",
     ),
     "guardian": Field(read=rows.yes, usual=constant(False), option="--guardian", kind=bool, help="A guardian acts."),
@@ -117,16 +124,16 @@ _FIELDS: Final = {
 }  # fmt: skip
 _ISSUED: Final = {
     "issue_date": Field(read=rows.day, usual=_NOTHING),
-    "urn": Field(read=rows.parsed(parse_permit_urn, "a permit such as urn:permit:330822:2026:000123"), usual=_NOTHING),
+    "urn": Field(read=rows.PERMIT_NAME, usual=_NOTHING),
 }
 APPLICATIONS: Final = Sheet(fields=_FIELDS, labels=words.PERMIT_FIELDS, make=_application, reason="APPLICATION")
 IMPORTS: Final = Sheet(fields={**_FIELDS, **_ISSUED}, labels=words.PERMIT_FIELDS, make=_import, reason="APPLICATION")
 """A row of an older register; the last two fields are of a permit that was issued before."""
 
 
-def find_doubts(application: PermitApplication) -> Iterator[str]:
+def find_doubts(application: PermitApplication) -> Iterator[Doubt]:
     """Finds what a person should look at; none of it is wrong for certain."""
-    holder = application.holder
+    holder, number = application.holder, application.holder.citizen_number
     divisions = {
         "household_division": holder.household_division,
         "residence_division": application.residence_division,
@@ -134,13 +141,27 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
     }
     for name, code in divisions.items():
         if code is not None and (doubt := find_division_doubt(code)):
-            yield f"{name} {code}: {doubt}"
-    if doubt := find_number_doubt(holder.citizen_number):
-        yield f"citizen_number: {doubt}"
-    if holder.birth_date.isoformat().replace("-", "") != holder.citizen_number[6:14]:
-        yield "birth_date: 出生日期与号码不符，请核对 | not the one in the citizen number"
-    if (int(holder.citizen_number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):
-        yield "sex: 性别与号码不符，请核对 | not the one in the citizen number"
+            chinese, english = doubt.split(" | ")
+            yield Doubt(DoubtKind.DIVISION, f"{words.PERMIT_FIELDS[name]}：{chinese}", f"{name}: {english}")
+    if doubt := find_number_doubt(number):
+        chinese, english = doubt.split(" | ")
+        yield Doubt(DoubtKind.NUMBER, f"公民身份号码：{chinese}", f"citizen_number: {english}")
+    if holder.birth_date.isoformat().replace("-", "") != number[6:14]:
+        yield Doubt(DoubtKind.BIRTH_DATE, "出生日期与号码不符", "birth_date: not the one in the citizen number")
+    if (int(number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):
+        yield Doubt(DoubtKind.SEX, "性别与号码不符", "sex: not the one in the citizen number")
+    if number.endswith("000"):
+        rounded = "公民身份号码末三位为 000，或经 Excel 改动", "citizen_number: it ends in 000, as Excel rounds"
+        yield Doubt(DoubtKind.NUMBER, *rounded)
+    office = county_police(application.residence_division)
+    if office and application.issuer != office:
+        yield Doubt(DoubtKind.ISSUER, f"签发机关不是{office}", "issuer: not the police of the county of residence")
+
+
+def county_police(division: str) -> str:
+    """The authority that issues the permits of a county (article 8), by its name; empty for a county unknown here."""
+    found = find_division(division)
+    return f"{found.name}公安局" if found is not None else ""
 
 
 def judge_import(row: wire.PermitImport, realm: Realm, today: date) -> str | None:
@@ -215,9 +236,11 @@ def register(
     texts: Texts,
     synthetic: Annotated[bool, typer.Option("--synthetic", help="Invent a person (from --household).")] = False,
     seed: SeedOption = None,
+    accept: AcceptOption = None,
     full: FullOption = False,
 ) -> None:
-    """Register (登记) a permit; it goes to the entitled provinces by itself."""
+    """Register (登记) a permit; it goes to the entitled provinces by itself. Doubts are told all at once: --accept."""
+    accepted = read_accepted(accept)
     if synthetic:
         dice = uuid.UUID(desk.request_id).int if seed is None else seed  # a repeat of the request is the same person
         application = invent_one(
@@ -225,8 +248,7 @@ def register(
         )
     else:
         application = APPLICATIONS.parse(_with_the_usual(desk, texts))
-    for doubt in (*APPLICATIONS.find_doubts(texts), *find_doubts(application)):
-        say(f"{said('请核对|please check')}: {doubt}")
+        settle_doubts([*APPLICATIONS.find_doubts(texts), *find_doubts(application)], accepted)
     _take_step(desk, wire.REGISTER_PERMIT, application, full=full)
 
 
@@ -270,7 +292,7 @@ def recognise(
     full: FullOption = False,
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
-    presented = wire.PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
+    presented = wire.PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=words.condensed(number))
     answer = desk.call(wire.RECOGNISE_PERMIT, presented, act=_act(desk, PermitPurpose.RECOGNITION))
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
@@ -318,39 +340,29 @@ def list_permits(
     desk.show_page(page, list_lines(page.permits), items="permits", noun="permits", data={"permits": permits})
 
 
-@command(app, "import", options=open_import)
+@command(app, "import", asked=open_import)
 def import_permits(
-    desk: Desk,
-    options: ImportOptions,
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")] = None,
+    asked: Import,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help=rows.FILE_HELP)] = None,
     synthetic: Annotated[int | None, typer.Option("--synthetic", min=1, help="Invent so many people instead.")] = None,
     seed: SeedOption = None,
 ) -> None:
-    """Import (导入) an older register. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
+    """Import (导入) an older register. All is checked before the first row is stored; bad rows are told by line.
 
-    The heading names the fields, in English or Chinese, as `permit show -o json` does: those of the holder,
-    residence_division, residence_address, work_division, issuer, ground, residence_since, apply_date, accept_date,
-    papers (apart by ;), guardian, sealed, issue_date, urn.
+    The heading names the fields, in English or Chinese; --template writes it. Rows that may be wrong are stored with
+    --accept and the name of the doubt. A mended file is imported again as it is: rows that stand are not doubled.
+    Exit 1 when any row was not stored.
     """
-    if (file is None) is (synthetic is None):
-        raise typer.BadParameter("give a FILE, or --synthetic N")
-    tally, today = Tally(), china_today()
-    if file is not None:
-        found = rows.read_rows(file, IMPORTS, encoding=options.encoding)
-        good = parse_rows(found, IMPORTS, tally, doubts=lambda row: find_doubts(row.application))
-    else:
-        dice = uuid.UUID(desk.request_id).int if seed is None else seed
-        good = invent_imports(desk.profile.agency, synthetic or 0, seed=dice, today=today, tally=tally)
-    act, total = _act(desk, PermitPurpose.ADMINISTRATION), synthetic or (rows.count_lines(file) if file else None)
-    run_import(desk, options, good, tally, judge=judge_import, send=lambda *chunk: send_chunk(act, *chunk), total=total)
+    invented = None
+    if synthetic is not None:
+        dice = uuid.UUID(asked.request_id).int if seed is None else seed
+        invented = list(invent_imports(asked.desk.profile.agency, synthetic, seed=dice, today=china_today()))
+    asked.run(IMPORTING, file, invented)
 
 
-def invent_imports(
-    agency: AgencyId, count: int, *, seed: int, today: date, tally: Tally
-) -> Iterator[tuple[int, wire.PermitImport]]:
+def invent_imports(agency: AgencyId, count: int, *, seed: int, today: date) -> Iterator[tuple[int, wire.PermitImport]]:
     """Yields invented permits of the agency's own county; their lines count from 1."""
     for number, application in enumerate(islice(invent_applications(agency, seed=seed, today=today), count), start=1):
-        tally.rows += 1
         yield number, wire.PermitImport(application=application)
 
 
@@ -363,6 +375,16 @@ async def send_chunk(
         return await client.call(wire.IMPORT_PERMITS, act, sent)
     except MalformedError as error:
         return [error] * len(chunk)
+
+
+IMPORTING: Final = Importing(
+    sheet=IMPORTS,
+    doubts=lambda row: find_doubts(row.application),
+    same=lambda row: f"{row.application.holder.citizen_number} {row.application.residence_division}",
+    judge=judge_import,
+    act=lambda desk: _act(desk, PermitPurpose.ADMINISTRATION),
+    send=send_chunk,
+)
 
 
 def _take_step(desk: Desk, rpc: Rpc[Q, wire.PermitAnswer], question: Q, *, full: bool) -> None:
@@ -400,11 +422,12 @@ def _reading_purpose(desk: Desk) -> PermitPurpose:
 
 
 def _with_the_usual(desk: Desk, texts: Texts) -> Texts:
-    """The texts over what is usual at this desk: the own county, its police, today."""
+    """The texts over what is usual at this desk: the own county, today; its police is who issues, and nobody else."""
     county, today = desk.profile.agency.county, china_today().isoformat()
     usual = {"residence_division": county, "apply_date": today, "accept_date": today}
     filled = {name: text for name, text in usual.items() if not texts.get(name)} | texts
-    division = find_division(filled["residence_division"])
-    if division is not None and not filled.get("issuer"):
-        filled["issuer"] = f"{division.name}公安局"
-    return filled
+    office = county_police(words.condensed(filled["residence_division"]))
+    if office and words.cell_text(filled.get("issuer", "")) not in {"", office}:
+        sentence = f"签发机关：应为{office}，可不填 | issuer: expected the county's police, or nothing"
+        raise MalformedError("APPLICATION", sentence, field="issuer")
+    return filled | ({"issuer": office} if office else {})

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 import typer
 
 from federation.cli import rows, words
-from federation.cli.imports import ImportOptions, RowResult, Tally, open_import, parse_rows, run_import
+from federation.cli.imports import Import, Importing, RowResult, open_import, standing_row
 from federation.cli.options import Desk, FullOption, command
-from federation.cli.rows import Field, Sheet, Texts, constant
-from federation.cli.show import card, say, to_json
-from federation.domain.permits import parse_permit_urn
+from federation.cli.rows import AcceptOption, Field, Sheet, Texts, constant, read_accepted, settle_doubts
+from federation.cli.show import card, to_json
 from federation.domain.plates import PLATE_CLASS_CODES, PlateClass, normalise_plate, usual_class
 from federation.domain.registers import (
     REGISTER_FUNCTION,
@@ -63,7 +62,7 @@ class Register(Generic[Fact]):
 
 def _plate_class(given: str) -> object:
     """The class by its name, in either language, or by its number in GA/T 16.7."""
-    return _CLASSES.get(given.zfill(2)) or rows.one_of(PlateClass)(given)
+    return _CLASSES.get(words.plain(given).zfill(2)) or rows.one_of(PlateClass)(given)
 
 
 _CLASSES: Final = {number: each for each, number in PLATE_CLASS_CODES.items()}
@@ -90,9 +89,9 @@ VEHICLES: Final = Register(
             ),
             "registered_division": Field(read=rows.division),
             "first_registered": Field(read=rows.day, option="--first-registered", help="First registered: a day."),
-            "keeper": Field(read=rows.capitals, option="--keeper", help="The keeper: a citizen number or a USCC."),
+            "keeper": Field(read=rows.code, option="--keeper", help="The keeper: a citizen number or a USCC."),
             "permit": Field(
-                read=rows.parsed(parse_permit_urn, "a permit such as urn:permit:330822:2026:000123"),
+                read=rows.PERMIT_NAME,
                 usual=constant(None), option="--permit", help="The residence permit that it rests on.",
             ),
             "sealed": Field(
@@ -115,7 +114,7 @@ ENTERPRISES: Final = Register(
         make=Enterprise,
         reason="REGISTER_FIELD",
         fields={
-            "uscc": Field(read=rows.capitals),
+            "uscc": Field(read=rows.code),
             "name": Field(read=rows.Words(100, is_name=True), option="--name", help="The name of the enterprise."),
             "division": Field(read=rows.division),
             "status": Field(
@@ -128,7 +127,7 @@ ENTERPRISES: Final = Register(
                 read=rows.Words(100, is_name=True), option="--representative", help="The legal representative's name."
             ),
             "representative_number": Field(
-                read=rows.capitals, option="--number", help="The representative's citizen number."
+                read=rows.number, option="--number", help="The representative's citizen number."
             ),
         },
     ),
@@ -138,41 +137,55 @@ ENTERPRISES: Final = Register(
 )  # fmt: skip
 
 DivisionOption = Annotated[str | None, typer.Option("--division", help="Six digits; the own county.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")]
+FileArgument = Annotated[Path | None, typer.Argument(metavar="FILE", help=rows.FILE_HELP)]
 PlateArgument = Annotated[str, typer.Argument(metavar="PLATE", help="Such as 浙H·I0001; the dot may be left out.")]
 UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="The unified social credit code, 18 characters.")]
 
 
 @command(vehicles, "register", texts=VEHICLES.sheet.options(_PANEL, required=True))
-def register_vehicle(desk: Desk, texts: Texts, plate: PlateArgument, division: DivisionOption = None) -> None:
+def register_vehicle(
+    desk: Desk,
+    texts: Texts,
+    plate: PlateArgument,
+    division: DivisionOption = None,
+    accept: AcceptOption = None,
+) -> None:
     """Register (登记) a vehicle, or what changed of it. Exit 1 when policy refused."""
-    _register(desk, VEHICLES, plate, division, texts)
+    given = {**texts, VEHICLES.key: plate, VEHICLES.county: division or desk.profile.agency.county}
+    _register(desk, VEHICLES, given, accept)
 
 
 @command(enterprises, "register", texts=ENTERPRISES.sheet.options(_PANEL, required=True))
-def register_enterprise(desk: Desk, texts: Texts, uscc: UsccArgument, division: DivisionOption = None) -> None:
+def register_enterprise(
+    desk: Desk,
+    texts: Texts,
+    uscc: UsccArgument,
+    division: DivisionOption = None,
+    accept: AcceptOption = None,
+) -> None:
     """Register (登记) an enterprise, or what changed of it. Exit 1 when policy refused."""
-    _register(desk, ENTERPRISES, uscc, division, texts)
+    given = {**texts, ENTERPRISES.key: uscc, ENTERPRISES.county: division or desk.profile.agency.county}
+    _register(desk, ENTERPRISES, given, accept)
 
 
-@command(vehicles, "import", options=open_import)
-def import_vehicles(desk: Desk, file: FileArgument, options: ImportOptions) -> None:
-    """Import (导入) vehicles. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
+@command(vehicles, "import", asked=open_import)
+def import_vehicles(asked: Import, file: FileArgument = None) -> None:
+    """Import (导入) vehicles. All is checked before the first row is stored; bad rows are told by line.
 
     The heading names the fields, in English or Chinese: plate, plate_class, brand_model, colour, status,
     registered_division, first_registered, keeper, permit, sealed.
     """
-    _import(desk, VEHICLES, file, options)
+    asked.run(_importing(VEHICLES), file)
 
 
-@command(enterprises, "import", options=open_import)
-def import_enterprises(desk: Desk, file: FileArgument, options: ImportOptions) -> None:
-    """Import (导入) enterprises. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
+@command(enterprises, "import", asked=open_import)
+def import_enterprises(asked: Import, file: FileArgument = None) -> None:
+    """Import (导入) enterprises. All is checked before the first row is stored; bad rows are told by line.
 
     The heading names the fields, in English or Chinese: uscc, name, division, status, registered_on, legal_form,
     legal_representative, representative_number.
     """
-    _import(desk, ENTERPRISES, file, options)
+    asked.run(_importing(ENTERPRISES), file)
 
 
 @command(vehicles, "show")
@@ -184,14 +197,12 @@ def show_vehicle(desk: Desk, plate: PlateArgument, full: FullOption = False) -> 
 @command(enterprises, "show")
 def show_enterprise(desk: Desk, uscc: UsccArgument, full: FullOption = False) -> None:
     """Show (查看) the enterprise that the own county keeps under a USCC."""
-    _show(desk, ENTERPRISES, uscc.strip().upper(), full=full)
+    _show(desk, ENTERPRISES, words.condensed(uscc), full=full)
 
 
-def _register(desk: Desk, register: Register[Fact], key: str, division: str | None, texts: Texts) -> None:
-    county = division or desk.profile.agency.county
-    row = register.sheet.parse({**texts, register.key: key, register.county: county})
-    for doubt in register.sheet.find_doubts(texts):
-        say(f"请核对 please check: {doubt}")
+def _register(desk: Desk, register: Register[Fact], texts: Texts, accept: list[str] | None) -> None:
+    accepted, row = read_accepted(accept), register.sheet.parse(texts)
+    settle_doubts([*register.sheet.find_doubts(texts)], accepted)
     (answer,) = desk.call(register.registering, (row,), act=register.act(desk))
     if isinstance(answer, BridgeheadError):
         raise answer
@@ -201,12 +212,14 @@ def _register(desk: Desk, register: Register[Fact], key: str, division: str | No
         desk.show(answer, (f"{answer.id}  第 {answer.version} 版 version {answer.version}",))
 
 
-def _import(desk: Desk, register: Register[Fact], file: Path, options: ImportOptions) -> None:
-    tally, act = Tally(), register.act(desk)
-    good = parse_rows(rows.read_rows(file, register.sheet, encoding=options.encoding), register.sheet, tally)
-    total = rows.count_lines(file)
-    run_import(
-        desk, options, good, tally, judge=register.judge, send=lambda *chunk: _send(register, act, *chunk), total=total
+def _importing(register: Register[Fact]) -> Importing[Fact]:
+    return Importing(
+        sheet=register.sheet,
+        doubts=lambda _: (),
+        same=lambda row: f"{getattr(row, register.key)} {getattr(row, 'plate_class', '')}",
+        judge=register.judge,
+        act=register.act,
+        send=lambda *chunk: _send(register, *chunk),
     )
 
 
@@ -216,7 +229,13 @@ async def _send(
     """Sends one chunk of an import under a request id that follows from the import's."""
     request_id = str(uuid.uuid5(uuid.UUID(act.request_id), str(number)))
     answers = await client.call(register.registering, replace(act, request_id=request_id), tuple(chunk))
-    return [each.id if isinstance(each, wire.StoredVersion) else each for each in answers]
+    return [_result(each) for each in answers]
+
+
+def _result(answer: wire.RegisteredRow) -> RowResult:
+    if isinstance(answer, wire.StoredVersion):
+        return standing_row(answer.id) if answer.unchanged else answer.id
+    return answer
 
 
 def _show(desk: Desk, register: Register[Fact], key: str, *, full: bool) -> None:

@@ -14,7 +14,7 @@ import typer
 from federation.cli.language import said
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
 from federation.cli.show import local_time, object_of
-from federation.cli.words import RECORD_FIELDS, word, word_of
+from federation.cli.words import RECORD_FIELDS, condensed, word, word_of
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import SUBJECT_FUNCTION, SUBJECT_PURPOSE
 from federation.domain.reports import ReportLine, purpose_words
@@ -44,7 +44,7 @@ def report(
     checked: IdentityOption = False,
 ) -> None:
     """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
-    question = wire.ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)
+    question = wire.ReportQuestion(citizen_number=condensed(read_line(number)), identity_checked=checked)
     page = desk.read(wire.GET_REPORT, question, paging)
     notes = more_notes(page.next_page_token)
     desk.show(page, report_lines(page), data=report_object(page), notes=notes, code=report_code(page))

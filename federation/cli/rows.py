@@ -1,53 +1,113 @@
 """Rows at a desk: an item from the texts of a file's row or of a command's options. One reader for all of them.
 
-Rules kept: names and words in English or Chinese; every wrong field is told at once, by name and with what was
-expected, never with the value; a line that cannot be read is told by its number and the others go on; a bad heading or
-encoding is an error of the whole file; leading lines that begin with `#` are notices. Form only: the rest is the
-node's to judge.
+Rules kept: names and words in English or Chinese; what a keyboard or a spreadsheet adds is taken away where only one
+thing can be meant (wide digits, spaces and hyphens in a number, `="…"`, a day with midnight), then a form is strict;
+every wrong field is told at once, by name and with what was expected, never with the value; what may be right and may
+be wrong is a doubt, by its name. Form only: the rest is the node's to judge.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from inspect import Parameter, Signature
-from itertools import chain, dropwhile
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, get_origin
 
 import typer
 
-from federation.cli.words import LOOK_ALIKE, find_word
-from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
+from federation.cli.words import LOOK_ALIKE, cell_text, condensed, find_word, plain, word_of
+from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.permits import parse_permit_urn
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import Realm
 from federation.protocol.unseen import find_doubtful, find_unseen_words, written
 
 T = TypeVar("T")
 Texts: TypeAlias = dict[str, str]
 Read: TypeAlias = "Callable[[str], object]"
 Found: TypeAlias = Mapping[str, object]
-_DAY: Final = re.compile(r"([0-9]{4})([-/])([0-9]{1,2})\2([0-9]{1,2})", re.ASCII)
-_NUMBER: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
+_DAY: Final = re.compile(
+    r"([0-9]{4})(?:([-/.])([0-9]{1,2})\2([0-9]{1,2})"
+    r"|\u5e74([0-9]{1,2})\u6708([0-9]{1,2})\u65e5?|([0-9]{2})([0-9]{2}))",
+    re.ASCII,
+)
+"""Year, month, day: apart by one sign, by their Chinese words, or together."""
+_MIDNIGHT: Final = re.compile(r"[\sT]+0?0:00(:00(\.0+)?)?$", re.ASCII)
 _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_BETWEEN_WORDS: Final = re.compile("[;,|\u3001\uff1b\uff0c\\s]+")
-_YES: Final = frozenset({"true", "yes", "1", "是", "y"})
-_NO: Final = frozenset({"false", "no", "0", "否", "n", ""})
+_FIGURE: Final = re.compile(r"[0-9](?:\.[0-9]+)?E\+?[0-9]{1,2}", re.ASCII)
+_BETWEEN_WORDS: Final = re.compile("[;,|/\u3001\uff1b\uff0c\\s]+")
+_YES: Final = frozenset({"true", "yes", "1", "是", "y", "有", "√"})
+_NO: Final = frozenset({"false", "no", "0", "否", "n", "无", "×", ""})
+_FIRST_DEMO_YEAR: Final = "2100"
+"""A number is judged as one of the realm that it is of; that it is this node's realm is the node's to judge."""
+FILE_HELP: Final = "CSV or XLSX with a heading, or JSON Lines."
 
 
 class UnreadableError(ValueError):
-    """A text that is not of its form: what was expected, and which field says so when it is not the own one."""
+    """A text that is not of its form: what to type instead, in both languages."""
 
-    def __init__(self, expected: str, field: str = "") -> None:
-        super().__init__(expected)
-        self.field = field
+    def __init__(self, chinese: str, english: str) -> None:
+        super().__init__(english)
+        self.chinese = chinese
+
+
+_MISSING: Final = UnreadableError("未填", "missing")
+_TURNED: Final = (
+    "Excel 把号码变成了数字，末几位已丢失：先把该列设为“文本”，再照证件重新输入",
+    "Excel turned the number into a figure and its end is lost: make the column text, and type it again",
+)
+
+
+class DoubtKind(StrEnum):
+    """The reasons to doubt a row that can be read; a person accepts each by its name."""
+
+    LOOK_ALIKE = "look_alike"
+    BIRTH_DATE = "birth_date"
+    SEX = "sex"
+    NUMBER = "number"
+    DIVISION = "division"
+    ISSUER = "issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    kind: DoubtKind
+    chinese: str
+    english: str
+
+
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept", metavar=f"[{'|'.join(DoubtKind)}]", help="Doubts that were looked at, by name; repeat for each."
+    ),
+]
+
+
+def read_accepted(given: Collection[str] | None) -> frozenset[DoubtKind]:
+    """Returns the doubts that a person accepted by name, in either language; any other word is a usage error."""
+    found = {text: find_word(DoubtKind, text) for each in given or () for text in _BETWEEN_WORDS.split(each) if text}
+    if unknown := [text for text, kind in found.items() if kind is None]:
+        known = "、".join(word_of("DoubtKind", kind) for kind in DoubtKind)
+        raise typer.BadParameter(f"没有这种疑点 no such doubt: {unknown[0]!r:.40}；{known}", param_hint="--accept")
+    return frozenset(kind for kind in found.values() if kind is not None)
+
+
+def settle_doubts(doubts: Collection[Doubt], accepted: Collection[DoubtKind]) -> None:
+    """Refuses all doubts at once that nobody accepted by name (DOUBTED)."""
+    if open_ := [doubt for doubt in doubts if doubt.kind not in accepted]:
+        kinds = ",".join(sorted({each.kind for each in open_}))
+        chinese, english = "；".join(each.chinese for each in open_), "; ".join(each.english for each in open_)
+        raise RuleError("DOUBTED", f"{chinese}（--accept {kinds}） | {english} (--accept {kinds})", doubts=kinds)
 
 
 # ---- the forms of fields
@@ -62,48 +122,63 @@ class Words:
 
     def __call__(self, given: str) -> str:
         if (unseen := find_unseen_words(given)) is not None:
-            raise UnreadableError(f"characters that can be seen, but {unseen[1]}")
+            raise UnreadableError(f"{unseen[0]}，请重新输入", f"expected characters that can be seen, but {unseen[1]}")
         made = written(given)
-        fits = 0 < len(made) <= self.longest and not _CONTROL.search(made)
-        return _expect(made, fits, f"1 to {self.longest} characters")
+        fits = 0 < len(made) <= self.longest and not _CONTROL.search(made) and not made.startswith("=")
+        return _expect(made, fits, f"应为 1 至 {self.longest} 个字符，不是公式", f"1 to {self.longest} characters")
 
 
-def capitals(given: str) -> str:
-    return given.upper()
+def code(given: str) -> str:
+    """A code of digits and capitals, as it is written; what Excel turned into a figure is refused in words."""
+    made = condensed(given)
+    if _FIGURE.fullmatch(made):
+        raise UnreadableError(*_TURNED)
+    return made
 
 
 def number(given: str) -> str:
-    return _expect(given.upper(), _NUMBER.fullmatch(given.upper()), "17 digits and a digit or X")
+    made = code(given)
+    try:
+        verify_citizen_number(made, Realm.DEMO if made[6:10] >= _FIRST_DEMO_YEAR else Realm.LIVE)
+    except MalformedError as error:
+        if len(made) == 18 and made.isdigit() and made.endswith("000"):
+            raise UnreadableError(*_TURNED) from error
+        raise UnreadableError(*error.message.split(" | ")) from error
+    return made
 
 
 def division(given: str) -> str:
-    return _expect(given, _DIVISION.fullmatch(given), "six digits")
+    return _expect(code(given), _DIVISION.fullmatch(code(given)), "应为六位数字，如 361123", "six digits")
 
 
 def digest(given: str) -> str:
-    return _expect(given.lower(), _DIGEST.fullmatch(given.lower()), "a SHA-256 in 64 hex digits")
+    made = condensed(given).lower()
+    return _expect(made, _DIGEST.fullmatch(made), "应为 64 位十六进制的 SHA-256", "a SHA-256 in 64 hex digits")
 
 
 def day(given: str) -> date:
-    match = _DAY.fullmatch(given)
+    text = plain(given)
+    match = _DAY.fullmatch(re.sub(r"\s", "", _MIDNIGHT.sub("", text)))
     if match is None:
-        raise UnreadableError("a day such as 2026-01-05")
+        raise UnreadableError("应为日期，如 2026-01-05", "expected a day such as 2026-01-05")
+    year, month, number_ = (int(each) for index, each in enumerate(match.groups()) if each and index != 1)
     try:
-        return date(int(match[1]), int(match[3]), int(match[4]))
+        return date(year, month, number_)
     except ValueError as error:
-        raise UnreadableError("a day of the calendar") from error
+        raise UnreadableError("日历上没有这一天", "expected a day of the calendar") from error
 
 
 def yes(given: str) -> bool:
-    return bool(_expect(given.lower(), given.lower() in _YES | _NO, "true or false") in _YES)
+    text = plain(given).lower()
+    return bool(_expect(text, text in _YES | _NO, "应为 是 或 否", "true or false") in _YES)
 
 
 def one_of(enum: type[StrEnum]) -> Read:
 
     def read(given: str) -> StrEnum:
-        found = find_word(enum, given)
+        found = find_word(enum, plain(given))
         if found is None:
-            raise UnreadableError(f"one of {', '.join(enum)}")
+            raise _none_of(enum, "其一", "one")
         return found
 
     return read
@@ -113,9 +188,9 @@ def some_of(enum: type[StrEnum]) -> Read:
     """Words of the enum in either language, apart by what people put between words."""
 
     def read(given: str) -> frozenset[StrEnum]:
-        found = [find_word(enum, each) for each in _BETWEEN_WORDS.split(given) if each]
+        found = [find_word(enum, plain(each)) for each in _BETWEEN_WORDS.split(cell_text(given)) if each]
         if None in found:
-            raise UnreadableError(f"some of {', '.join(enum)}")
+            raise _none_of(enum, "若干项", "some")
         return frozenset(each for each in found if each is not None)
 
     return read
@@ -126,27 +201,39 @@ def spelled(names: Mapping[str, str], refuse: Callable[[str], str]) -> Read:
 
     def read(given: str) -> str:
         try:
-            return names.get(given) or refuse(given)
+            return names.get(plain(given)) or refuse(plain(given))
         except MalformedError as error:
-            raise UnreadableError(error.message.partition(" | expected ")[2]) from error
+            raise UnreadableError(*error.message.split(" | ")) from error
 
     return read
 
 
-def parsed(parse: Callable[[str], object], expected: str) -> Read:
+def parsed(parse: Callable[[str], object], chinese: str, english: str) -> Read:
 
     def read(given: str) -> object:
         try:
-            return parse(given)
+            return parse(plain(given))
         except MalformedError as error:
-            raise UnreadableError(expected) from error
+            raise UnreadableError(chinese, f"expected {english}") from error
 
     return read
 
 
-def _expect(given: str, fits: object, expected: str) -> str:
+PERMIT_NAME: Final = parsed(
+    parse_permit_urn,
+    "应为居住证编号，如 urn:permit:330822:2026:000123",
+    "a permit such as urn:permit:330822:2026:000123",
+)
+
+
+def _none_of(enum: type[StrEnum], some: str, of_them: str) -> UnreadableError:
+    known = "、".join(word_of(enum.__name__, each).partition(" ")[0] for each in enum)
+    return UnreadableError(f"应为下列{some}：{known}", f"expected {of_them} of {', '.join(enum)}")
+
+
+def _expect(given: str, fits: object, chinese: str, english: str) -> str:
     if not fits:
-        raise UnreadableError(expected)
+        raise UnreadableError(chinese, f"expected {english}")
     return given
 
 
@@ -176,35 +263,40 @@ class Sheet(Generic[T]):
     def parse(self, texts: Mapping[str, str]) -> T:
         """Makes the item from texts by field name, absent ones empty; refuses with the sheet's reason, by field."""
         found: dict[str, object] = {}
-        problems: dict[str, str] = {}
+        problems: dict[str, UnreadableError] = {}
         for name, field in self.fields.items():
-            given = texts.get(name, "").strip()
+            given = cell_text(texts.get(name, ""))
             try:
                 if given:
                     found[name] = field.read(given)
                 elif field.usual is not None:
                     found[name] = field.usual(found)
                 else:
-                    problems.setdefault(name, "missing")
+                    problems[name] = _MISSING
             except UnreadableError as error:
-                problems.setdefault(error.field or name, f"expected {error}")
-            except KeyError:  # it follows from a field that could not be read
-                problems.setdefault(name, "missing")
+                problems[name] = error
+            except KeyError:  # it follows from a field that could not be read, which is told
+                continue
         if problems:
-            message = "; ".join(f"{name} ({self.labels[name]}): {what}" for name, what in problems.items())
-            raise MalformedError(self.reason, message, field=", ".join(problems))
+            chinese = "；".join(f"{self.labels[name]}：{problem.chinese}" for name, problem in problems.items())
+            english = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+            raise MalformedError(self.reason, f"{chinese} | {english}", field=", ".join(problems))
         return self.make(**found)
 
-    def find_doubts(self, texts: Mapping[str, str]) -> Iterator[str]:
+    def find_doubts(self, texts: Mapping[str, str]) -> Iterator[Doubt]:
         """Finds texts with a character that looks like another one, as they were given; none is shown."""
         for name, read in ((name, field.read) for name, field in self.fields.items()):
-            if isinstance(read, Words) and (sign := find_doubtful(texts.get(name, "").strip(), is_name=read.is_name)):
-                yield f"{name} {sign}: {self.labels[name]}{LOOK_ALIKE}"
+            if isinstance(read, Words) and (
+                sign := find_doubtful(cell_text(texts.get(name, "")), is_name=read.is_name)
+            ):
+                chinese, _, english = LOOK_ALIKE.partition(" | ")
+                label = f"{self.labels[name]} {sign} {chinese}"
+                yield Doubt(DoubtKind.LOOK_ALIKE, label, f"{name} {sign}: {english}")
 
     def field_of(self, name: str) -> str | None:
         """The field that a heading, English or Chinese, stands for; None when it is none."""
-        plain = name.strip().strip("\ufeff")
-        return next((each for each in self.fields if plain in {each, self.labels[each]}), None)
+        named = "".join(plain(name).split())
+        return next((each for each in self.fields if named in {each, self.labels[each]}), None)
 
     def options(self, panel: str, *, file: str = "", required: bool = False) -> Callable[..., Texts]:
         """Gathers fields from the command line, over a file's if `file`; those without a usual value are `required`."""
@@ -243,44 +335,7 @@ def _typed(value: object) -> str:
     return value if isinstance(value, str) else "true"
 
 
-# ---- files
-
-
-@dataclass(frozen=True, slots=True)
-class NumberedRow:
-    line: int
-    texts: Texts | BridgeheadError
-
-
-def read_rows(path: Path, sheet: Sheet[T], *, encoding: str = "utf-8") -> Iterator[NumberedRow]:
-    """Reads the rows of a CSV file or of JSON Lines (FILE_MISSING, FILE_ENCODING, FILE_EMPTY, COLUMN)."""
-    try:
-        with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as lines:
-            numbered = dropwhile(lambda line: line[1].startswith("#"), enumerate(lines, start=1))
-            first = next(numbered, None)
-            if first is None:
-                raise MalformedError("FILE_EMPTY", f"expected rows in {path}, got none")
-            skipped, everything = first[0] - 1, chain([first], numbered)
-            yield from (
-                _read_json_lines(everything, sheet)
-                if first[1].lstrip().startswith("{")
-                else _read_csv((line for _, line in everything), sheet, skipped=skipped)
-            )
-    except FileNotFoundError as error:
-        raise NotFoundError("FILE_MISSING", f"expected a file {path}") from error
-    except LookupError as error:
-        raise MalformedError("FILE_ENCODING", f"no such encoding: {encoding!r:.40}") from error
-    except UnicodeDecodeError as error:
-        raise MalformedError("FILE_ENCODING", f"{path} is not {encoding}: byte {error.start} of a block") from error
-
-
-def count_lines(path: Path) -> int:
-    """About how many rows a file has, for a progress bar; 0 when it cannot be read."""
-    try:
-        with path.open("rb") as blocks:
-            return sum(block.count(b"\n") for block in iter(lambda: blocks.read(1 << 20), b""))
-    except OSError:
-        return 0
+# ---- one row alone
 
 
 def read_object(path: Path, sheet: Sheet[T]) -> Texts:
@@ -292,70 +347,17 @@ def read_object(path: Path, sheet: Sheet[T]) -> Texts:
         raise NotFoundError("FILE_MISSING", f"expected a file {path}") from error
     except (ValueError, RecursionError) as error:  # both libraries, and text that is no UTF-8
         raise MalformedError("APPLICATION_FILE", f"expected JSON or TOML in UTF-8 in {path}") from error
-    return _texts_of(value, sheet)
+    return texts_of(value, sheet)
 
 
-def _read_csv(lines: Iterable[str], sheet: Sheet[T], *, skipped: int) -> Iterator[NumberedRow]:
-    reader = csv.reader(lines, strict=True)
-    try:
-        fields = _fields_of(next(reader), sheet)
-    except csv.Error as error:
-        raise MalformedError("COLUMN", f"expected a heading of comma-separated names: {error}") from error
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            problem = MalformedError("ROW", f"expected comma-separated cells: {error}")
-            yield NumberedRow(skipped + reader.line_num, problem)
-            continue
-        if not any(cell.strip() for cell in cells):
-            continue
-        line = skipped + reader.line_num
-        if len(cells) != len(fields):
-            message = f"expected {len(fields)} cells as in the heading, got {len(cells)}"
-            yield NumberedRow(line, MalformedError("ROW", message))
-        else:
-            yield NumberedRow(line, dict(zip(fields, cells, strict=True)))
-
-
-def _fields_of(heading: list[str], sheet: Sheet[T]) -> list[str]:
-    fields = [sheet.field_of(name) for name in heading]
-    unknown = [name for name, found in zip(heading, fields, strict=True) if found is None]
-    known = [found for found in fields if found is not None]
-    missing = [name for name, field in sheet.fields.items() if name not in known and field.usual is None]
-    if unknown:
-        raise MalformedError("COLUMN", f"no such field: {unknown[0]!r:.60}; the fields are {', '.join(sheet.fields)}")
-    if len(set(known)) != len(known):
-        raise MalformedError("COLUMN", "expected every field once in the heading")
-    if missing:
-        raise MalformedError("COLUMN", f"the heading lacks {', '.join(missing)}")
-    return known
-
-
-def _read_json_lines(lines: Iterable[tuple[int, str]], sheet: Sheet[T]) -> Iterator[NumberedRow]:
-    for number_, line in lines:
-        if not line.strip():
-            continue
-        try:
-            yield NumberedRow(number_, _texts_of(json.loads(line), sheet))
-        except MalformedError as error:
-            yield NumberedRow(number_, error)
-        except (ValueError, RecursionError):
-            yield NumberedRow(
-                number_, MalformedError("ROW", "expected one JSON object a line, with the fields by name")
-            )
-
-
-def _texts_of(value: object, sheet: Sheet[T]) -> Texts:
+def texts_of(value: object, sheet: Sheet[T]) -> Texts:
     if not isinstance(value, Mapping):
-        raise MalformedError("ROW", "expected an object with the fields by name")
+        raise MalformedError("ROW", "应为写明各项的对象 | expected an object with the fields by name")
     found: Texts = {}
     for name, given in value.items():
         known = sheet.field_of(str(name))
         if known is None or known in found:
-            raise MalformedError("COLUMN", f"no such field, or twice: {str(name)!r:.60}")
+            raise MalformedError("COLUMN", f"没有这一项或重复 | no such field, or twice: {str(name)!r:.60}")
         found[known] = _text_of(given, known)
     return found
 
@@ -373,4 +375,4 @@ def _text_of(given: object, name: str) -> str:
         case list() if all(isinstance(entry, str) for entry in given):
             return ";".join(given)
         case _:
-            raise MalformedError("ROW", f"expected {name!r} to be a text", field=name)
+            raise MalformedError("ROW", f"{name}：应为文字 | expected {name!r} to be a text", field=name)

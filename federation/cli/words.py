@@ -6,15 +6,22 @@ English is the protocol's word unless `_ENGLISH` says it plainer. Sources: 居�
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 from unicodedata import combining, east_asian_width
 
 from federation.cli.language import said
+from federation.protocol.unseen import UNSEEN
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
+_NOT_SEEN: Final = re.compile(f"[{UNSEEN}]")
+_HYPHENS: Final = re.compile("[\u2010-\u2015\u2212\u30fc]")
+_GAPS: Final = re.compile(r"[\s-]")
+_QUOTED: Final = re.compile(r'="((?:[^"]|"")*)"')
 LOOK_ALIKE: Final = "含形近字、兼容字、部首或自造字，请核对 | a look-alike, compatibility or private character"
 
 PERMIT_FIELDS: Final[Mapping[str, str]] = {
@@ -128,6 +135,14 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "residence_proof": "居住地住址证明",
         "ground_proof": "就业、住所或就读证明",
         "guardian_identity": "监护人身份证明",
+    },
+    "DoubtKind": {
+        "look_alike": "形近字",
+        "birth_date": "出生日期",
+        "sex": "性别",
+        "number": "号码",
+        "division": "区划",
+        "issuer": "签发机关",
     },
     "RevokeReason": {
         "left": "已离开",
@@ -268,6 +283,20 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
 }
 """By enum, by word of the protocol: the Chinese word. A feature's file adds the words that only it shows."""
 
+SHORT_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Ground": {
+        "就业": "job", "稳定就业": "job", "合法就业": "job",
+        "住所": "dwelling", "稳定住所": "dwelling", "合法住所": "dwelling", "就读": "study",
+    },
+    "Paper": {
+        "身份证": "identity_card", "照片": "photo", "住址证明": "residence_proof", "居住证明": "residence_proof",
+        "就业证明": "ground_proof", "住所证明": "ground_proof", "就读证明": "ground_proof",
+        "监护人身份证": "guardian_identity",
+    },
+    "PlateClass": {"小汽车": "small_car", "摩托车": "motorcycle", "教练车": "school_car"},
+    "Sex": {"男性": "male", "女性": "female", "m": "male", "f": "female"},
+}  # fmt: skip
+"""By enum: what a desk writes instead of the word, where only one can be meant."""
 _ENGLISH: Final[Mapping[str, str]] = {
     "Outcome.no_hit": "no hit",
     "Outcome.waiting": "waiting for their desk",
@@ -308,8 +337,36 @@ def _pair(chinese: str, english: str) -> str:
 
 
 def find_word(enum: type[_Word], text: str) -> _Word | None:
+    """Finds a word of an enum in either language, or as a desk shortens it."""
+    given = _narrow(text)
+    short = SHORT_WORDS.get(enum.__name__, {}).get(given)
     chinese = WORDS[enum.__name__]
-    return next((each for each in enum if text in {each.value, chinese[each.value]}), None)
+    return next((each for each in enum if given in {each, _narrow(chinese[each])} or short == each), None)
+
+
+def _narrow(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).strip().lower()
+
+
+# ---- what a desk means
+
+
+def cell_text(given: str) -> str:
+    """A text without what a spreadsheet puts around it: `="…"`, an apostrophe in front, space at the ends."""
+    text = given.strip()
+    if quoted := _QUOTED.fullmatch(text):
+        text = quoted[1].replace('""', '"').strip()
+    return text[1:].strip() if text.startswith("'") and "'" not in text[1:] else text
+
+
+def plain(given: str) -> str:
+    """A word, a day or a code in plain signs: wide ones narrowed, every hyphen one, without what nobody sees."""
+    return _HYPHENS.sub("-", _NOT_SEEN.sub("", unicodedata.normalize("NFKC", cell_text(given)))).strip()
+
+
+def condensed(given: str) -> str:
+    """A number or code as it is written: plain, in capitals, without spaces and hyphens."""
+    return _GAPS.sub("", plain(given)).upper()
 
 
 def cells(text: str) -> int:

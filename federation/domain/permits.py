@@ -11,7 +11,7 @@ Sources: 居住证暂行条例 (State Council decree 663), articles 2, 4, 7, 9, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -184,21 +184,13 @@ def urn_division(urn: PermitUrn) -> str:
 def register_permit(application: PermitApplication, urn: PermitUrn, *, today: date) -> Permit:
     """Issues a permit in version 1; the years count from the issue day.
 
-    Refuses PAPERS_MISSING (article 9, all at once), GUARDIAN_REQUIRED (article 9), HOUSEHOLD_NOT_LEFT and
-    RESIDENCE_TOO_SHORT (article 2), and PERMIT_DATES out of order.
+    Refuses PAPERS_MISSING, GUARDIAN_REQUIRED (article 9), HOUSEHOLD_NOT_LEFT, RESIDENCE_TOO_SHORT (article 2), and
+    PERMIT_DATES out of order: by the first, with all of them in words.
     """
-    _verify_papers(application)
-    if age_on(application.holder.birth_date, application.apply_date) < GUARDIAN_AGE and not application.guardian:
-        raise RuleError("GUARDIAN_REQUIRED", "article 9: for a person under 16 a guardian or near relative applies")
-    if application.holder.household_division == application.residence_division:
-        raise RuleError("HOUSEHOLD_NOT_LEFT", "article 2: expected a household outside the county of residence")
-    if add_months(application.residence_since, 6) > application.accept_date:
-        raise RuleError(
-            "RESIDENCE_TOO_SHORT",
-            f"article 2: expected half a year of residence at acceptance on {application.accept_date}, got less",
-        )
-    if not application.apply_date <= application.accept_date <= today:
-        raise RuleError("PERMIT_DATES", "expected application, acceptance and issue in this order")
+    faults = list(_find_faults(application, today=today))
+    if faults:
+        chinese, english = zip(*(fault.message.split(" | ") for fault in faults), strict=True)
+        raise RuleError(faults[0].reason, f"{'；'.join(chinese)} | {'; '.join(english)}", **faults[0].facts)
     return Permit(
         urn=urn,
         version=1,
@@ -364,7 +356,7 @@ def _verify_running(permit: Permit) -> None:
         raise RuleError("PERMIT_ENDED", f"the permit is {permit.status}: no further step is possible")
 
 
-def _verify_papers(application: PermitApplication) -> None:
+def _find_faults(application: PermitApplication, *, today: date) -> Iterator[RuleError]:
     needed = set(Paper) if application.guardian else set(Paper) - {Paper.GUARDIAN_IDENTITY}
     fields = {
         **{name: getattr(application.holder, own) for name, own in HOLDER_FIELDS.items() if name != "photo_digest"},
@@ -375,7 +367,20 @@ def _verify_papers(application: PermitApplication) -> None:
     missing = sorted(needed - application.papers) + [name for name, value in fields.items() if not value]
     if missing:
         names = ", ".join(missing)
-        raise RuleError("PAPERS_MISSING", f"article 9: these are still missing: {names}", missing=names)
+        sentence = f"第九条：还缺 {names} | article 9: these are still missing: {names}"
+        yield RuleError("PAPERS_MISSING", sentence, missing=names)
+    if age_on(application.holder.birth_date, application.apply_date) < GUARDIAN_AGE and not application.guardian:
+        sentence = "第九条：未满16周岁，由监护人或近亲属代办 | article 9: under 16 a guardian or relative applies"
+        yield RuleError("GUARDIAN_REQUIRED", sentence)
+    if application.holder.household_division == application.residence_division:
+        sentence = "第二条：户籍地应在居住县以外 | article 2: expected a household outside the county of residence"
+        yield RuleError("HOUSEHOLD_NOT_LEFT", sentence)
+    if add_months(application.residence_since, 6) > (day := application.accept_date):
+        sentence = f"第二条：至受理日{day}居住不满半年 | article 2: expected half a year of residence on {day}"
+        yield RuleError("RESIDENCE_TOO_SHORT", sentence)
+    if not application.apply_date <= application.accept_date <= today:
+        sentence = "申请、受理、签发日期应依次 | expected application, acceptance and issue in this order"
+        yield RuleError("PERMIT_DATES", sentence)
 
 
 # ---- the stored permit

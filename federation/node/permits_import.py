@@ -1,13 +1,15 @@
 """Taking in a county's older register, up to 1,000 permits a call, each judged by itself, in one transaction a chunk.
 
-The same chunk again gives the same answer and writes nothing twice.
+The same chunk again gives the same answer and writes nothing twice; a row whose permit is here as it says is told as
+standing, whatever request brings it, so that a mended file may be imported again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import Permit, PermitUrn, register_permit, urn_division, verify_only_one
@@ -23,12 +25,17 @@ from federation.node.permits_sharing import (
     write_own_permits,
 )
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, RuleError
-from federation.protocol.form import Count, Digest, Item
+from federation.protocol.form import Count, Digest, Item, replace
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import find_record
 from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk, ImportedRow, PermitImport
 from federation.wire.rpc import Ruling
+
+_STEPS: Final = (
+    "version", "status", "counted_from", "endorsed_until", "endorsements", "revoke_reason", "ended_on", "replaced_by",
+)  # fmt: skip
+"""The fields of a permit that the steps of its life change, and no row says."""
 
 
 class _StoredRow(Item, frozen=True, kw_only=True):
@@ -110,23 +117,24 @@ async def _judge_rows(
         except BridgeheadError as error:
             answer[position] = error
             continue
-        names.add(permit.urn)
         facts = permit_facts(permit, today=today)
         request = change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion)
         ruling = errand.rule(request)
-        if ruling.allowed:
-            number = permit.holder.citizen_number
-            same = by_person.get(number) or by_person.setdefault(number, find_of_person(database, number, node=node))
-            try:
-                verify_only_one(permit, same)
-            except RuleError as error:
-                answer[position] = error
-                continue
-            same.append(permit)
-            accepted[position] = permit
-        else:
+        if not ruling.allowed:
             answer[position] = ruling
             refused = (request, ruling)
+            continue
+        number = permit.holder.citizen_number
+        same = by_person.get(number) or by_person.setdefault(number, find_of_person(database, number, node=node))
+        try:
+            _verify_new(errand, permit, row, same)
+            verify_only_one(permit, same)
+        except (ConflictError, RuleError) as error:
+            answer[position] = error
+            continue
+        names.add(permit.urn)
+        same.append(permit)
+        accepted[position] = permit
     if refused is not None:
         request, ruling = refused
         await errand.refuse(ruling, asked=[request])
@@ -143,6 +151,23 @@ def _permit_of(errand: Errand, row: PermitImport, *, today: date) -> Permit:
         urn = draw_urn(errand.node.database, application.residence_division, issued.year)
     elif urn_division(urn) != application.residence_division:
         raise MalformedError("PERMIT_URN", f"expected a permit of {application.residence_division}, got {urn}")
-    elif find_record(errand.node.database, PERMIT, urn, replica=False) is not None:
-        raise ConflictError("PERMIT_EXISTS", f"this node holds a permit {urn} already")
     return register_permit(application, urn, today=issued)
+
+
+def _verify_new(errand: Errand, permit: Permit, row: PermitImport, same: Iterable[AnyPermit]) -> None:
+    """Refuses a row whose permit is here already (ROW_STANDS), or another one of its name (PERMIT_EXISTS)."""
+    for found in same:
+        if isinstance(found, Permit) and _is_as_it_says(found, permit, row):
+            raise ConflictError("ROW_STANDS", f"原已有 {found.urn} | {found.urn} stands as the row says", urn=found.urn)
+    if find_record(errand.node.database, PERMIT, permit.urn, replica=False) is not None:
+        raise ConflictError("PERMIT_EXISTS", f"this node holds a permit {permit.urn} already")
+
+
+def _is_as_it_says(found: Permit, permit: Permit, row: PermitImport) -> bool:
+    """True when a permit here is what the row would make, whatever step of its life it has taken since."""
+    said = {name: getattr(found, name) for name in _STEPS}
+    if row.urn is None:
+        said["urn"] = found.urn
+    if row.issue_date is None:
+        said["issue_date"] = found.issue_date
+    return replace(permit, **said) == found

@@ -37,7 +37,7 @@ from federation.node.exchange.errand import Errand, on
 from federation.node.officers import logged
 from federation.node.permits_sharing import find_own_permit
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
-from federation.protocol.form import Count, Item, Positive, encode
+from federation.protocol.form import Count, Item, Positive, encode, replace
 from federation.protocol.ids import NodeName
 from federation.protocol.policy import PolicyRequest
 from federation.store.database import Source
@@ -61,6 +61,7 @@ class Registered(Generic[_Fact]):
     id: str
     version: int
     facts: _Fact
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ class _StoredRow(Item, frozen=True, kw_only=True):
     position: Count
     id: str
     version: Positive
+    unchanged: bool = False
 
 
 class StoredRows(Item, frozen=True, kw_only=True):
@@ -161,7 +163,7 @@ def put_registered(
     found = list_registered(transaction, register, register.subject(facts))
     known = next((each for each in found if register.same(each.facts, facts)), None)
     if known is not None and known.facts == facts:
-        return known
+        return replace(known, unchanged=True)
     division = register.division(facts)
     if known is not None:
         keeper = register.division(known.facts)
@@ -194,7 +196,7 @@ async def _register(
     asked = errand.asked(RegisterAct.KEEP, b"\n".join(register.encode(row) for row in rows).hex())
     known = errand.remembered(asked, StoredRows)
     stored: tuple[_StoredRow, ...] = known.answer.rows if known is not None else ()
-    answer: dict[int, RegisteredRow] = {row.position: StoredVersion(id=row.id, version=row.version) for row in stored}
+    answer: dict[int, RegisteredRow] = {row.position: _version(row) for row in stored}
     accepted = await _judge_rows(errand, register, rows, answer, verify=verify)
 
     def write(transaction: GroupTransaction) -> StoredRows:
@@ -205,17 +207,25 @@ async def _register(
             except RuleError as error:
                 answer[position] = error
             else:
-                made.append(_StoredRow(position=position, id=stored_row.id, version=stored_row.version))
+                made.append(_row_at(position, stored_row))
         return StoredRows(rows=(*stored, *made))
 
     if accepted:
         done = await errand.once(asked, StoredRows, write, after=known)
-        answer.update((row.position, StoredVersion(id=row.id, version=row.version)) for row in done.rows)
+        answer.update((row.position, _version(row)) for row in done.rows)
         if taken := [row for row in answer.values() if isinstance(row, RuleError) and row.reason == ELSEWHERE]:
             await logged(errand, taken[0])  # nobody tries plates unseen
     if len(answer) < len(rows):
         raise ConflictError("VERSION_CONFLICT", "the same request was answered at this moment; send it again")
     return tuple(answer[position] for position in range(len(rows)))
+
+
+def _row_at(position: int, made: Registered[_Fact]) -> _StoredRow:
+    return _StoredRow(position=position, id=made.id, version=made.version, unchanged=made.unchanged)
+
+
+def _version(row: _StoredRow) -> StoredVersion:
+    return StoredVersion(id=row.id, version=row.version, unchanged=row.unchanged)
 
 
 async def _judge_rows(

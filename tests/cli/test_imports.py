@@ -7,17 +7,30 @@ from itertools import islice
 
 import pytest
 
-from federation.cli.imports import CHUNK_ROWS, Tally, judge_rows, parse_rows, send_rows
-from federation.cli.permits import IMPORTS, invent_applications, invent_imports, invent_one, judge_import, send_chunk
-from federation.cli.rows import NumberedRow
+from federation.cli.imports import CHUNK_ROWS, Tally, check_rows, send_rows
+from federation.cli.permits import (
+    IMPORTING,
+    IMPORTS,
+    invent_applications,
+    invent_imports,
+    invent_one,
+    judge_import,
+    send_chunk,
+)
+from federation.cli.row_files import NumberedRow
+from federation.cli.rows import DoubtKind
+from federation.domain.citizen_number import format_citizen_number
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
 from federation.protocol.ids import Realm, parse_agency_id
 from federation.wire.agency.permits import IMPORT_PERMITS
 from federation.wire.rpc import Act
-from tests.cli.test_applications import ROW
+from tests.cli.test_applications import APPLICATION, ROW
 
 TODAY = date(2026, 11, 23)
 HALL = parse_agency_id("zhejiang/330822/service-hall")
+BORN = APPLICATION.holder.birth_date
+OTHER, THIRD = (format_citizen_number("361123", BORN, sequence=sequence) for sequence in (501, 503))
+SOUND = frozenset(DoubtKind) - {DoubtKind.SEX}
 ACT = Act(
     request_id="11111111-1111-4111-8111-111111111111", purpose="permit.administration", function="F02", officer="a"
 )
@@ -69,26 +82,34 @@ def test_invent_for_an_agency_of_no_border_county_refused():
         next(invent_applications(parse_agency_id("zhejiang/330000/audit"), seed=1, today=TODAY))
 
 
-def test_judge_rows_counts_what_would_be_stored():
+def test_check_rows_puts_every_row_in_one_count():
     """Every row is in exactly one count."""
     tally = Tally()
-    texts = [ROW, ROW | {"papers": ""}, ROW | {"sex": "?"}]
-    rows = parse_rows((NumberedRow(line, text) for line, text in enumerate(texts, start=2)), IMPORTS, tally)
+    wrong = "female" if ROW["sex"] == "male" else "male"
+    texts = [ROW, ROW, ROW | {"citizen_number": OTHER, "papers": ""}, ROW | {"sex": "?"}]
+    texts.append(ROW | {"citizen_number": THIRD, "sex": wrong})
+    rows = (NumberedRow(line, text) for line, text in enumerate(texts, start=2))
 
-    judge_rows(rows, tally, lambda row: judge_import(row, Realm.DEMO, TODAY))
+    good = check_rows(rows, IMPORTING, tally, accepted=SOUND, judge=lambda row: judge_import(row, Realm.DEMO, TODAY))
 
-    assert tally.counts() == {"rows": 3, "stored": 1, "refused": 0, "failed": 2}
-    assert {bad.line for bad in tally.bad} == {3, 4}
+    assert [line for line, _ in good] == [2]
+    counts = {"stored": 0, "already": 0, "doubted": 1, "refused": 0, "failed": 3, "unconfirmed": 1}
+    assert tally.counts() == {"rows": 5} | counts
+    assert {bad.line: bad.reason for bad in tally.bad} == {3: "ROW_TWICE", 4: "PAPERS_MISSING", 5: "APPLICATION"}
+    assert [row.line for row in tally.doubted] == [6]
 
 
 async def test_send_rows_accounts_for_a_chunk_that_was_unreadable_and_goes_on():
     """No row is dropped without a word."""
     tally, told = Tally(), []
-    rows = invent_imports(HALL, 2 * CHUNK_ROWS + 1, seed=1, today=TODAY, tally=tally)
+    rows = list(invent_imports(HALL, 2 * CHUNK_ROWS + 1, seed=1, today=TODAY))
+    tally.rows = len(rows)
 
     await send_rows(Node(MalformedError("FIELD_RULE", "rows[3]")), rows, tally, send, tell=told.append)
 
-    assert tally.counts() == {"rows": 2001, "stored": 1001, "refused": 0, "failed": 1000}
+    assert {name: count for name, count in tally.counts().items() if count} == {
+        "rows": 2001, "stored": 1001, "failed": 1000,
+    }  # fmt: skip
     assert {bad.reason for bad in tally.bad} == {"FIELD_RULE"}
     assert [line for line, _ in tally.stored][-1] == 2001
     assert told == [1000, 2000, 2001]

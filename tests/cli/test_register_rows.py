@@ -6,7 +6,7 @@ import pytest
 
 from federation.cli import words
 from federation.cli.registers import ENTERPRISES, VEHICLES
-from federation.cli.rows import read_rows
+from federation.cli.row_files import read_rows
 from federation.domain.registers import (
     DOSSIER_FIELDS,
     ENTERPRISE_FIELDS,

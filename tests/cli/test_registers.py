@@ -117,6 +117,8 @@ def test_import_tells_bad_rows_by_line_and_repeats_itself(nodes, tmp_path):
     }  # fmt: skip
     assert [row["line"] for row in done["stored_rows"]] == [2]
     assert nodes.ask(POLICE, *arguments, code=1).json["stored_rows"] == done["stored_rows"]
+    anew = nodes.ask(POLICE, *arguments[:3], "-o", "json", code=1).json
+    assert (anew["stored"], anew["already_rows"]) == (0, done["stored_rows"])
 
 
 def test_import_dry_run_needs_no_node(nodes, tmp_path):

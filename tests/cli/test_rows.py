@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import date, datetime
 from io import StringIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
+from federation.cli import row_files
 from federation.cli.permits import APPLICATIONS, IMPORTS
-from federation.cli.rows import count_lines, read_object, read_rows
+from federation.cli.row_files import read_rows
+from federation.cli.rows import read_object
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from tests.cli.test_applications import ROW
 
@@ -36,6 +40,109 @@ def test_read_rows_of_csv_gives_texts_by_line(tmp_path, encoding, newline):
     assert all(row.texts == ROW for row in found)
 
 
+def test_read_rows_of_one_file_in_all_its_forms(tmp_path):
+    """Lines that end in CR alone, tabs, columns without a name that are empty, a BOM under any spelling of UTF-8."""
+    tabs = "\r".join(["\t".join([*ROW, "", ""]), "\t".join([*ROW.values(), " ", ""]), "\t" * 20, ""])
+    marked = f"\ufeff{HEADING}\n{CELLS}\n".encode()
+
+    assert [(row.line, row.texts) for row in rows_of(tmp_path / "tabs.csv", tabs)] == [(2, ROW)]
+    (tmp_path / "marked.csv").write_bytes(marked)
+    for spelling in ("utf-8", "UTF8", "utf_8", "U8", "utf-8-sig", "gb18030"):
+        assert [row.texts for row in read_rows(tmp_path / "marked.csv", IMPORTS, encoding=spelling)] == [ROW]
+
+
+def test_a_quote_swallows_no_row(tmp_path):
+    """One line is one row: the stray quote spoils its own line, and so does a cell that was written on two."""
+    lines = [HEADING, CELLS, CELLS.replace(ROW["issuer"], f'"{ROW["issuer"]}'), CELLS, '"a', 'b"', CELLS]
+
+    found = rows_of(tmp_path / "rows.csv", "\n".join(lines))
+
+    assert [row.line for row in found] == [2, 3, 4, 5, 6, 7]
+    assert [row.line for row in found if isinstance(row.texts, BridgeheadError)] == [3, 5, 6]
+
+
+def test_cells_beside_the_heading_refuse_the_row(tmp_path):
+    """What stands under no heading would be lost."""
+    found = rows_of(tmp_path / "rows.csv", f"{HEADING},,\n{CELLS},x,\n{CELLS},,\n{CELLS},,,,y\n{CELLS}\n")
+
+    assert [row.line for row in found if isinstance(row.texts, BridgeheadError)] == [2, 4]
+
+
+def test_what_is_in_another_encoding_is_told_by_line_and_byte(tmp_path):
+    """Mixed encodings name the place; a UTF-8 file is not read as GB 18030, which would give other names."""
+    content = f"{HEADING}\n{CELLS}\n".encode() + "徐谷雨".encode("gb18030")
+    with pytest.raises(MalformedError) as caught:
+        rows_of(tmp_path / "rows.csv", content)
+    assert (caught.value.facts["line"], caught.value.facts["byte"]) == (3, len(f"{HEADING}\n{CELLS}\n".encode()) + 1)
+
+    (tmp_path / "rows.csv").write_text(f"{HEADING}\n{CELLS}\n", encoding="utf-8")
+    with pytest.raises(MalformedError, match="FILE_ENCODING"):
+        list(read_rows(tmp_path / "rows.csv", IMPORTS, encoding="gbk"))
+    with pytest.raises(MalformedError, match="FILE_ENCODING"):
+        list(read_rows(tmp_path / "rows.csv", IMPORTS, encoding="rot13"))
+
+
+def sheet_of(path, *rows):
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    return book, path
+
+
+def test_read_rows_of_a_sheet(tmp_path):
+    """Days, figures of six digits and texts as they were meant; a number that became a figure is refused in words."""
+    odd = ROW | {"residence_since": datetime(2025, 3, 4), "household_division": 361123, "guardian": False}
+    figure = ROW | {"citizen_number": float(ROW["citizen_number"][:17] + "0")}
+    book, path = sheet_of(tmp_path / "rows.bin", [], list(ROW), list(odd.values()), [], list(figure.values()))
+    book.save(path)
+
+    first, second = read_rows(path, IMPORTS)
+
+    assert (first.line, second.line) == (3, 5)
+    read = IMPORTS.parse(first.texts).application
+    assert (read.residence_since, read.holder.household_division) == (date(2025, 3, 4), "361123")
+    with pytest.raises(MalformedError, match="Excel 把号码变成了数字"):
+        IMPORTS.parse(second.texts)
+
+
+@pytest.mark.parametrize("spoil", ["formula", "error", "merged", "two sheets", "no zip", "too wide", "unpacks", "old"])
+def test_a_sheet_that_does_not_say_what_the_clerk_sees_is_told(tmp_path, monkeypatch, spoil):
+    """Nothing is computed, guessed or filled in, and no file unpacks to more than it may."""
+    book, path = sheet_of(tmp_path / "rows.xlsx", list(ROW), list(ROW.values()))
+    sheet = book.active
+    if spoil in {"formula", "error"}:
+        sheet["B2"] = "=A2" if spoil == "formula" else "#N/A"
+    elif spoil == "merged":
+        sheet.merge_cells("A2:A3")
+    elif spoil == "two sheets":
+        book.create_sheet().append(["x"])
+    elif spoil == "too wide":
+        sheet["ZZ2"] = "x"
+    elif spoil == "unpacks":
+        monkeypatch.setattr(row_files, "MAX_UNPACKED_BYTES", 1000)
+    book.save(path)
+    if spoil in {"no zip", "old"}:
+        path.write_bytes((b"PK\x03\x04" if spoil == "no zip" else b"\xd0\xcf\x11\xe0") + b"x" * 99)
+
+    if spoil in {"formula", "error"}:
+        (row,) = read_rows(path, IMPORTS)
+        assert isinstance(row.texts, MalformedError)
+        assert "B2" in row.texts.message
+    else:
+        with pytest.raises(MalformedError, match="FILE_S"):
+            list(read_rows(path, IMPORTS))
+
+
+def test_a_file_has_a_bound(tmp_path, monkeypatch):
+    """So many bytes and rows, then it is to be split."""
+    monkeypatch.setattr(row_files, "MAX_ROWS", 2)
+    with pytest.raises(MalformedError, match="FILE_SIZE"):
+        rows_of(tmp_path / "rows.csv", f"{HEADING}\n{CELLS}\n{CELLS}\n{CELLS}")
+    monkeypatch.setattr(row_files, "MAX_BYTES", 100)
+    with pytest.raises(MalformedError, match="FILE_SIZE"):
+        rows_of(tmp_path / "rows.csv", HEADING)
+
+
 def test_read_rows_passes_over_the_notice_of_a_synthetic_file(tmp_path):
     """Leading lines that begin with `#` are notices; lines keep their numbers."""
     found = rows_of(tmp_path / "rows.csv", f"# 演示数据\n# synthetic\n{HEADING}\n{CELLS}\n")
@@ -45,7 +152,7 @@ def test_read_rows_passes_over_the_notice_of_a_synthetic_file(tmp_path):
 
 def test_read_rows_tells_a_row_of_another_width_and_goes_on(tmp_path):
     """A stray comma spoils one row, not the file."""
-    found = rows_of(tmp_path / "rows.csv", f"{HEADING}\n{CELLS},\n{CELLS}\n")
+    found = rows_of(tmp_path / "rows.csv", f"{HEADING}\n{CELLS},x\n{CELLS}\n")
 
     assert found[0].line == 2
     assert isinstance(found[0].texts, MalformedError)
@@ -98,14 +205,6 @@ def test_read_rows_of_any_bytes_raises_errors_of_the_house_only(tmp_path, conten
     for head in (b"", f"{HEADING}\n".encode(), b"{"):
         with contextlib.suppress(BridgeheadError):
             rows_of(tmp_path / "rows.csv", head + content)
-
-
-def test_count_lines_counts_or_says_none(tmp_path):
-    """A guess for the progress bar, never an error."""
-    (tmp_path / "rows").write_text("a\nb\n")
-
-    assert count_lines(tmp_path / "rows") == 2
-    assert count_lines(tmp_path / "none") == 0
 
 
 def test_read_application_from_json_toml_and_stdin(tmp_path, monkeypatch):

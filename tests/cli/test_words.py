@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.cli import words
+from federation.cli.rows import DoubtKind
 from federation.domain.alert import AlertState
 from federation.domain.alert_kinds import Colours
 from federation.domain.citizen_number import Sex
@@ -35,7 +36,7 @@ ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
     Colours, ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
-    DutyAct, AreaType, DutyClass, Confirmation,
+    DutyAct, AreaType, DutyClass, Confirmation, DoubtKind,
 )  # fmt: skip
 
 

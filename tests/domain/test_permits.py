@@ -79,6 +79,18 @@ def test_register_permit_tells_all_missing_papers_at_once(application):
     ]  # fmt: skip
 
 
+def test_register_permit_tells_all_that_the_law_does_not_allow_at_once(application):
+    """Papers, half a year and the order of the days, in both languages; nobody comes back for each."""
+    poor = replace(
+        application, papers=frozenset({Paper.PHOTO}), residence_since=date(2025, 8, 1), apply_date=date(2026, 1, 1)
+    )
+    error = refusal(lambda: register_permit(poor, URN, today=ISSUED))
+    chinese, english = error.message.split(" | ")
+    assert (error.reason, chinese.count("；"), english.count("; ")) == ("PAPERS_MISSING", 2, 2)
+    assert "居住不满半年" in chinese
+    assert "in this order" in english
+
+
 @pytest.mark.parametrize(("born", "guardian", "reason"), [
     (date(2209, 8, 2), False, "GUARDIAN_REQUIRED"),
     (date(2209, 8, 1), False, None),

@@ -144,10 +144,11 @@ async def test_import_keeps_names_that_it_brings_and_new_ones_pass_them_over(rig
 
 
 async def test_import_of_a_person_twice_stores_one_and_names_it(rig: Rig) -> None:
-    """In one chunk, in the next one, and beside what was registered: the row is told, and the others are stored."""
+    """In one chunk, in the next one, beside what was registered: it is told; the same row again stands already."""
     one, other, third = rows(3)
-    first, again, second = await take(rig, chunk([one, one, other]))
-    later, new = await take(rig, chunk([one, third]))
+    moved = replace(one, application=replace(one.application, residence_address="示例路9号"))
+    first, again, second = await take(rig, chunk([one, moved, other]))
+    later, new, stands = await take(rig, chunk([moved, third, one]))
     with pytest.raises(RuleError, match="PERMIT_HELD"):
         await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), third.application)
 
@@ -156,6 +157,8 @@ async def test_import_of_a_person_twice_stores_one_and_names_it(rig: Rig) -> Non
         assert held.reason == "PERMIT_HELD"
     assert isinstance(later, RuleError)
     assert later.facts == {"urn": first}
+    assert isinstance(stands, ConflictError)
+    assert (stands.reason, stands.facts) == ("ROW_STANDS", {"urn": first})
     assert stored(rig) == sorted([first, second, new])
 
 

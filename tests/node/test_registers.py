@@ -42,7 +42,8 @@ async def test_register_keeps_each_change_as_a_version_and_sends_nothing(tmp_pat
         (same,) = await register(node, replace(VEHICLE, colour="黑"))
 
         assert first == StoredVersion(id="urn:vehicle:330822:000001", version=1)
-        assert second == same == replace(first, version=2)
+        assert second == replace(first, version=2)
+        assert same == replace(second, unchanged=True)
         kept = find_registered(node.database, VEHICLES, first.id)
         assert kept is not None
         assert kept.facts.colour == "黑"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from federation.cli.registers import ENTERPRISES, VEHICLES
-from federation.cli.rows import read_rows
+from federation.cli.row_files import read_rows
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Realm
 

@@ -27,7 +27,7 @@ from federation.cli.demo.synthetic import synthetic_applications
 from federation.cli.intake import inbox_lines
 from federation.cli.registers import ENTERPRISES, VEHICLES, Fact, Register
 from federation.cli.reports import report_lines
-from federation.cli.rows import read_rows
+from federation.cli.row_files import read_rows
 from federation.cli.show import CHINA, JsonOut, china_today, mask, progress
 from federation.domain.division import province_of
 from federation.domain.intake import RefusalReason

@@ -17,6 +17,7 @@ _Rows = TypeVar("_Rows", bound=Sized)
 class StoredVersion:
     id: str
     version: int
+    unchanged: bool = False
 
 
 RegisteredRow: TypeAlias = StoredVersion | Ruling | BridgeheadError
