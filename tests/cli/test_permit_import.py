@@ -152,7 +152,7 @@ def test_import_of_a_stray_name_in_another_encoding_stores_nothing(nodes, tmp_pa
     path.write_bytes(content[:place] + name.encode("gb18030") + content[place + len(name.encode()) :])
     before = len(nodes.ask(HALL, "permit", "list", "--all", "-o", "json").json["permits"])
 
-    refused = nodes.ask(HALL, "permit", "import", path, code=1)
+    refused = nodes.ask(HALL, "permit", "import", path, code=2)
 
     assert f"第 4 行（文件第 {place + 1} 字节）不是 utf-8，像 GB 18030；未导入任何行" in refused.err
     assert len(nodes.ask(HALL, "permit", "list", "--all", "-o", "json").json["permits"]) == before
@@ -178,9 +178,10 @@ def test_template_is_filled_in_and_imported_without_a_profile(tmp_path, monkeypa
         else:
             path.write_text(path.read_text(encoding="utf-8-sig") + ",".join(cells), encoding="utf-8")
         assert run("permit", "import", path, "--dry-run", "-o", "json").json["stored"] == 1
-        assert run("permit", "import", "--template", path, "-o", "json", code=1).error["reason"] == "FILE_EXISTS"
+        assert run("permit", "import", "--template", path, "-o", "json", code=2).error["reason"] == "FILE_EXISTS"
     assert (
-        run("permit", "import", "--template", tmp_path / "a.txt", "-o", "json", code=1).error["reason"] == "FILE_KIND"
+        run("permit", "import", "--template", tmp_path / "a.txt", "-o", "json", code=None).error["reason"]
+        == "FILE_KIND"
     )
 
 
