@@ -184,12 +184,16 @@ def claim(
     tag: Annotated[str, typer.Argument(metavar="TAG", help="How the case calls the claim, such as c1.")],
     party: Annotated[str, typer.Option("--party", help="Whose it is, by tag.")],
     kind: Annotated[str, typer.Option("--kind", help="What it is about, such as wage.")],
-    fen: Annotated[int | None, typer.Option("--fen", min=0, help="The sum in fen.")] = None,
+    fen: Annotated[str | None, typer.Option("--fen", metavar="<int>", help="The sum in fen, digits alone.")] = None,
     basis: Annotated[str | None, typer.Option("--basis", help="What it stands on (依据).")] = None,
     asked: Annotated[str | None, typer.Option("--first-asked", help="First claimed on (首次主张): YYYY-MM-DD.")] = None,
 ) -> None:
     """Enter a claim (登记诉求)."""
-    given = {"kind": kind, **({"amount": str(fen)} if fen is not None else {}), **({"basis": basis} if basis else {})}
+    if fen is not None and not (fen.isascii() and fen.isdigit()):  # 12500.00 is meant as yuan: never taken as fen
+        raise typer.BadParameter(
+            "--fen：以分为单位的整数，12500 元写作 1250000 | whole fen in digits: 12500 yuan are 1250000"
+        )
+    given = {"kind": kind, **({"amount": fen} if fen is not None else {}), **({"basis": basis} if basis else {})}
     fields = [f"claim={tag}", f"party={party}", f"kind={kind}", *([f"sum={fen}"] if fen is not None else [])]
     fields += [f"first_asked={asked}"] if asked else []
     do_act(desk, code, "add_claim", fields, filed=(CaseItem(kind="claim", fields=given),))

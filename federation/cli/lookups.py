@@ -16,8 +16,9 @@ from federation.cli.language import said
 from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
-from federation.cli.show import align, card, china_today, decision_lines, local_time, table, to_json, way_lines
+from federation.cli.show import align, card, china_today, decision_lines, local_time, say, table, to_json, way_lines
 from federation.cli.words import AWAITED, condensed, word, word_of
+from federation.domain.division import find_division_doubt
 from federation.domain.lookups import (
     FetchItem,
     Outcome,
@@ -92,12 +93,17 @@ def open_case(
     """
     glass = is_break_glass(case_id)
     if not glass and not letter.strip():
-        raise typer.BadParameter(f"give --letter NUMBER; only a case {BREAK_GLASS_PREFIX}... is opened without")
+        raise typer.BadParameter(
+            f"写明协作函文号：--letter；只有 {BREAK_GLASS_PREFIX}... 案件无须协作函"
+            f" | give --letter NUMBER; only a case {BREAK_GLASS_PREFIX}... is opened without"
+        )
     if glass and (letter or days is not None):
         raise typer.BadParameter(
             f"{BREAK_GLASS_PREFIX}... 没有协作函与天数：去掉 --letter 与 --days"
             f" | a case {BREAK_GLASS_PREFIX}... has neither a letter nor days: leave out --letter and --days"
         )
+    for doubt in filter(None, map(find_division_doubt, counties)):
+        say(f"请核对 please check: {doubt}")
     wanted = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
     question = wire.CaseQuestion(
         case_id=case_id,

@@ -98,6 +98,14 @@ def test_field_without_a_value_is_a_usage_error(nodes, typed):
     nodes.ask(TOWN, "case", "open", "dispute-mediation", "--role", "town", "--division", "330822", *typed, code=2)
 
 
+@pytest.mark.parametrize("fen", ["12500.00", "１２５００００", "-1", "1_250"])
+def test_sum_that_is_not_whole_fen_is_a_usage_error(nodes, fen):
+    """12500.00 is meant as yuan: taken as fen a worker would claim the hundredth part."""
+    typed = ("36112320260000017", "c1", "--party", "p1", "--kind", "wage", f"--fen={fen}")
+
+    assert "12500 元写作 1250000" in nodes.ask(TOWN, "case", "claim", *typed, code=2).err
+
+
 def test_task_is_given_listed_and_taken_only_where_the_procedure_lets_it(nodes):
     """A resolution is a task of its owner; its list says how it stands; who is asked to early is told what is missing."""
     opened = nodes.ask(

@@ -460,6 +460,23 @@ def test_case_open_for_more_than_90_days_is_a_usage_error(nodes):
     nodes.ask(POLICE, "lookup", "case", "open", "CS-2026-0043", *CASE_OPTIONS, "--days", "91", code=2)
 
 
+def test_case_open_without_a_letter_is_a_usage_error_in_chinese_too(nodes):
+    """A letter of spaces is none."""
+    refused = nodes.ask(POLICE, "lookup", "case", "open", "CS-2026-0044", *CASE_OPTIONS, "--letter", "  ", code=2)
+
+    assert "写明协作函文号：--letter" in refused.err
+
+
+@pytest.mark.parametrize(("county", "doubtful"), [("361199", True), ("361123", False)])
+def test_case_open_for_a_county_that_the_table_does_not_know_is_told(nodes, county, doubtful):
+    """A code with a wrong digit makes a case under which nobody is found; it may be newer than the table all the same."""
+    case_id = f"CS-2026-{county[2:]}"
+    where = ("--county", county, "--leader", "leader-1", "--officer", "leader-1")
+    opened = nodes.ask(POLICE, "lookup", "case", "open", case_id, *where, "--letter", f"常公协字2026-{county}号")
+
+    assert ("请核对 please check: 361199" in opened.err) is doubtful
+
+
 def test_search_reads_the_person_from_stdin(nodes, case, person, monkeypatch):
     """A number need not stand in the shell's history."""
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{person['citizen_number'].lower()}\n"))
