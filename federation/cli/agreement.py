@@ -111,7 +111,8 @@ def publish(folder: DraftArgument, home: HomesOption, form: FormOption = Form.TE
     from federation.node.home.draft import publish_draft
 
     agreement = publish_draft(folder, home, now=now())
-    say(f"In force in {len(home)} home(s); the other nodes fetch it from any of them.")
+    count = len(home)
+    say(f"已在 {count} 个节点目录生效，其他节点自行取得 | In force in {count} home(s); other nodes fetch it.")
     _show_agreement(agreement, form, home[0])
 
 

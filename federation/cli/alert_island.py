@@ -45,7 +45,9 @@ OfflineOption = Annotated[
     typer.Option("--offline", metavar="FILE", help="When the node is away: sign it into this local file (本地登记)."),
 ]
 _ANOTHER: Final = "换一个本地文件：--offline | name another local file: --offline"
-_WHOLE: Final = "本地文件整份不收：人工核对后另行补录 | nothing of the file is taken: enter it by hand, with --made"
+_WHOLE: Final = (
+    "本地文件整份不收：人工核对后加 --made 另行补录 | nothing of the file is taken: enter it by hand, with --made"
+)
 NEXT_STEPS.update({
     "ISLAND_CHAIN": _WHOLE,
     "ISLAND_CLOSED": _ANOTHER,

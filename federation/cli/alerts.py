@@ -168,7 +168,7 @@ def raise_(
     if not (content.fields.get("area") or content.fields.get("division")):
         raise typer.BadParameter("写明地点：--area 或 --division | say where it is: --area or --division")
     if not (kind := kind or content.fields.get("kind", "")):
-        raise typer.BadParameter("写明类别：KIND | name the kind: KIND, see bridgehead alert kinds")
+        raise typer.BadParameter("写明类别 KIND | name the KIND: bridgehead alert kinds")
     _verify("raise", content.fields, content.items)
     (known,) = desk.call(wire.READ_KINDS, kind, changes=False)
     said = {"origin": choose(origin, ORIGINS, "--origin"), "division": own[:6], **content.fields, **said}

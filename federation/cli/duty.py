@@ -53,7 +53,7 @@ NEXT_STEPS.update({
     "HAND_OVER_CHANGED": "再办一次，按最新情况签名 | run it once more: it is drafted anew",
     "HAND_OVER_CHARGE": "查看由谁当班：bridgehead duty roster | see who answers for it: bridgehead duty roster",
     "HAND_OVER_NAMES_PERSON": "删去号码，改写编号或事由 | take the number out; name the alert instead",
-    "HAND_OVER_NONE": "请当班人交班：--to | have who answers for it offer it: bridgehead duty hand-over --to",
+    "HAND_OVER_NONE": "请当班人交班 | have who answers for it offer it: bridgehead duty hand-over --to",
     "HAND_OVER_OTHER": "由交班人、接班人本人办理 | have its two officers sign, each by their own key",
     "HAND_OVER_SELF": "写明接班人：--to | name another officer: --to",
     "PATROL_ACT": "照值守表所列事项登记 | tell what the sheet lets the group do",

@@ -82,7 +82,7 @@ NEXT_STEPS.update({
     "FIGURE_OWNER": "请负责单位报送 | have the office that owns it deliver it",
     "FIGURE_PARTS": "核对分子分母 | check numerator and denominator",
     "FIGURE_UNKNOWN": "核对指标编号 | check the figure's id",
-    "RECHECK_DONE": "换一个未复核的时点 | choose one that nobody has looked at: report response --sample",
+    "RECHECK_DONE": "换一个未复核的时点 | choose one that nobody has looked at: bridgehead report response --sample",
     "RECHECK_OWN": "请其他单位复核 | have another office look at it",
     "RECHECK_SAMPLE": "查看抽中的时点：report response --sample | see the sample: report response --sample",
     "RECHECK_WORDS": "写明存疑或者不实之处：--words | say what is doubtful or wrong: --words",

@@ -69,7 +69,7 @@ def bundle(
         sys.stdout.write(encoded.decode() + "\n")
     else:
         write_public(out, encoded)
-        say(f"Wrote {out}.")
+        say(f"已写入 {out} | Wrote {out}.")
 
 
 @app.command("rotate")
@@ -94,6 +94,8 @@ def rotate(
     if finish:
         show_value("key_id", rotation.finish(home, chosen, now=now()).key_id, form)
         say(f"新的 {office} 密钥已启用，旧的已销毁 | The new {office} key is in its place; the old one is destroyed.")
+        if chosen is not Office.AGREEMENT:
+            say(f"重启节点以启用 | Start the node anew, to have it used: bridgehead node serve --home {home}")
         say(f"{next_bundle} 写明旧密钥的终止时间，供下一份协议 | it tells the next agreement when the old one ends.")
         return
     key = rotation.begin(home, chosen, now=now(), starts=parse_time(starts) if starts else None)

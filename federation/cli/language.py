@@ -22,6 +22,8 @@ TABLES: Final = Path(__file__).parent / "chinese"
 HAN: Final = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _GLOSS: Final = re.compile(r" ?\([^()]*[\u3400-\u9fff][^()]*\)")
 """A Chinese word in brackets behind the English one."""
+_TYPED: Final = re.compile(r": ((?:bridgehead [a-z]|--[a-z]).*)$")
+"""What is to be typed, at the end of an English half."""
 _DATA: Final = re.compile(r"[0-9'\"/@{\u3400-\u9fff]|--")
 """What a sentence with something particular in it has: a number, what was quoted, an id, a name, an option."""
 
@@ -43,12 +45,27 @@ def language() -> Language:
 
 
 def halves(text: str) -> tuple[str, str] | None:
-    """The Chinese and the English of a pair; None for what is no pair, or has more than one bar in it."""
+    """The Chinese and the English of a pair; None for what is no pair, or has more than one bar in it.
+
+    What is to be typed may stand behind the English alone: it ends the Chinese too.
+    """
     for bar in (" | ", "|"):
         if text.count(bar) == 1:
             chinese, english = text.split(bar)
-            return (chinese, english) if HAN.search(chinese) else None
+            return (_with_typed(chinese, english), english) if HAN.search(chinese) else None
     return None
+
+
+def _with_typed(chinese: str, english: str) -> str:
+    typed = _TYPED.search(english)
+    if typed is None or all(word in chinese for word in typeable(typed[1])):
+        return chinese
+    return f"{chinese}：{typed[1]}"
+
+
+def typeable(text: str) -> set[str]:
+    """The commands, without their `bridgehead`, and the options that a sentence names."""
+    return set(re.findall(r"(?<=bridgehead )[a-z][a-z-]+(?: [a-z][a-z-]+)*|--[a-z][a-z-]+", text))
 
 
 def said(text: str) -> str:

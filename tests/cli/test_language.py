@@ -21,6 +21,7 @@ from federation.cli.language import (
     halves,
     reasons,
     said,
+    typeable,
 )
 from federation.cli.next_step import NEXT_STEPS
 from federation.protocol import errors
@@ -62,6 +63,26 @@ def test_pair_is_said_in_the_language_asked_for(monkeypatch, asked, sentence):
     monkeypatch.setenv(LANGUAGE_VARIABLE, asked)
 
     assert said("  已停止 | stopped") == sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "chinese"),
+    [
+        (
+            "发布后 | once published: bridgehead keys rotate message --finish",
+            "发布后：bridgehead keys rotate message --finish",
+        ),
+        ("写明首个根 | name the first root: --root", "写明首个根：--root"),
+        ("关联：alert link | link the two: bridgehead alert link", "关联：alert link"),
+        ("加 --replace，两省均会收到提示 | if it is to change: --replace", "加 --replace，两省均会收到提示"),
+        ("稍后再试 | try again: later", "稍后再试"),
+    ],
+)
+def test_what_is_to_be_typed_ends_the_chinese_half_too(monkeypatch, sentence, chinese):
+    """Whoever reads one language is told the command and the option as well, once."""
+    monkeypatch.setenv(LANGUAGE_VARIABLE, "zh")
+
+    assert said(sentence) == chinese
 
 
 @pytest.mark.parametrize("text", ["no pair", "a | b", "甲 | b | c", "甲|b|c", ""])
@@ -239,3 +260,28 @@ def test_no_sentence_of_the_product_is_made_of_a_regular_expression():
     ]
 
     assert found == []
+
+
+def pairs() -> Iterator[tuple[str, str, str]]:
+    """Each pair of sentences in the package, with its file; what is filled in is a brace."""
+    for path in sorted(Path(errors.__file__).parents[1].rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        whole = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+        inner = {id(part) for node in whole for part in node.values}
+        for node in (*whole, *ast.walk(tree)):
+            if id(node) not in inner and (pair := halves(_sentence_of(node))):
+                yield path.name, *pair
+
+
+def _sentence_of(node: ast.AST) -> str:
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+
+
+def test_no_command_and_no_option_is_told_in_english_alone():
+    """A Chinese sentence without its command is a dead end."""
+    lost = {
+        (file, english) for file, chinese, english in pairs() if not all(word in chinese for word in typeable(english))
+    }
+
+    assert lost == set()
