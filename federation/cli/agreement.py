@@ -49,7 +49,10 @@ def draft(
     if previous is not None:
         bundles = complete_bundles(bundles, previous, expel=[parse_node_name(node) for node in expel or ()])
     elif expel or not bundles:
-        raise typer.BadParameter("the first agreement needs a --bundle of each node, the next one --after HOME")
+        raise typer.BadParameter(
+            "第一版协议须有各节点的 --bundle，以后的版本写 --after HOME"
+            " | the first agreement needs a --bundle of each node, the next one --after HOME"
+        )
     status = draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=previous, now=now())
     _show_status(status, form)
     say(f"看改动 | See what it changes: bridgehead agreement diff {out} --home HOME")

@@ -37,7 +37,7 @@ def choose(text: str, words: Mapping[str, str | tuple[str, str]], option: str) -
         if text in (chinese, chinese.removesuffix("色")):
             return word
     listed = "、".join(f"{said if isinstance(said, str) else said[0]} {word}" for word, said in words.items())
-    raise typer.BadParameter(f"{option}：写 | write one of: {listed}")
+    raise typer.BadParameter(f"{option} 可填：{listed} | {option} is one of: {listed}")
 
 
 def find_instant(text: str, option: str) -> datetime:

@@ -43,11 +43,11 @@ logs = typer.Typer(no_args_is_help=True, help="Read one exchange log: its head, 
 
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", help=f"Remembered heads [default: {REMEMBERED_FILE} beside what names the federation]."),
+    typer.Option("--state", help=f"Remembered heads: {REMEMBERED_FILE} beside what names the federation."),
 ]
 InFlightOption = Annotated[
     float | None,
-    typer.Option("--in-flight", min=0, help="Minutes a message may be unanswered [default: a statement's lifetime]."),
+    typer.Option("--in-flight", min=0, help="Minutes a message may be unanswered: a statement's lifetime."),
 ]
 
 
@@ -174,7 +174,7 @@ def _exit_code(report: Report) -> int:
 
 NodeOption = Annotated[str | None, typer.Option("--node", help="The node whose log it is.")]
 UrlOption = Annotated[str | None, typer.Option("--read-url", help="Where the log is read, e.g. http://127.0.0.1:7103.")]
-VkeyOption = Annotated[str | None, typer.Option("--vkey", help="The log's key [default: as the agreement has it].")]
+VkeyOption = Annotated[str | None, typer.Option("--vkey", help="The log's key: as the agreement has it.")]
 IndexArgument = Annotated[int, typer.Argument(min=0, help="The entry's index in the log, from 0.")]
 
 
@@ -201,7 +201,9 @@ def log() -> None:
 def name_log(*, node: NodeOption = None, read_url: UrlOption = None, vkey: VkeyOption = None) -> NamedLog:
     """The log as the options name it, by its node or by its address."""
     if node is None and read_url is None:
-        raise typer.BadParameter("name the log by --node, or by --read-url and --vkey")
+        raise typer.BadParameter(
+            "写明日志：--node，或者 --read-url 和 --vkey | name the log by --node, or by --read-url and --vkey"
+        )
     return NamedLog(node, read_url, vkey)
 
 

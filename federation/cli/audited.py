@@ -94,7 +94,10 @@ def open_sought(
 ) -> Sought:
     """Returns what the options name; one federation at most (usage error)."""
     if sum(given is not None for given in (agreement, federation, home)) > 1:
-        raise typer.BadParameter("name one federation: --agreement, --federation or --home")
+        raise typer.BadParameter(
+            "只写一个联邦：--agreement、--federation 或 --home"
+            " | name one federation: --agreement, --federation or --home"
+        )
     file = home / FEDERATION_FILE if home is not None else federation
     return Sought(agreement=agreement, file=file, profiles=tuple(profile or ()), root=root)
 
@@ -109,7 +112,10 @@ def find_federation(sought: Sought, *, confirmed: bool = False) -> KnownFederati
     from federation.node.home.files import load_profile
 
     if sought.agreement is None and sought.file is None and not sought.profiles:
-        raise typer.BadParameter("name the federation: --agreement, --federation, --home, or --profile with --root")
+        raise typer.BadParameter(
+            "写明联邦：--agreement、--federation、--home，或 --profile 加 --root"
+            " | name the federation: --agreement, --federation, --home, or --profile with --root"
+        )
     known, named = _read_named(sought)
     profiles = tuple(load_profile(path) for path in named) if confirmed or known is None else ()
     if known is None:

@@ -87,9 +87,14 @@ def rotate(
     from federation.protocol.ids import parse_time
 
     if office not in list(Office):
-        raise typer.BadParameter(f"expected one of {', '.join(Office)}, got {office}")
+        raise typer.BadParameter(
+            f"可填 {'、'.join(Office)}，没有 {office} | expected one of {', '.join(Office)}, got {office}"
+        )
     if starts is not None and (finish or office != Office.MESSAGE):
-        raise typer.BadParameter("only a message key that is begun has a start", param_hint="--starts")
+        raise typer.BadParameter(
+            "只有新开始的报文密钥才写起用时间：--starts | only a message key that is begun has a start: --starts",
+            param_hint="--starts",
+        )
     chosen, next_bundle = Office(office), home / BUNDLE_FILE
     if finish:
         show_value("key_id", rotation.finish(home, chosen, now=now()).key_id, form)

@@ -216,7 +216,9 @@ def _parse_settings(pairs: list[str]) -> dict[str, str | int | float | bool]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise typer.BadParameter(f"expected key=value, got {pair!r:.60}", param_hint="--set")
+            raise typer.BadParameter(
+                f"--set 应写作 名称=值：{pair!r:.60} | --set: expected key=value, got {pair!r:.60}", param_hint="--set"
+            )
         if name not in NodeSettings.model_fields:
             known = ", ".join(NodeSettings.model_fields)
             raise MalformedError("SETTINGS", f"no such setting: {name!r:.40}; there are {known}")

@@ -469,7 +469,8 @@ def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyP
         client = Path(os.environ[CLIENT_VARIABLE])
     if client is None:
         raise typer.BadParameter(
-            f"no agency named: give --client FILE, set {CLIENT_VARIABLE}, or give --agency (with --home)"
+            f"未写明单位：--client FILE、{CLIENT_VARIABLE}，或者 --agency（和 --home）"
+            f" | no agency named: give --client FILE, set {CLIENT_VARIABLE}, or give --agency (with --home)"
         )
     return load_profile(client / "profile.toml" if client.is_dir() else client)
 

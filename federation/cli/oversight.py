@@ -256,4 +256,6 @@ def _day(text: str | None) -> date | None:
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"expected --day as YYYY-MM-DD, got {text!r:.20}") from error
+        raise typer.BadParameter(
+            f"--day 应写作 2026-04-04 的样式：{text!r:.20} | expected --day as 2026-04-04, got {text!r:.20}"
+        ) from error

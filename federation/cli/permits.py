@@ -404,8 +404,11 @@ def _act(desk: Desk, usual: PermitPurpose) -> Act:
     purpose = desk.purpose or usual.value
     function = desk.function or next((code for known, code in FUNCTION_OF.items() if known == purpose), None)
     if function is None:
-        raise typer.BadParameter(f"no function is known for {purpose!r:.60}; give --function, or one of these "
-                                 f"purposes: {', '.join(FUNCTION_OF)}")  # fmt: skip
+        raise typer.BadParameter(
+            f"目的 {purpose!r:.60} 没有对应的职能：写 --function，或者换用 {'、'.join(FUNCTION_OF)}"
+            f" | no function is known for {purpose!r:.60}; give --function, or one of these purposes: "
+            f"{', '.join(FUNCTION_OF)}"
+        )
     return desk.act(purpose, function)
 
 

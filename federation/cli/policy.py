@@ -63,7 +63,7 @@ def explain(
     from federation.node.home.draft import read_policies
 
     if (case is None) == (file is None):
-        raise typer.BadParameter("expected the name of a case, or --file")
+        raise typer.BadParameter("写明案例名称，或者 --file | expected the name of a case, or --file")
     files = read_policies(policies)
     book = load_policy_book(files)
     explanation = explain_request(book, _load_request(files, book, case=case, file=file))

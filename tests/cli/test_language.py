@@ -285,3 +285,13 @@ def test_no_command_and_no_option_is_told_in_english_alone():
     }
 
     assert lost == set()
+
+
+def test_fault_of_a_command_line_is_a_pair_where_it_is_raised():
+    """What a command says of its own options stands in Chinese and in English; click's own words have their rows."""
+    for path in (PACKAGE / "cli").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "BadParameter":
+                said_there = [each.value for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)]
+                text = "".join(each for each in said_there if isinstance(each, str))
+                assert halves(text) or not said_there, (path.name, call.lineno)
