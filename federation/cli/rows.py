@@ -98,7 +98,10 @@ def read_accepted(given: Collection[str] | None) -> frozenset[DoubtKind]:
     found = {text: find_word(DoubtKind, text) for each in given or () for text in _BETWEEN_WORDS.split(each) if text}
     if unknown := [text for text, kind in found.items() if kind is None]:
         known = "、".join(word_of("DoubtKind", kind) for kind in DoubtKind)
-        raise typer.BadParameter(f"没有这种疑点 no such doubt: {unknown[0]!r:.40}；{known}", param_hint="--accept")
+        raise typer.BadParameter(
+            f"没有这种疑点：{unknown[0]!r:.40}；{known} | no such doubt: {unknown[0]!r:.40}; {known}",
+            param_hint="--accept",
+        )
     return frozenset(kind for kind in found.values() if kind is not None)
 
 
