@@ -30,7 +30,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "AGREEMENT_FORM": "文件残缺：重新起草或导出 | it is damaged: draft or export it anew: bridgehead agreement",
     "AGREEMENT_HOMES": "写明节点目录：--home | name at least one home: --home",
     "AGREEMENT_KEY": "把新的单位清单交给起草的省 | hand its author a new bundle: bridgehead keys bundle",
-    "AGREEMENT_MISSING": "核对路径；尚无协议的：bridgehead agreement publish | check it; none yet: bridgehead agreement publish",
+    "AGREEMENT_MISSING": "核对路径，或先发布：bridgehead agreement publish | check it, or bridgehead agreement publish",
     "AGREEMENT_ROOT": "写明首个根，见 agreement show | name the first root as in agreement show: --root",
     "AGREEMENT_SIGNATURES": "请未签的省签署 | have who is missing sign it: bridgehead agreement sign DRAFT --home HOME",
     "AGREEMENT_TERMS": "改正 nodes/agreement.toml | mend nodes/agreement.toml",
