@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import Form, FormOption, NodeHome, end, now, show_in
 from federation.cli.show import JsonOut, align, object_of, pick, say
 from federation.protocol.ids import format_time
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from federation.protocol.trust import Agreement
 
 app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, sign, publish, refresh, show.")
+
+_SIGNING = ("文件|file", "须签|needed", "已签|signed", "未签|missing")
 
 HomesOption = Annotated[list[Path], typer.Option("--home", help="A node's home; repeat for more, the first one signs.")]
 DraftArgument = Annotated[Path, typer.Argument(help="The draft folder.")]
@@ -163,7 +166,7 @@ def _show_status(status: DraftStatus, form: Form) -> None:
         (what, str(signing.threshold), ", ".join(signing.signed) or "-", ", ".join(signing.missing) or "-")
         for what, signing in status.signings.items()
     ]
-    table = align([("file", "needed", "signed", "missing"), *rows])
+    table = align([[said(word) for word in _SIGNING], *rows])
     show_in(form, {**object_of(status), "complete": status.complete}, table)
 
 

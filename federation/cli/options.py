@@ -347,9 +347,10 @@ class Desk:
         noun: str = "in all",
         data: Mapping[str, JsonOut] | None = None,
     ) -> None:
-        """Shows a page of a list: how many there are, and where the next page begins; ends as `show`."""
-        count = len(getattr(page, items))
-        self.show(page, lines, data=data, notes=(f"共 {count} 条 | {count} {noun}", *more_notes(page.next_page_token)))
+        """Shows a page of a list: how many are on it, or in all, and where the next page begins; ends as `show`."""
+        count, more = len(getattr(page, items)), more_notes(page.next_page_token)
+        counted = f"本页 {count} 条 | {count} on this page" if more else f"共 {count} 条 | {count} {noun}"
+        self.show(page, lines, data=data, notes=(counted, *more))
 
     def refuse(self, ruling: Ruling) -> None:
         """Shows policy's no alone, and ends the command with 1."""

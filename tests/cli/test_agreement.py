@@ -72,6 +72,7 @@ def test_show_and_status_for_people_name_what_matters(folder):
     result = _run(agreement.app, "sign", folder / "draft", "--home", folder / "zhejiang")
 
     assert "targets 1" in result.stdout
+    assert "未签 missing" in result.stdout
     assert "ADMITS zhejiang" in result.stderr
     assert "ADMITS" not in result.stdout
 

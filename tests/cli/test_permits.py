@@ -255,6 +255,8 @@ def test_list_page_by_page_is_the_whole_list(nodes):
 
     assert urns == [permit["urn"] for permit in whole]
     assert registered <= set(urns)
+    assert "本页 1 条" in nodes.ask(hall, *listing[:-2], "--page-size", "1").err
+    assert f"共 {len(whole)} 条" in nodes.ask(hall, *listing[:-2]).err
 
 
 async def test_empty_page_that_goes_on_is_not_shown_as_the_end():
