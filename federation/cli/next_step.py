@@ -171,7 +171,8 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "NODE_NAME": "写 zhejiang、jiangxi、fujian 或 anhui | write zhejiang, jiangxi, fujian or anhui",
     "NOTE_UNSIGNED": "核对见证方的密钥与网址 | check the witness's key and URL: bridgehead agreement show",
     "NOTHING_OWED": "已有答复：bridgehead lookup history | it was answered: bridgehead lookup history",
-    "NOT_AN_AGENCY": "该单位不在协议中：联系节点管理员 | the agreement does not name it: tell the node's operator",
+    "NOT_AN_AGENCY": "核对单位的写法；确未列入协议的，联系节点管理员"
+    " | check how the office is written; if the agreement does not name it, tell the node's operator",
     "NOT_A_MEMBER": "写协议成员：bridgehead agreement show | name a member: bridgehead agreement show",
     "NOT_INTAKE": "受理岗由协议定为一个单位 | one office answers for a province: use its profile",
     "NUMBER_DISAGREES": "先申请更正公民身份号码 | file a correction of the citizen number first",

@@ -56,6 +56,8 @@ def test_case_is_opened_joined_and_traced(nodes):
     )  # fmt: skip
     mistyped = nodes.ask(TOWN, "case", "invite", code, "jiangxi/361123", "peer", code=2).err
     assert "to be an agency: province/county/kind" in mistyped
+    nobody = nodes.ask(TOWN, "case", "invite", code, "jiangxi/361199/governance", "peer", code=1).err
+    assert "NOT_AN_AGENCY" in nobody  # a wrong digit: such an office would never answer
     nodes.ask(TOWN, "case", "invite", code, PEER, "peer")
     nodes.ask(PEER, "case", "join", code)
     nodes.delivered(PEER)

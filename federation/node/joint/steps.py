@@ -52,7 +52,7 @@ from federation.node.lookups.cases import count_opened
 from federation.node.node import agency_facts
 from federation.protocol.errors import RuleError
 from federation.protocol.form import replace
-from federation.protocol.ids import RecordId, format_message_id, parse_record_id, record_node
+from federation.protocol.ids import RecordId, format_message_id, parse_agency_id, parse_record_id, record_node
 from federation.protocol.policy import decide
 from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
@@ -111,7 +111,7 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
     """Does one act in a case.
 
     Refuses CASE_ACT where the case as it stands does not allow it, naming what is missing; CASE_FIELD; CASE_MOVED (send
-    it again); and as `split`, `place_for` and `refused_to`.
+    it again); NOT_A_MEMBER, NOT_AN_AGENCY for an invitation to nobody; and as `split`, `place_for` and `refused_to`.
     """
     held = _find(errand, asked.case)
     case = None if held is None else held.state
@@ -122,6 +122,8 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
         raise RuleError("CASE_ACT", "expected an act in the case; it is open")
     places = split(asked.items, realm=errand.in_force.agreement.realm)
     fields = read_fields(ACTS, asked.name, asked.fields)
+    if asked.name == "invite" and "agency" in fields:  # nobody would ever answer for an office with a wrong digit
+        errand.in_force.agency(parse_agency_id(str(fields["agency"])))
     said = Said(agency=errand.caller, officer=errand.act.officer, act=asked.name, fields=fields, places=places)
     return await _do(errand, _doing(errand, held, case, said, about=held.id))
 
