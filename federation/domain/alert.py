@@ -22,8 +22,7 @@ import msgspec
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_acts import ALERT_ACTS, REASON_LENGTH, areas_in
-from federation.domain.alert_excuse import excuse
-from federation.domain.alert_rules import AlertRules
+from federation.domain.alert_rules import AlertRules, excuse
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_state import Done, Grown, GrownMap, stepped
 from federation.protocol.form import replace

@@ -2,7 +2,8 @@
 
 Rules kept: a desk raises and holds what its sheet says, and a deputy holds what those have that it stands in for; a
 leader's post acts for the desks that name it and holds nothing; the time for arrival is longer only where every area
-of the alert is remote. Source: the agreed tables.
+of the alert is remote. Of a stage that was late for a cause, danger at the scene or a caller who is not to be found,
+the leader over the desk says so once, and it stays late: nothing pauses a clock. Source: the agreed tables.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_kinds import AlertTable, fired, read_alerts
 from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
 from federation.domain.duty import AFTER_SECONDS, Duty, DutyClass, Rung, Terms, read_duty
+from federation.domain.joint import Entry, Head, NoEffect
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
+
+if TYPE_CHECKING:
+    from federation.domain.alert import Alert
 
 STAGE_CLOCKS: Final[Mapping[str, str]] = {
     "accepted": "alert.accept",
@@ -178,3 +183,26 @@ def read_alert_rules(files: Mapping[str, bytes]) -> AgreedAlerts:
     if any(name not in clocks.rules for name in STAGE_CLOCKS.values()):
         raise NotFoundError("ALERT_CLOCKS", f"expected {', '.join(STAGE_CLOCKS.values())} in {CLOCKS_FILE}")
     return AgreedAlerts(table=read_alerts(files), duty=read_duty(files), clocks=clocks)
+
+
+# ---- a late stage that is excused
+
+
+def excuse(alert: Alert, entry: Entry) -> Alert | NoEffect:
+    """Takes note of the leader's word on a late stage, by whoever made its stamp, or had or raised the alert."""
+    said = entry.head.fields
+    leader, stage = str(said["desk"]), str(said["stage"])
+    stamp = alert.stamps.get(stage)
+    is_late = stage in alert.overdue if stamp is None else not alert.attained(stage)
+    if not is_late:
+        return NoEffect(reason="NOT_LATE")
+    desks = {stamp.desk} if stamp is not None else alert.held or {str(alert.first.fields["desk"])}
+    if not any(alert.rules.is_leader(leader, desk) for desk in desks):
+        return NoEffect(reason="NOT_LEADER")
+    return alert if excuse_of(alert, stage) is None else NoEffect(reason="DONE_ALREADY")
+
+
+def excuse_of(alert: Alert, stage: str) -> Head | None:
+    """The head of the entry by which a late stage was excused; None while nobody did."""
+    heads = (done.head for done in alert.named.values() if done.head.act == "excuse")
+    return next((head for head in heads if head.fields["stage"] == stage), None)

@@ -17,7 +17,7 @@ from typing import Final
 
 from federation.domain.alert import STAGES, Alert, AlertState
 from federation.domain.alert_acts import areas_in
-from federation.domain.alert_excuse import excuse_of
+from federation.domain.alert_rules import excuse_of
 from federation.domain.case_figures import closed_on, count_vehicles, record_of, spent_on
 from federation.domain.clock import china_day
 from federation.domain.duty import Duty, DutyClass

@@ -16,8 +16,8 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from federation.domain.alert import STAGES, Alert, AlertState
-from federation.domain.alert_excuse import excuse_of
 from federation.domain.alert_links import Offered, offers_of_link
+from federation.domain.alert_rules import excuse_of
 from federation.domain.clock import CHINA_TIME
 from federation.domain.figures import (
     Counts,

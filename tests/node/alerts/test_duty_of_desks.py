@@ -9,7 +9,7 @@ import pytest
 
 from federation.domain import duty_roster as book
 from federation.domain.alert import AlertState
-from federation.domain.alert_excuse import excuse_of
+from federation.domain.alert_rules import excuse_of
 from federation.domain.alert_told import told_of
 from federation.domain.case_items import CaseItem
 from federation.node import duty
