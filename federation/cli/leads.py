@@ -48,10 +48,7 @@ def hand_over(
     time: Annotated[datetime, typer.Option("--time", formats=_TIMES, help="When it happened, in China (案发时间).")],
     found: Annotated[datetime, typer.Option("--found", formats=_TIMES, help="When it was found to belong elsewhere.")],
     facts: Annotated[str, typer.Option("--facts", help="What is known (事实): no source, no person's number.")],
-    notice: Annotated[
-        Path,
-        typer.Option("--notice", help="The notice of transfer (移送案件通知书), as a file: only its SHA-256 is sent."),
-    ],
+    notice: Annotated[Path, typer.Option("--notice", help="The transfer notice, as a file: only its SHA-256 is sent.")],
     papers: Annotated[list[Path] | None, typer.Option("--paper", help="Another paper, in the same way.")] = None,
     measure: Annotated[str | None, typer.Option("--measure", help="The urgent measure taken first (紧急措施).")] = None,
 ) -> None:
