@@ -1,13 +1,13 @@
-"""The report of an audit: findings of one sentence each, a line for each log and each ordered pair, PASS or FAIL.
+"""The report of an audit: findings of one sentence each, a line for each log and each ordered pair, passed or not.
 
 A code is stable and names the rule that was broken; a rule that a log breaks a million times gives a few findings and a
-number. PASS only when every log was reached and read whole and nothing is contradicted.
+number. Passed only when every log was reached and read whole and nothing is contradicted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -15,8 +15,6 @@ from enum import StrEnum
 from federation.protocol.form import JsonValue
 from federation.protocol.ids import NodeName, Pair, Realm, format_time
 
-_LOG_HEADINGS = ("log", "entries", "root", "witnesses", "witnessed", "verified")
-_PAIR_HEADINGS = ("pair", "sent", "received", "refused", "expired", "in flight", "receipts")
 MAX_OF_A_CODE = 20
 """Findings that are kept of one code and one check; the rest is counted."""
 
@@ -201,58 +199,6 @@ def report_object(report: Report) -> dict[str, JsonValue]:
     """Returns the report as JSON: every value under its field's name, `passed` and each `severity` first."""
     findings: list[JsonValue] = [{"severity": each.severity.value, **_fields_of(each)} for each in report.findings]
     return {"passed": report.passed, **_fields_of(report), "findings": findings}
-
-
-def format_report(report: Report) -> str:
-    """Formats a report for a terminal: the verdict, what is wrong, then the logs and the pairs."""
-    parts = [_format_verdict(report)]
-    if report.unreachable:
-        parts.append("\n".join(f"  {node}: not reached: {why}" for node, why in report.unreachable.items()))
-    if report.findings:
-        parts.append("\n".join(_format_finding(finding) for finding in report.findings))
-    if report.logs:
-        parts.append(_format_table(_LOG_HEADINGS, [_log_row(line) for line in report.logs]))
-    spoken = [line for line in report.pairs if line.sent or line.received or line.refused or line.expired]
-    if spoken:
-        parts.append(_format_table(_PAIR_HEADINGS, [_pair_row(line) for line in spoken]))
-    return "\n\n".join(parts) + "\n"
-
-
-def _format_verdict(report: Report) -> str:
-    entries = sum(line.read for line in report.logs)
-    sent = sum(line.sent for line in report.pairs)
-    said = f"{len(report.logs)} logs, {entries} entries, {sent} messages"
-    warnings = len(report.findings) - report.errors
-    counts = f"{_count(report.errors, 'finding')}, {_count(warnings, 'warning')}"
-    terms = f"{report.federation} ({report.realm}), agreement {report.agreement}"
-    return f"{'PASS' if report.passed else 'FAIL'}  {said}: {counts}\n      {terms}, {format_time(report.time)}"
-
-
-def _format_finding(finding: Finding) -> str:
-    where = finding.node if finding.index is None else f"{finding.node} entry {finding.index}"
-    mark = "!" if finding.severity is Severity.ERROR else "~"
-    return f"{mark} {where}: {finding.code}\n    {finding.sentence}"
-
-
-def _log_row(line: LogLine) -> tuple[str, ...]:
-    verified = "whole" if line.complete else f"NO ({line.read} read)"
-    witnesses = f"{line.cosigned} of {line.witnesses}"
-    return (line.node, str(line.size), line.root.hex()[:16], witnesses, str(line.witnessed_size), verified)
-
-
-def _pair_row(line: PairLine) -> tuple[str, ...]:
-    counts = (line.sent, line.received, line.refused, line.expired, line.in_flight)
-    return (str(line.pair), *map(str, counts), "-" if line.receipts is None else str(line.receipts))
-
-
-def _format_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[at]) for row in (headings, *rows)) for at in range(len(headings))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (headings, *rows))
-    return "\n".join(f"  {line}".rstrip() for line in lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _fields_of(value: Report | LogLine | PairLine | Finding) -> dict[str, JsonValue]:

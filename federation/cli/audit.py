@@ -43,11 +43,14 @@ logs = typer.Typer(no_args_is_help=True, help="Read one exchange log: its head, 
 
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", help=f"Remembered heads: {REMEMBERED_FILE} beside what names the federation."),
+    typer.Option(
+        "--state",
+        help="Heads verified last time; without it audit-heads.json beside what names the federation.",
+    ),
 ]
 InFlightOption = Annotated[
     float | None,
-    typer.Option("--in-flight", min=0, help="Minutes a message may be unanswered: a statement's lifetime."),
+    typer.Option("--in-flight", min=0, help="Minutes a message may be unanswered; without it a statement's lifetime."),
 ]
 
 
@@ -71,8 +74,9 @@ def verify(
 
     Name the federation: by its agreement, by a profile and the first root, or by a federation.json.
     """
-    from federation.audit.report import format_report, report_object
+    from federation.audit.report import report_object
     from federation.audit.run import Options, load_remembered, save_remembered
+    from federation.cli.audit_report import format_report
     from federation.wire.rpc import Act
 
     known = find_federation(sought, confirmed=True)
@@ -105,7 +109,7 @@ class _AuditPlan:
 
 def _show_progress(asked: _AuditPlan) -> Outcome:
     progress_of: dict[NodeName, tuple[int, int]] = {}
-    with progress("reading the logs", None) as bar:
+    with progress(said("正在读取日志|reading the logs"), None) as bar:
 
         def on_read(node: NodeName, read: int, size: int) -> None:
             progress_of[node] = (read, size)
@@ -174,7 +178,7 @@ def _exit_code(report: Report) -> int:
 
 NodeOption = Annotated[str | None, typer.Option("--node", help="The node whose log it is.")]
 UrlOption = Annotated[str | None, typer.Option("--read-url", help="Where the log is read, e.g. http://127.0.0.1:7103.")]
-VkeyOption = Annotated[str | None, typer.Option("--vkey", help="The log's key: as the agreement has it.")]
+VkeyOption = Annotated[str | None, typer.Option("--vkey", help="The log's key; without it as the agreement has it.")]
 IndexArgument = Annotated[int, typer.Argument(min=0, help="The entry's index in the log, from 0.")]
 
 
@@ -228,6 +232,7 @@ def checkpoint(named: NamedLog, sought: Sought, output: FormOption = Form.TEXT) 
 
     found = _find_log(named, sought)
     note, head = _read(found, lambda source: fetch_head(source, found.vkey))
+    say(f"树头的签名验证通过：条目 {head.size} 条 | the tree head's signature verifies: {head.size} entries")
     if output is Form.JSON:
         facts = pick(head, "origin", "size", "root")
         show_json({**facts, "checkpoint": note.decode()})
@@ -241,6 +246,7 @@ def proof(named: NamedLog, sought: Sought, index: IndexArgument, output: FormOpt
     from federation.protocol.tlog.proof import TlogProof, format_proof
 
     proven = _read_entry(_find_log(named, sought), index)
+    _say_proven(index)
     blob = format_proof(TlogProof(index=proven.index, hashes=proven.hashes, checkpoint=proven.note))
     if output is Form.JSON:
         show_json({"index": proven.index, "proof": blob.decode()})
@@ -262,6 +268,7 @@ def leaf(
 
     entry = _read_entry(_find_log(named, sought), index).entry
     decode_leaf(entry)
+    _say_proven(index)
     if raw:
         sys.stdout.write(entry.decode())
     else:
@@ -298,7 +305,8 @@ def restart(
     evidence, origin = str(home / RETIRED_FOLDER), ended.vkey.partition("+")[0]
     facts: dict[str, JsonOut] = {"retired": origin, "size": ended.size, "signed": ended.signed, "root": ended.root}
     lines = (
-        f"停用 retired   {origin}，存 {ended.size} 条，已签 {ended.signed} 条 | {ended.size} entries of {ended.signed}",
+        f"{said('停用|retired')}   {origin}",
+        said(f"条目 {ended.size} 条，已签到 {ended.signed} 条 | {ended.size} entries, {ended.signed} signed"),
         f"{said('见证|shown by')}  {', '.join(shown.heads) or said('无|nobody')}",
         *([f"{said('担保|vouched')}   {ended.vouched}"] if ended.vouched else []),
         f"{said('证据|evidence')}  {evidence}",
@@ -307,6 +315,10 @@ def restart(
     show_in(form, {**facts, **named, "evidence": evidence}, lines)
     say(f"下一步：把 {home / BUNDLE_FILE} 写入下一份协议 | Next: have the next agreement name the new log:")
     say(f"bridgehead agreement draft --out DRAFT --after {home} --bundle {home / BUNDLE_FILE}")
+
+
+def _say_proven(index: int) -> None:
+    say(f"条目 {index} 的包含证明验证通过 | the inclusion proof of entry {index} verifies")
 
 
 def _read_entry(found: Log, index: int) -> ProvenEntry:

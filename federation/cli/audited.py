@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FETCH_SECONDS = 10.0
 _DIGEST_LENGTH = 64
+_STATES: Final = {"fresh": "现行有效", "lapsed": "续期已过", "expired": "已到期"}
 
 AgreementOption = Annotated[
     Path | None,
@@ -247,6 +248,7 @@ def _sentence(known: KnownFederation) -> str:
     state = freshness(agreement, now()).value
     root = root_digest(known.trusted_root)
     return (
-        f"依据协议第 {agreement.version} 版，首个根 {root} | under agreement {agreement.version} of "
+        f"依据 {agreement.federation}（{agreement.realm.value}）协议第 {agreement.version} 版，"
+        f"{_STATES[state]}，至 {until}，首个根 {root} | under agreement {agreement.version} of "
         f"{agreement.federation} ({agreement.realm.value}), {state} until {until}, first root {root}"
     )

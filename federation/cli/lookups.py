@@ -261,7 +261,7 @@ def province_lines(result: wire.SearchResult) -> Iterator[str]:
 
 
 def read_later(lookup_id: str) -> str:
-    return f"稍后查看 read it later: bridgehead lookup result {lookup_id}"
+    return f"{said('稍后查看|read it later')}: bridgehead lookup result {lookup_id}"
 
 
 def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:

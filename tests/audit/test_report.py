@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 from federation.audit.report import (
     MAX_OF_A_CODE,
@@ -13,10 +16,10 @@ from federation.audit.report import (
     PairLine,
     Report,
     Severity,
-    format_report,
     in_reading_order,
     report_object,
 )
+from federation.cli.audit_report import MEANINGS, format_report
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm
 from tests.audit.provinces import FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG
@@ -51,14 +54,23 @@ ERROR = Finding(code=Code.SEQUENCE_GAP, node=ZHEJIANG, index=7, sentence="zhejia
 WARNING = Finding(code=Code.COSIGNED_BY_FEW, node=ZHEJIANG, index=None, sentence="only 2")
 
 TEXT = """\
-PASS  1 logs, 12 entries, 12 messages: 0 findings, 0 warnings
-      bridgehead.example (demo), agreement 1, 2126-11-23T08:30:00.000Z
+通过 PASS
+  存证日志 1 份，条目 12 条，消息 12 条：不符 0 处，提醒 0 处 | 1 logs, 12 entries, 12 messages: 0 findings, 0 warnings
+  bridgehead.example (demo)  协议 agreement 1  2126-11-23T08:30:00.000Z
 
-  log       entries  root              witnesses  witnessed  verified
-  zhejiang  12       0001020304050607  3 of 4     11         whole
+  日志 log  条目 entries  树根 root         见证 witnesses  已见证 witnessed  已核对 verified
+  zhejiang  12            0001020304050607  3/4             11                全部 whole
 
-  pair              sent  received  refused  expired  in flight  receipts
-  zhejiang>jiangxi  12    10        1        0        1          -
+  方向 pair         发出 sent  收到 received  拒收 refused  过期 expired  在途 in flight  回执 receipts
+  zhejiang>jiangxi  12         10             1             0             1               -
+"""
+CHINESE = """\
+不通过
+  存证日志 1 份，条目 12 条，消息 12 条：不符 1 处，提醒 0 处
+  bridgehead.example (demo)  协议 1  2126-11-23T08:30:00.000Z
+
+! zhejiang 条目 7: SEQUENCE_GAP
+    序号不连续（zhejiang>jiangxi: number 8 is not there）
 """
 
 
@@ -75,10 +87,27 @@ def test_report_with_an_error_fails_and_says_where_first() -> None:
     lines = format_report(report).splitlines()
 
     assert not report.passed
-    assert lines[0].startswith("FAIL")
-    assert lines[0].endswith("1 finding, 1 warning")
-    assert lines[3:5] == ["! zhejiang entry 7: SEQUENCE_GAP", "    zhejiang>jiangxi: number 8 is not there"]
-    assert lines[5] == "~ zhejiang: COSIGNED_BY_FEW"
+    assert lines[0] == "不通过 FAIL"
+    assert lines[1].endswith("1 finding, 1 warning")
+    sentence = "    序号不连续 | zhejiang>jiangxi: number 8 is not there"
+    assert lines[4:7] == ["! zhejiang 条目 entry 7: SEQUENCE_GAP", sentence, "~ zhejiang: COSIGNED_BY_FEW"]
+
+
+@pytest.mark.parametrize(("asked", "none"), [("zh", r"PASS|FAIL|logs|witnesses"), ("en", r"[\u4e00-\u9fff]")])
+def test_report_is_in_the_language_asked_for_alone(monkeypatch, asked, none) -> None:
+    """The one half is left out, of headings and verdict too; a code and what is particular of a finding stay."""
+    monkeypatch.setenv("BRIDGEHEAD_LANG", asked)
+    failed = replace(REPORT, findings=(ERROR,), unreachable={FUJIAN: "connection refused"})
+
+    assert re.search(none, format_report(REPORT)) is None
+    assert re.search(none, format_report(failed)) is None
+    if asked == "zh":
+        assert format_report(replace(REPORT, findings=(ERROR,))).startswith(CHINESE)
+
+
+def test_every_code_of_a_finding_has_its_chinese() -> None:
+    """Nobody meets a finding that is told in English alone."""
+    assert list(MEANINGS) == list(Code)
 
 
 def test_report_with_warnings_only_passes() -> None:
@@ -91,7 +120,7 @@ def test_report_of_a_log_that_was_not_read_whole_fails() -> None:
     report = replace(REPORT, logs=(replace(LOG, complete=False, read=5),))
 
     assert not report.passed
-    assert "NO (5 read)" in format_report(report)
+    assert "未完 NO (5 条已读 read)" in format_report(report)
 
 
 def test_report_with_an_unreachable_node_fails_and_names_it() -> None:
@@ -99,7 +128,7 @@ def test_report_with_an_unreachable_node_fails_and_names_it() -> None:
     report = replace(REPORT, unreachable={FUJIAN: "connection refused"})
 
     assert not report.passed
-    assert "  fujian: not reached: connection refused" in format_report(report).splitlines()
+    assert "  fujian: 无法到达 not reached: connection refused" in format_report(report).splitlines()
 
 
 def test_report_object_is_json_and_says_the_same() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from federation.audit.report import Code, format_report
+from federation.audit.report import Code
+from federation.cli.audit_report import format_report
 from federation.protocol.form import replace
 from federation.protocol.leaf import decode_leaf, encode_leaf
 from tests.audit.border_day import codes, errors, found, run

@@ -40,7 +40,10 @@ def test_verify_of_honest_logs_passes_with_exit_0(served, tmp_path):
     result = verify("--federation", path)
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("PASS  4 logs, 4 entries, 2 messages: 0 findings, 0 warnings")
+    assert result.stdout.startswith(
+        "通过 PASS\n  存证日志 4 份，条目 4 条，消息 2 条：不符 0 处，提醒 0 处"
+        " | 4 logs, 4 entries, 2 messages: 0 findings, 0 warnings\n"
+    )
     assert "envelopes and receipts are not audited" in result.stderr
 
 
@@ -65,8 +68,8 @@ def test_verify_of_a_tampered_log_fails_with_exit_1_and_names_the_entry(served, 
     result = verify("--federation", path)
 
     assert result.exit_code == 1
-    assert result.stdout.startswith("FAIL")
-    assert "jiangxi entry 0: ENTRY_DIFFERS" in result.stdout
+    assert result.stdout.startswith("不通过 FAIL")
+    assert "jiangxi 条目 entry 0: ENTRY_DIFFERS" in result.stdout
 
 
 def test_verify_remembers_heads_and_finds_a_rollback_the_next_time(served, tmp_path):
@@ -93,7 +96,7 @@ def test_verify_with_a_node_down_ends_with_exit_3(served, tmp_path):
     result = verify("--federation", path)
 
     assert result.exit_code == 3
-    assert f"{value['nodes'][3]['node']}: not reached" in result.stdout
+    assert f"{value['nodes'][3]['node']}: 无法到达 not reached" in result.stdout
 
 
 def test_verify_under_another_first_root_is_refused(served, tmp_path):

@@ -61,7 +61,7 @@ def test_verify_by_a_folder_of_the_agreement_alone(files):
     result = invoke("--agreement", files)
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("PASS  4 logs, 2 entries, 1 messages")
+    assert "| 4 logs, 2 entries, 1 messages" in result.stdout
     assert f"first root {root_digest((files / 'metadata/1.root.json').read_bytes())}" in result.stderr
     assert (files.parent / "audit-heads.json").is_file()
 

@@ -17,7 +17,7 @@ SAYS = {
     "log restart": ("停用 retired", "shown by  anhui, jiangxi, zhejiang"),
     "agreement diff draft-5": ("RETIRES ITS LOG",),
     "permit import --synthetic 20": ("20",),
-    "audit verify": ("PASS  4 logs",),
+    "audit verify": ("通过 PASS", "| 4 logs"),
 }
 """What is printed by a block in which these words stand."""
 

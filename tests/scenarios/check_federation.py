@@ -13,8 +13,9 @@ from datetime import datetime
 from itertools import permutations
 from pathlib import Path
 
-from federation.audit.report import Code, Report, format_report
+from federation.audit.report import Code, Report
 from federation.audit.run import Audit, audit_federation
+from federation.cli.audit_report import format_report
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import NoteKey, load_keyring
 from federation.node.joint.records import find_head
