@@ -202,6 +202,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "PRIVATE_KEY": "用本人的私钥文件：bridgehead lookup key new | take your own key file: bridgehead lookup key new",
     "PROFILE": "换用审计单位的配置：--client | take the profile of a member's agency: --client",
     "PROVINCE_MISSING": "用 --from nodes/<省> | point --from at a folder such as nodes/zhejiang",
+    "PURPOSE_UNKNOWN": "去掉 --purpose，或换用已登记的用途 | leave out --purpose, or name a registered one",
     "QUOTA_CASE": "两人会签 | two persons sign: bridgehead oversight countersign CASE --bulk --key FILE",
     "QUOTA_CASES": "次日再立新案 | open the next case tomorrow",
     "QUOTA_CASE_ANSWERED": "结案后凭新函另立新案 | close the case; open another under a new letter",

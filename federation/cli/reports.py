@@ -88,7 +88,8 @@ def _entry_lines(line: ReportLine) -> Iterator[str]:
     purpose_zh, purpose_en = purpose_words(line.purpose)
     given = said("拒绝|refused") if line.verdict is Verdict.REFUSED else said("提供|given")
     step, province = word_of("Step", line.step), word_of("NodeName", line.given_by)
-    yield f"{local_time(line.time)}  {line.asker}  {step}  {given}  {province}"
+    asker = f"{line.asker_name}（{line.asker}）" if line.asker_name else str(line.asker)
+    yield f"{local_time(line.time)}  {asker}  {step}  {given}  {province}"
     if _is_refused_at_home(line):
         yield "  被本省拒绝，未向任何人提供 | asked and was refused by its own province; nothing was told"
     yield f"  目的 purpose: {purpose_zh} | {purpose_en}"
@@ -96,7 +97,8 @@ def _entry_lines(line: ReportLine) -> Iterator[str]:
         named = (f"{label} {name}" for name, label in RECORD_FIELDS.items() if name in line.fields)
         of_items = sorted(line.fields - RECORD_FIELDS.keys())
         yield f"  {said('字段|fields')}: {', '.join((*named, *of_items))}"
-    yield f"  {said('依据|basis')}: {line.basis}"
+    if line.basis:
+        yield f"  {said('依据|basis')}: {line.basis}"
 
 
 def _entry_object(line: ReportLine) -> JsonOut:

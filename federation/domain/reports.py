@@ -26,12 +26,34 @@ MAX_REPORT_LINES: Final = 2000
 DEFERRED_PURPOSE: Final = "lookup.criminal_investigation"
 """The purpose whose entries wait for the end of their case."""
 DEFERRED_JOINT: Final = frozenset(
-    {"alert.pursuit", "letter.check", "letter.evidence", "letter.interrogate", "letter.interview", "letter.lead"}
-)
+    {
+        "alert.pursuit", "letter.check", "letter.evidence", "letter.interrogate", "letter.interview", "letter.lead",
+        "letter.notice", "letter.remote",
+    }
+)  # fmt: skip
 """The purposes of letters between police forces, and of alerts, that wait for it, too; who is served a paper knows."""
 
-_WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+PURPOSES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
+        "": ("未登记的用途", "a purpose that is not registered"),
+        "permit.administration": ("办理居住证", "a residence permit was dealt with"),
+        "permit.sharing": ("跨省共享居住证", "a residence permit was shared across the border"),
+        "permit.recognition": ("跨省互认居住证", "a residence permit was recognised across the border"),
+        "permit.service": ("凭居住证办理公共服务", "a public service was given on a residence permit"),
+        "permit.check": ("核对居住证", "a residence permit was checked"),
+        "vehicle.administration": ("办理车辆登记", "a vehicle was registered"),
+        "enterprise.administration": ("办理企业登记", "an enterprise was registered"),
+        "subject.access": ("本人查阅", "the person asked for their own report"),
+        "subject.correct": ("本人更正", "the person asked for a correction"),
+        "erasure.order": ("通知删除", "an order to erase"),
+        "keys.administration": ("登记民警密钥", "keys of officers were registered"),
+        "figures.report": ("统计报告", "a report of figures"),
+        "audit.exchange": ("审计交换记录", "an audit of what was exchanged"),
+        "audit.trace": ("追查泄露", "a leak was traced"),
+        "alert.duty": ("值守", "a desk on duty"),
+        "police.handover": ("案件移交", "a case was handed to another police force"),
+        "lookup.of_case": ("案件的唯一用途", "the only purpose of the case"),
+        "lookup.oversight": ("监督查询", "look-ups were overseen"),
         "lookup.criminal_investigation": ("公安机关侦查刑事案件", "the police investigated a crime"),
         "lookup.missing_person": ("公安机关查找失踪人员", "the police looked for a missing person"),
         "lookup.identity_check": ("公安机关核实身份", "the police checked an identity"),
@@ -54,9 +76,12 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "letter.interrogate": ("公安机关异地协作讯问", "a police force asked another to interrogate somebody"),
         "letter.interview": ("公安机关异地协作询问", "a police force asked another to interview somebody"),
         "letter.lead": ("公安机关移交线索", "a police force handed a lead to another"),
+        "letter.notice": ("公安机关自行异地办案通报", "a police force told another of its own work there"),
+        "letter.remote": ("公安机关异地远程讯问、询问", "a police force questioned somebody by video"),
         "letter.serve": ("公安机关异地协作送达", "a police force asked another to serve a paper"),
     }
 )
+"""Every registered purpose in plain words; the first stands for one that nobody registered, in a report alone."""
 _MAX_TEXT: Final = 200
 
 
@@ -94,11 +119,15 @@ class Disclosure(_Step, frozen=True, kw_only=True):
 
 
 class ReportLine(_Step, frozen=True, kw_only=True):
-    """One step, as the person is told of it. `given_by`: the province that holds the record."""
+    """One step, as the person is told of it. `given_by`: the province that holds the record.
+
+    `asker_name`: the agency as the agreement names it, of which another province says nothing; empty for one that left.
+    """
 
     WHAT: ClassVar[str] = "subject report"
 
     given_by: NodeName = NodeName("")
+    asker_name: str = ""
 
     @property
     def purpose_zh(self) -> str:
@@ -135,7 +164,7 @@ class SubjectRequest(Item, frozen=True, kw_only=True):
 
 def purpose_words(purpose: str) -> tuple[str, str]:
     """A purpose in plain Chinese and English words; one without words is shown as it is."""
-    return _WORDS.get(purpose, (purpose, purpose))
+    return PURPOSES.get(purpose, (purpose, purpose))
 
 
 def shown_from(entry: Disclosure, ends: Mapping[tuple[AgencyId, str], datetime]) -> datetime | None:
@@ -184,7 +213,7 @@ def decode_subject_request(encoded: bytes, realm: Realm) -> SubjectRequest:
 
 
 def encode_report(report: SubjectReport) -> bytes:
-    own = tuple(replace(line, given_by=NodeName("")) for line in report.lines)
+    own = tuple(replace(line, given_by=NodeName(""), asker_name="") for line in report.lines)
     return encode(replace(report, lines=own))
 
 
@@ -193,8 +222,9 @@ def decode_report(encoded: bytes, *, given_by: NodeName) -> SubjectReport:
     report = decode(SubjectReport, encoded)
     if len(report.lines) > MAX_REPORT_LINES:
         raise MalformedError("REPORT_SIZE", f"expected at most {MAX_REPORT_LINES} lines, got {len(report.lines)}")
-    if any(line.given_by for line in report.lines):
-        raise MalformedError("JSON_UNKNOWN_NAME", f"{report.WHAT}: did not expect the name 'given_by'")
+    for name in ("given_by", "asker_name"):
+        if any(getattr(line, name) for line in report.lines):
+            raise MalformedError("JSON_UNKNOWN_NAME", f"{report.WHAT}: did not expect the name {name!r}")
     if (report.next_shown is None) is (report.withheld_count > 0):
         expected = "expected a day exactly where something is withheld"
         reason = "JSON_MISSING_NAME" if report.withheld_count else "JSON_UNKNOWN_NAME"

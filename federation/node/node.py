@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
+from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
 from federation.domain.calendar import CALENDAR_FILE, Calendar, parse_calendar
 from federation.domain.clock import (
     CLOCKS_FILE,
@@ -31,6 +32,8 @@ from federation.domain.clock import (
 )
 from federation.domain.division import find_division, province_of
 from federation.domain.permits_policy import AgencyFacts, Occasion
+from federation.domain.procedure import procedure_names, read_rules
+from federation.domain.reports import PURPOSES
 from federation.domain.retention import RETENTION_FILE, RetentionRules, find_rule, parse_retention
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring
@@ -166,6 +169,20 @@ class InForce:
         if found is None:
             raise UntrustedError("NOT_AN_AGENCY", f"the agreement names no agency {agency}")
         return found
+
+    def has_purpose(self, purpose: str) -> bool:
+        """True for a registered purpose, or one of a procedure or a kind of alert of this agreement."""
+        if not purpose or purpose in PURPOSES:
+            return bool(purpose)
+        files = self.agreement.files
+        if ALERTS_FILE in files and any(kind.purpose == purpose for kind in read_alerts(files).kind):
+            return True
+        return any(read_rules(files, name).procedure.purpose == purpose for name in procedure_names(files))
+
+    def verify_purpose(self, purpose: str) -> None:
+        """Refuses a purpose that nobody registered (PURPOSE_UNKNOWN), which is not repeated: it may say anything."""
+        if not self.has_purpose(purpose):
+            raise RuleError("PURPOSE_UNKNOWN", "expected a registered purpose such as lookup.missing_person")
 
     def occasion(self, purpose: str, function: str) -> Occasion:
         """Returns the occasion of a policy question, in the realm of this node, that of every message it takes in."""

@@ -87,10 +87,14 @@ def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
 
 
 async def _begin(node: Node, rpc: Rpc[Any, Any], caller: Caller, act: Act | None) -> Errand:
-    """The errand of a call; the one place where it is verified that the officer who is named acts."""
+    """The errand of a call; the one place where it is verified that the officer who is named acts.
+
+    For a purpose that nobody registered nothing is begun, nor logged (PURPOSE_UNKNOWN).
+    """
     if act is None:
         raise MalformedError("FIELD_MISSING", "expected who acts", field="act")
     errand = begin_errand(node, caller.agency, act, desk=caller.serial, signed=caller.signed)
+    errand.in_force.verify_purpose(act.purpose)
     if rpc.signed is not OwnKey.NEVER:
         of = KeyStanding.ADMINISTERS if rpc.signed is OwnKey.ADMINISTRATOR else KeyStanding.REGISTERED
         await verify_signed(errand, of=of)

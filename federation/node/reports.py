@@ -19,6 +19,7 @@ from federation.domain.lookups_case import DISCLOSURE_KIND, SUBJECT_BASIS, Dossi
 from federation.domain.reports import (
     REPORT_BODY,
     REQUEST_BODY,
+    ReportLine,
     SubjectReport,
     SubjectRequest,
     decode_report,
@@ -33,13 +34,13 @@ from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import find_response, outcome_of, replies, reply_draft, take_reply
 from federation.node.exchange.send import prepare, record_message
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Digest, Item, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, format_message_id, truncate_to_millisecond
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient
-from federation.protocol.trust import verify_in_force
+from federation.protocol.trust import find_agency, verify_in_force
 from federation.store.collection import Collection, open_token, seal_token
 from federation.store.columns import blind_index
 from federation.store.exchange_log import GroupTransaction
@@ -163,12 +164,19 @@ def _page(errand: Errand, asked: _ReportRequest, question: ReportQuestion, *, sh
     place = f"{asked.report_id}.{places[end - 1]}" if places[end:] else ""
     return ReportPage(
         decision=ruling,
-        lines=merged.lines[start:end],
+        lines=tuple(_told(errand.in_force, line) for line in merged.lines[start:end]),
         withheld_count=merged.withheld_count,
         next_shown=merged.next_shown,
         provinces=tuple(sorted(provinces, key=lambda province: province.node)),
         next_page_token=seal_token(node.database.keys, _list_of(errand), place) if place else "",
     )
+
+
+def _told(in_force: InForce, line: ReportLine) -> ReportLine:
+    """The line with its agency's name; of a purpose that nobody registered neither its text nor a basis for it."""
+    office = find_agency(in_force.agreement, line.asker)
+    named = replace(line, asker_name=office.name if office is not None else "")
+    return named if in_force.has_purpose(line.purpose) else replace(named, purpose="", basis="")
 
 
 def _province(name: NodeName, outcome: Outcome, found: SubjectReport) -> ProvinceReport:

@@ -61,6 +61,17 @@ def test_report_lines_say_who_when_what_for_and_what_waits():
     assert told[5].endswith("3 older")
 
 
+def test_report_names_the_agency_and_shows_no_basis_for_what_nobody_registered():
+    """The agreement's name stands before the id; a purpose that a node left out is told as such, without a law."""
+    named = replace(LINE, asker_name="开化县公安局")
+    told = list(report_lines(replace(PAGE, lines=(named, replace(named, purpose="", basis="")))))
+
+    assert "  开化县公安局（zhejiang/330822/police）  " in told[0]
+    assert told[3] == "  依据 basis: 居民身份证法第十五条"
+    assert told[5] == "  目的 purpose: 未登记的用途 | a purpose that is not registered"
+    assert not any("依据" in line for line in told[4:])
+
+
 @pytest.mark.parametrize(
     ("given_by", "verdict", "at_home"),
     [

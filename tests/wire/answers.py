@@ -234,6 +234,7 @@ REPORT = ReportPage(
             time=datetime(2026, 3, 2, 2, 0, tzinfo=UTC),
             given_by=NodeName("zhejiang"),
             asker=parse_agency_id("jiangxi/361123/police"),
+            asker_name="玉山县公安局",
             purpose="lookup.identity_check",
             function="F03",
             basis="居民身份证法第十五条",

@@ -60,9 +60,11 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
     Its leader opens it, by their own key; a letter is for one case, and an office opens so many a day (CASE_OPENER,
-    LETTER_USED, QUOTA_CASES, each logged). Raises as `open_case`, `open_break_glass`, `begin_notice`; ConflictError
-    CASE_EXISTS, REQUEST_ID_REUSED.
+    LETTER_USED, QUOTA_CASES, each logged). Raises PURPOSE_UNKNOWN before anything is logged; as `open_case`,
+    `open_break_glass`, `begin_notice`; ConflictError CASE_EXISTS, REQUEST_ID_REUSED.
     """
+    for purpose in question.purposes:
+        errand.in_force.verify_purpose(purpose)
     terms = CaseTerms(
         letter=question.letter,
         counties=question.counties | {errand.caller.county},
