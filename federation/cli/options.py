@@ -220,7 +220,7 @@ class Desk:
     form: Form = Form.TEXT
 
     def act(self, purpose: str = "", function: str = "") -> Act:
-        """Returns who acts and what for: as given, as the step says, or as usual; policy judges an unknown purpose."""
+        """Returns who acts and what for: as given, as the step says, or as usual; an unknown purpose is refused."""
         from federation.wire.rpc import Act
 
         officer = self.named_officer()

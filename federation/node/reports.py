@@ -164,7 +164,7 @@ def _page(errand: Errand, asked: _ReportRequest, question: ReportQuestion, *, sh
     place = f"{asked.report_id}.{places[end - 1]}" if places[end:] else ""
     return ReportPage(
         decision=ruling,
-        lines=tuple(_told(errand.in_force, line) for line in merged.lines[start:end]),
+        lines=tuple(_line_to_show(errand.in_force, line) for line in merged.lines[start:end]),
         withheld_count=merged.withheld_count,
         next_shown=merged.next_shown,
         provinces=tuple(sorted(provinces, key=lambda province: province.node)),
@@ -172,7 +172,7 @@ def _page(errand: Errand, asked: _ReportRequest, question: ReportQuestion, *, sh
     )
 
 
-def _told(in_force: InForce, line: ReportLine) -> ReportLine:
+def _line_to_show(in_force: InForce, line: ReportLine) -> ReportLine:
     """The line with its agency's name; of a purpose that nobody registered neither its text nor a basis for it."""
     office = find_agency(in_force.agreement, line.asker)
     named = replace(line, asker_name=office.name if office is not None else "")

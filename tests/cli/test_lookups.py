@@ -353,6 +353,16 @@ def test_search_for_names_and_wildcards_is_never_sent(nodes, case, subject, reas
     assert reason in search(nodes, subject, code=2).err
 
 
+def test_search_for_a_purpose_that_nobody_registered_is_refused_in_both_languages(nodes, case, person):
+    """It says what to do, and does not repeat the text."""
+    err = search(nodes, person["citizen_number"], "--purpose", "lookup.debt_collection", code=1).err
+
+    assert "PURPOSE_UNKNOWN" in err
+    assert "已登记的用途" in err
+    assert "name a registered one" in err
+    assert "debt" not in err
+
+
 def test_search_by_a_service_hall_is_refused(nodes, person):
     """Look-ups are for the police."""
     asked = nodes.ask(HALL, "lookup", "search", person["citizen_number"], "--case", CASE, code=1)

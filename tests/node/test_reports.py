@@ -15,7 +15,7 @@ from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.protocol.errors import ConflictError, MalformedError
+from federation.protocol.errors import ConflictError, MalformedError, RuleError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.wire.agency.lookups import CaseQuestion, LookupQuestion
@@ -160,6 +160,36 @@ async def test_report_tells_who_was_refused_by_their_own_province(tmp_path: Path
         assert (line.given_by, line.asker, line.step) == (JIANGXI, YUSHAN_POLICE, "lookup.search")
         assert (line.verdict, line.purpose) == (Verdict.REFUSED, purpose)
         assert page.withheld_count == 1
+
+
+async def test_report_names_agencies_and_gives_no_law_for_a_purpose_that_nobody_registered(tmp_path: Path) -> None:
+    """Who tried is told by name, as before; what a node let through as a purpose is not, nor does a law stand by it."""
+    async with looked_up(tmp_path) as rig:
+        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
+        question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
+        for purpose in ("lookup.debt_collection", "lookup.identity_check"):
+            await asking.search(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
+
+        page = await report(rig)
+
+        assert {line.asker_name for line in page.lines} == {"玉山县公安局"}
+        assert {(line.purpose, line.basis) for line in page.lines} == {
+            ("", ""), ("lookup.identity_check", "居民身份证法第十五条"),
+        }  # fmt: skip
+
+
+async def test_case_for_a_purpose_that_nobody_registered_is_not_opened_nor_logged(tmp_path: Path) -> None:
+    """The purposes that a case is to allow are held against the register, as that of the act."""
+    async with looked_up(tmp_path) as rig:
+        size = rig[JIANGXI].sequencer.head.size
+        question = CaseQuestion(
+            case_id="CASE-2026-0003", letter="玉公协〔2026〕3号", counties=frozenset({"330822"}),
+            purposes=frozenset({PURPOSE, "lookup.debt_collection"}), days=30, leader="leader-1",
+        )  # fmt: skip
+        with pytest.raises(RuleError, match="PURPOSE_UNKNOWN"):
+            await cases.begin_case(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act=lead_act(PURPOSE)), question)
+
+        assert rig[JIANGXI].sequencer.head.size == size
 
 
 async def test_tell_subject_of_a_search_that_policy_answered_with_no_hit_shows_who_was_turned_away(

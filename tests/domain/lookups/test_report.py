@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from federation.domain.lookups_case import CaseTerms, close_case, open_case
 from federation.domain.reports import (
     MAX_REPORT_LINES,
+    PURPOSES,
     Disclosure,
     SubjectRequest,
     build_report,
@@ -25,6 +28,7 @@ from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import NodeName, Realm, parse_agency_id
 from federation.protocol.leaf import Verdict
 
+POLICIES = Path(__file__).parents[3] / "policies"
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 ZHEJIANG, ANHUI = NodeName("zhejiang"), NodeName("anhui")
 YUSHAN = parse_agency_id("jiangxi/361123/police")
@@ -114,6 +118,7 @@ def test_report_over_the_border_names_neither_case_nor_officer():
         (b'"holder_name","status"', b'"status","holder_name"'),
         (b'"older_count":0', b'"older_count":-1'),
         (b'"lines":[{', b'"lines":[1,{'),
+        (b'"asker":', b'"asker_name":"x","asker":'),
     ],
 )
 def test_decode_report_of_another_form_is_malformed(change):
@@ -153,3 +158,17 @@ def test_purpose_words_are_plain_in_both_languages():
     """A person reads words, not codes; an unknown purpose is shown rather than hidden."""
     assert purpose_words("lookup.identity_check") == ("公安机关核实身份", "the police checked an identity")
     assert purpose_words("tea.drinking") == ("tea.drinking", "tea.drinking")
+
+
+def test_every_purpose_of_the_agreed_rules_has_words_for_the_person():
+    """No row of the tables of policy that allows anything, no procedure and no kind of alert is without words."""
+    rules = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(POLICIES.rglob("*.toml"))]
+    rows = [
+        {**table.get("defaults", {}).get("context", {}), **row.get("context", {})}
+        for table in rules for row in table.get("case", ()) if row.get("expect") == "allowed"
+    ]  # fmt: skip
+    purposes = {row["purpose"] for row in rows}
+    purposes |= {table["purpose"] for table in rules if "purpose" in table}
+    purposes |= {row["purpose"] for table in rules for row in table.get("kind", ()) if "purpose" in row}
+
+    assert {"lookup.missing_person", "letter.remote", "alert.fraud"} <= purposes <= PURPOSES.keys()
