@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli.language import said
 from federation.cli.options import Form, FormOption, NodeHome, now, show_in, show_value
 from federation.cli.show import JsonOut, say
 
@@ -122,7 +124,7 @@ def renew(
     hosts = {load_settings(home).reached, "127.0.0.1", "localhost", *(host or [])}
     renew_tls(home, hosts=sorted(hosts), now=now())
     leaves = _leaves(home)
-    show_in(form, leaves, _leaf_lines(leaves))
+    show_in(form, leaves, _renewed_lines(leaves, home))
 
 
 @app.command("client")
@@ -231,6 +233,23 @@ def _show_keys(home: Path, form: Form) -> None:
 
 def _leaf_lines(leaves: Sequence[Mapping[str, JsonOut]]) -> Iterator[str]:
     return (f"{each['file']:<44} {each['serial']:<40} {each['expires']}" for each in leaves)
+
+
+def _renewed_lines(leaves: Sequence[Mapping[str, JsonOut]], home: Path) -> Iterator[str]:
+    """The node's own, how many there are beside, and of those the ones that end within the days of a warning."""
+    from federation.node.endings import STEPS
+    from federation.protocol.ids import format_time
+
+    soon = format_time(now() + timedelta(days=max(STEPS)))
+    others = [each for each in leaves if not str(each["file"]).startswith("tls/")]
+    due = [each for each in others if str(each["expires"]) <= soon]
+    yield from _leaf_lines([each for each in leaves if each not in others])
+    counts = f"{len(others)} certificates of agencies, {len(due)} to renew"
+    yield said(f"单位证书 {len(others)} 份，其中 {len(due)} 份须换发 | {counts}")
+    yield from _leaf_lines(due)
+    yield f"{said('全部证书|all of them')}: bridgehead keys show --home {home}"
+    if due:
+        yield f"{said('换发|renew one')}: bridgehead keys client AGENCY --home {home}"
 
 
 def _leaves(home: Path) -> list[dict[str, JsonOut]]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import timedelta
 
 import pytest
 from typer.testing import CliRunner
 
 from federation.cli import keys
-from federation.node.home.certificates import load_revoked
+from federation.node.home.certificates import issue_client, load_revoked
 from federation.node.home.files import load_profile
 from federation.node.home.keyring import load_keyring
+from federation.node.serve import utc_now
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
+from federation.protocol.ids import parse_agency_id
 from federation.protocol.keys import format_public_key
 
 RUNNER = CliRunner()
@@ -123,5 +126,24 @@ def test_client_and_revoke_print_what_a_script_needs(home):
 
 
 def test_renew_prints_the_new_ends(home):
-    """Renewal names the certificates and their ends."""
-    assert "tls/peer.crt" in _run("renew", "--home", home, "--host", "node.anhui.example").stdout
+    """Renewal names the node's certificates and their ends; of the agencies' it says how many there are."""
+    shown = _run("renew", "--home", home, "--host", "node.anhui.example").stdout
+    agencies = len(list(home.glob("clients/*/client.crt")))
+
+    assert "tls/peer.crt" in shown
+    assert f"{agencies} certificates of agencies, 0 to renew" in shown
+    assert "clients/" not in shown
+    assert len(json.loads(_run("renew", "--home", home, "-o", "json").stdout)) == agencies + 2
+
+
+def test_renew_names_an_agency_whose_certificate_ends_soon(home):
+    """What needs somebody's hand is shown, with the command that renews it."""
+    police = parse_agency_id("anhui/341022/police")
+    issue_client(home, police, now=utc_now(), lifetime=timedelta(days=29))
+
+    shown = _run("renew", "--home", home).stdout
+
+    assert "1 to renew" in shown
+    assert [line for line in shown.splitlines() if line.startswith("clients/341022-police/client.crt")]
+    assert shown.count("clients/") == 1
+    assert "bridgehead keys client" in shown

@@ -14,6 +14,7 @@ from federation.cli.lookups import (
     history_lines,
     outcome_code,
     province_lines,
+    read_later,
     search_steps,
     sign_fetch,
 )
@@ -86,6 +87,12 @@ def test_province_lines_tell_each_outcome_in_both_languages(outcome, told):
     """One line a province: the handle with a hit, the policies with a refusal; where to read what a person answers."""
     shown = province_lines(SearchResult(lookup_id="x", answers=(answer(outcome),)))
     assert "\n".join(shown) == told
+
+
+def test_reading_later_is_told_in_one_language(monkeypatch):
+    """Only the command is the same in both."""
+    monkeypatch.setenv("BRIDGEHEAD_LANG", "zh")
+    assert read_later("x") == "稍后查看: bridgehead lookup result x"
 
 
 def test_search_object_holds_the_same_for_a_program():
