@@ -181,6 +181,19 @@ def choose(chinese: str, english: str, *, word: bool = False) -> str:
     return said(f"{chinese}{'|' if word else ' | '}{_GLOSS.sub('', english)}")
 
 
+_WIDE: Final = {sign + 0xFEE0: sign for sign in range(0x21, 0x7F)} | {0x3000: 0x20}
+"""The full-width form of each printable sign of ASCII (Unicode, Halfwidth and Fullwidth Forms)."""
+
+
+def half_width(typed: str) -> str:
+    """A word typed with the input method on, `３３０８２２`: in plain signs where all of it then is, else as it is.
+
+    What begins with a full-width hyphen stays a text, and becomes no option.
+    """
+    narrow = typed.translate(_WIDE)
+    return narrow if narrow.isascii() and (not narrow.startswith("-") or typed.startswith("-")) else typed
+
+
 def write_what_it_can(stream: TextIOWrapper) -> None:
     """Has a stream escape what it cannot write; one that cannot write Chinese is spoken to in English."""
     stream.reconfigure(errors="backslashreplace")

@@ -18,6 +18,7 @@ from federation.cli.language import (
     LANGUAGE_VARIABLE,
     error_halves,
     error_text,
+    half_width,
     halves,
     is_language,
     said,
@@ -70,7 +71,7 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core writes its own lines to stderr
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = [half_width(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             write_what_it_can(stream)  # a terminal without Chinese is no reason to fail

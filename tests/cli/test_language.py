@@ -18,6 +18,7 @@ from federation.cli.language import (
     error_halves,
     error_text,
     gap_pattern,
+    half_width,
     halves,
     reasons,
     said,
@@ -295,3 +296,19 @@ def test_fault_of_a_command_line_is_a_pair_where_it_is_raised():
                 said_there = [each.value for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)]
                 text = "".join(each for each in said_there if isinstance(each, str))
                 assert halves(text) or not said_there, (path.name, call.lineno)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("３３０８２２", "330822"),
+        ("ｚｈｅｊｉａｎｇ／３３０８２２", "zhejiang/330822"),
+        ("－－ｆｕｌｌ", "－－ｆｕｌｌ"),
+        ("--full", "--full"),
+        ("球川镇３号", "球川镇３号"),
+        ("《", "《"),
+    ],
+)
+def test_what_is_typed_with_the_input_method_on_is_read(typed, read):
+    """A word is plain where all of it can be; a sentence with Chinese in it stays as it is, and nothing becomes an option."""
+    assert half_width(typed) == read

@@ -200,7 +200,10 @@ def read_fields(acts: Mapping[str, Act], act: str, given: Mapping[str, str]) -> 
 
 _FORMS: Final = {
     "agency": "an agency: province/county/kind",
+    "area": "an area of a duty sheet: bridgehead duty show",
     "day": "a day: YYYY-MM-DD",
+    "desk": "a desk of a duty sheet: bridgehead duty show",
+    "division": "a division: six digits, or nine of a township",
     "officer": "an officer: province/county/kind#pseudonym",
 }
 
