@@ -6,6 +6,7 @@ environment says, since hundreds of processes are started.
 """
 
 import atexit
+import logging
 import os
 import shutil
 import sys
@@ -40,6 +41,7 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="bridgehead-cache-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 if "TMPDIR" not in os.environ and _has_room(MEMORY):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+logging.raiseExceptions = False  # a line that came after its stream was closed is no line of what a command said
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

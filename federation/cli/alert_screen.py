@@ -32,6 +32,7 @@ _DATED: Final = 100
 """The columns of a screen that has room for the day."""
 MAX_TEXT: Final = 300
 MAX_ROWS: Final = 2_000
+HELP_KEY: Final = "?"
 """Of more alerts those that press least are not shown."""
 UP, DOWN, ENTER, ESCAPE, BACK = "up", "down", "enter", "escape", "back"
 QUIT, RESIZE = "quit", "resize"
@@ -217,7 +218,7 @@ class Board:
         if self.prompt is not None:
             return self._answered(self.prompt, key)
         by = {UP: -1, "k": -1, DOWN: 1, "j": 1}.get(key, 0)
-        if self.page or key == "?":
+        if self.page or key == HELP_KEY:
             self._turn(by)
         elif key == "q":
             return [Sign.QUIT]
@@ -380,7 +381,9 @@ class Board:
         said = [] if row is None else _folded(spoken(row), look)[:2]
         return [
             *[fit(part, look.columns, look) for part in said],
-            fit(f"{f'{there}{other} 条（按 e 查看）  ' if other else ''}{keys} ？帮助 q退出", look.columns, look),
+            fit(
+                f"{f'{there}{other} 条（按 e 查看）  ' if other else ''}{keys} {HELP_KEY}帮助 q退出", look.columns, look
+            ),
             fit(self._asked() or self.says or self._warns(), look.columns, look),
         ]
 

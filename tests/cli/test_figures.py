@@ -44,7 +44,7 @@ def test_a_figure_is_one_row(shown: Report) -> None:
     lines = list(report_lines(shown))
     row = next(line for line in lines if line.startswith("  常山县 · 2026Q2 · 到场达标率（城镇"))
     assert row == (
-        "  常山县 · 2026Q2 · 到场达标率（城镇 towns）  11 / 20 = 55.0 %  上年 —  p50 9分40秒  p90 12分20秒  未到 0  "
+        "  常山县 · 2026Q2 · 到场达标率（城镇 towns）  11 / 20 = 55.0 %  上年 —  p50 9分40秒  p90 12分20秒  未到 0  限前10秒 1  "
         "[自行统计 own response.attain.10 v1]"
     )
     assert "超时清单 | late stages, of the own counties" in lines

@@ -136,7 +136,7 @@ def test_register_by_another_issuer_refused(nodes):
     """The county's police issues, whatever is typed; a wrong issuer could never be corrected."""
     typed = [*options(person(8)), "--issuer", "玉山县公安局", "--accept", "issuer"]
 
-    done = nodes.ask(HALL, "permit", "register", *typed, "-o", "json", code=1)
+    done = nodes.ask(HALL, "permit", "register", *typed, "-o", "json", code=2)
 
     assert done.error["reason"] == "APPLICATION"
     assert "签发机关：应为常山县公安局" in done.error["message_zh"]
