@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.options import Form, FormOption, NodeHome, end, now, show_in
 from federation.cli.show import JsonOut, align, object_of, pick, say
+from federation.cli.words import said
 from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Final
 
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
-from federation.cli.language import said
 from federation.cli.show import CHINA, local_time
+from federation.cli.words import said
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.cap import Status

@@ -13,10 +13,9 @@ from typing import Final
 
 from federation.cli.alert_cards import alert_lines
 from federation.cli.alert_rows import PRIORITIES, seen
-from federation.cli.language import said
 from federation.cli.options import now
 from federation.cli.show import table
-from federation.cli.words import WORDS, word
+from federation.cli.words import WORDS, said, word
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.agency import alerts as wire
 

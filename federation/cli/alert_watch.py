@@ -27,12 +27,11 @@ from federation.cli.alert_documents import app as documents
 from federation.cli.alert_island import OFFLINE_SECONDS, OfflineOption, keep
 from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Open, Sign
 from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
-from federation.cli.language import said
 from federation.cli.options import Desk, Form, ask_node, command, now
 from federation.cli.show import CHINA, JsonOut, decision_lines, json_line, say
 from federation.cli.terminal import Terminal
 from federation.cli.watching import RECONNECT_SECONDS
-from federation.cli.words import WORDS
+from federation.cli.words import WORDS, said
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem

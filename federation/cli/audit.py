@@ -16,9 +16,9 @@ from uuid import uuid4
 import typer
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, open_sought
-from federation.cli.language import said
 from federation.cli.options import Form, FormOption, NodeHome, client_profile, command, end, now, run_loop, show_in
 from federation.cli.show import JsonOut, pick, progress, say, show_json
+from federation.cli.words import said
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.ids import NodeName, parse_node_name
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from federation.audit.report import Code, Finding, LogLine, PairLine, Report, Severity
-from federation.cli.language import Language, halves, language, said
 from federation.cli.show import align
+from federation.cli.words import Language, halves, language, said
 from federation.protocol.ids import format_time
 
 _LOG_HEADINGS: Final = (

@@ -15,10 +15,9 @@ import typer
 from federation.cli.cases import USUAL, CodeArgument, ReasonOption, do_act
 from federation.cli.cases import app as cases
 from federation.cli.documents import app as documents
-from federation.cli.language import said
 from federation.cli.options import Desk, command, paper_digest
 from federation.cli.show import table
-from federation.cli.words import overdue_mark
+from federation.cli.words import overdue_mark, said
 from federation.domain.acts import ACTS
 from federation.domain.case_items import CaseItem
 from federation.wire.agency import cases as wire

@@ -16,11 +16,10 @@ import typer
 
 from federation.cli import case_chart
 from federation.cli.completion import complete_case
-from federation.cli.language import said
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now
 from federation.cli.show import local_minute, show_lines
-from federation.cli.words import WORDS, overdue_mark, word
+from federation.cli.words import WORDS, overdue_mark, said, word
 from federation.domain.acts import EVERYWHERE
 from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.options import (
     Desk,
     FullOption,
@@ -27,7 +26,7 @@ from federation.cli.options import (
 )
 from federation.cli.reports import app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
-from federation.cli.words import PERMIT_FIELDS, WORDS, condensed, overdue_mark, word, word_of
+from federation.cli.words import PERMIT_FIELDS, WORDS, condensed, overdue_mark, said, word, word_of
 from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
 from federation.domain.permits import parse_permit_urn
 from federation.protocol.form import replace

@@ -9,9 +9,9 @@ from typing import Annotated, Final
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.options import Form, FormOption, show_in
 from federation.cli.show import align, pick, to_json
+from federation.cli.words import said
 from federation.domain.functions import FUNCTIONS_FILE, FunctionRegister, JointFunction, parse_functions
 from federation.protocol.errors import NotFoundError
 

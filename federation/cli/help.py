@@ -18,8 +18,7 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final
 
-from federation.cli.language import Language, choose, language, said
-from federation.cli.words import cells
+from federation.cli.words import Language, cells, choose, language, said
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context, Parameter
@@ -128,14 +127,14 @@ def _first(text: str | None) -> str:
 
 
 def _pair(english: str | None) -> Sequence[str]:
-    from federation.cli.language import chinese_help
+    from federation.cli.words import chinese_help
 
     plain = " ".join((english or "").split())
     return chinese_help(plain), plain
 
 
 def _screen(command: Command, context: Context, name: str, listed: Sequence[tuple[str, Sequence[str]]]) -> Screen:
-    from federation.cli.language import examples
+    from federation.cli.words import examples
 
     panels: dict[str, list[tuple[str, Sequence[str], list[tuple[str, str]]]]] = {}
     for param in command.get_params(context):

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, Typ
 
 import typer
 
-from federation.cli.language import Language, error_halves, language, said
 from federation.cli.options import Desk, Form, end, open_desk, read_request_id
 from federation.cli.row_files import NumberedRow, read_rows, write_template
 from federation.cli.rows import AcceptOption, Doubt, DoubtKind, Sheet, read_accepted, settle_doubts
 from federation.cli.show import JsonOut, china_today, progress, say, show_json, to_json
+from federation.cli.words import Language, error_halves, language, said
 from federation.protocol.errors import BridgeheadError, ConflictError
 from federation.protocol.ids import Realm
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.lookups import app, command
 from federation.cli.options import Desk, PageSize, PageToken, Paging
 from federation.cli.show import local_time, object_of, table, to_json
-from federation.cli.words import word, word_of
+from federation.cli.words import said, word, word_of
 from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
 from federation.protocol.form import replace
 from federation.wire.agency import intake as wire

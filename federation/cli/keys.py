@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.options import Form, FormOption, NodeHome, now, show_in, show_value
 from federation.cli.show import JsonOut, say
+from federation.cli.words import said
 
 if TYPE_CHECKING:
     from federation.protocol.keys import PublicKey, Signer

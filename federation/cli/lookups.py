@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, china_today, decision_lines, local_time, say, table, to_json, way_lines
-from federation.cli.words import AWAITED, condensed, word, word_of
+from federation.cli.words import AWAITED, condensed, said, word, word_of
 from federation.domain.division import find_division_doubt
 from federation.domain.lookups import (
     FetchItem,

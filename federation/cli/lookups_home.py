@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.options import (
     AgencyOption,
     ClientOption,
@@ -31,6 +30,7 @@ from federation.cli.options import (
     show_value,
 )
 from federation.cli.show import say
+from federation.cli.words import said
 from federation.domain.lookups_case import LOOKUP_FUNCTION
 from federation.domain.officers import KEY_PURPOSE, KeyStanding, offer_key, parse_offer
 from federation.wire.agency import keys as wire

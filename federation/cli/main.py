@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from federation.cli.help import find_help
-from federation.cli.language import (
+from federation.cli.words import (
     LANGUAGE_VARIABLE,
     error_halves,
     error_text,

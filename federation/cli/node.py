@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.next_step import exit_code
 from federation.cli.options import (
     CLIENT_VARIABLE,
@@ -35,6 +34,7 @@ from federation.cli.options import (
     show_in,
 )
 from federation.cli.show import JsonOut, align, object_of, say
+from federation.cli.words import said
 from federation.domain.permits import HOLDER_FIELDS
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.options import Desk, Paging, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
-from federation.cli.words import AWAITED, OVERDUE, word, word_of
+from federation.cli.words import AWAITED, OVERDUE, said, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
     Digest,

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.language import said
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
 from federation.cli.show import local_time, object_of
-from federation.cli.words import RECORD_FIELDS, condensed, word, word_of
+from federation.cli.words import RECORD_FIELDS, condensed, said, word, word_of
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import SUBJECT_FUNCTION, SUBJECT_PURPOSE
 from federation.domain.reports import ReportLine, purpose_words

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TextIO, TypeAlias, TypeVar
 
 from federation.cli import words
-from federation.cli.language import Language, language, said
+from federation.cli.words import Language, language, said
 from federation.protocol.ids import AgencyId, format_time
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from federation.cli.alert_files import MAX_FILE, kind_lines, proposal_lines, rea
 from federation.cli.alert_rows import LEVELS, PRIORITIES
 from federation.cli.alert_words import choose, find_instant
 from federation.cli.alerts import Content, open_content, own_desk
-from federation.cli.language import halves
+from federation.cli.words import halves
 from federation.domain.acts import read_fields
 from federation.domain.alert import AlertState
 from federation.domain.alert_acts import ALERT_ACTS

@@ -17,8 +17,8 @@ from typer._click.core import Command, Context
 
 from federation.cli import tree
 from federation.cli.help import read_screens
-from federation.cli.language import HAN, LANGUAGE_VARIABLE, chinese_help, examples
 from federation.cli.main import PARTS
+from federation.cli.words import HAN, LANGUAGE_VARIABLE, chinese_help, examples
 from tests.cli.command_line import run
 from tests.scenarios.provinces import NODES
 

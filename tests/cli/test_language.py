@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.language import (
+from federation.cli.next_step import NEXT_STEPS
+from federation.cli.words import (
     HAN,
     LANGUAGE_VARIABLE,
     Gap,
@@ -24,7 +25,6 @@ from federation.cli.language import (
     said,
     typeable,
 )
-from federation.cli.next_step import NEXT_STEPS
 from federation.protocol import errors
 from federation.wire.forms import FORMS, in_words
 from tests.cli.command_line import run

@@ -13,8 +13,8 @@ from typer.main import get_command
 
 from federation.cli import main as entry
 from federation.cli import tree
-from federation.cli.language import error_halves, error_text
 from federation.cli.next_step import NEXT_STEPS, find_next_steps
+from federation.cli.words import error_halves, error_text
 from federation.protocol.errors import (
     ConflictError,
     CorruptError,
