@@ -151,7 +151,7 @@ def test_a_node_that_misses_entries_is_named() -> None:
         figures("response.attain.10", found)[county] for found in (alerts, [unstamped, *alerts[3:]])
     )  # fmt: skip
     figure, difference = unite(TABLE.load("response.attain.10"), one, other)
-    assert figure == replace(one, doubtful=None, excused=None, late=None)
+    assert figure == replace(one, doubtful=None, excused=None, late=None, heap=None)
     assert difference is not None
     of = {leaf.name: leaf for leaf in one.leaves}
     gone = [of[alerts[n].raised.name] for n in range(3)]  # type: ignore[union-attr]

@@ -188,6 +188,7 @@ def test_a_late_stage_is_excused_by_the_leader_over_the_desk_and_stays_late(
 ) -> None:
     """Once, and by nobody else; what was in time needs no excuse; attainment is the same with it and without."""
     ridge = lived(1, (20, 80, 700))
+    ridge.meet()
     entry = ridge.later(60).does(desk, "excuse", stage=stage, why="danger")
     assert ridge.refusal(entry) == refused
     assert arrived(ridge).in_time == 0
