@@ -127,9 +127,10 @@ class Bells:
         self._on = {Status.ACTUAL: real, Status.EXERCISE: exercises, Status.TEST: False}
         self._rung: set[tuple[str, str]] = set()
 
-    def due(self, line: AlertLine, now: datetime, *, own: frozenset[str], known: bool = False) -> bool:
-        """True when something about an alert rings that did not ring before."""
-        causes = {(str(line.record), cause) for cause in _causes(line, now, own)} - self._rung
+    def due(self, line: AlertLine, now: datetime, *, own: frozenset[str], known: bool = False, act: str = "") -> bool:
+        """True when something about an alert rings that did not ring before: its row, or the act that it came with."""
+        found = (*_causes(line, now, own), *_asks(line, own, act))
+        causes = {(str(line.record), cause) for cause in found} - self._rung
         self._rung |= causes
         return bool(causes) and not known and self._on[line.status]
 
@@ -147,6 +148,12 @@ def _causes(line: AlertLine, now: datetime, own: frozenset[str]) -> Iterable[str
     stage = awaited(line)
     if stage is not None and stage.due - now <= SOON_TIME:
         yield f"{'late' if now > stage.due else 'soon'} {stage.stage}"
+
+
+def _asks(line: AlertLine, own: frozenset[str], act: str) -> Iterable[str]:
+    """The reminder that an update is due, for the desk that holds the alert, or raised it while nobody does."""
+    if act == "remind" and line.state not in ENDED and (line.holder or line.raised_by) in own:
+        yield f"remind {line.step}"
 
 
 class Board:
@@ -177,7 +184,9 @@ class Board:
         """A stream begins anew: until it is `notified` of something new, what it tells was there before."""
         self._unconfirmed[exercises] = {key for key, line in self._lines.items() if _is_drill(line) == exercises}
 
-    def notified(self, line: AlertLine | None, now: datetime, *, known: bool, exercises: bool) -> list[Effect]:
+    def notified(
+        self, line: AlertLine | None, now: datetime, *, known: bool, exercises: bool, act: str = ""
+    ) -> list[Effect]:
         """Takes a row of a stream: one that was there at its beginning, a change since, or a sign of life (None).
 
         With the first that is not `known` the rows that were not told again have ended unseen, and go.
@@ -188,7 +197,7 @@ class Board:
         elif not known:
             for record in self._unconfirmed.pop(exercises, set()) - {str(line.record) if line is not None else ""}:
                 self._forget(record)
-        rings = line is not None and self._took(line, known=known)
+        rings = line is not None and self._took(line, known=known, act=act)
         if not known:
             self._put_in_order()
         return [Sign.BELL] if rings else []
@@ -295,7 +304,7 @@ class Board:
     def _own(self, line: AlertLine) -> frozenset[str]:
         return frozenset({self.desk} & set(line.desks) if self.desk else line.desks)
 
-    def _took(self, line: AlertLine, *, known: bool) -> bool:
+    def _took(self, line: AlertLine, *, known: bool, act: str) -> bool:
         record = str(line.record)
         held = self._lines.get(record)
         if held is not None and held.step >= line.step:
@@ -310,7 +319,7 @@ class Board:
             return False
         if record == self._cursor:
             self._changed = self.now
-        return self._bells.due(line, self.now, own=self._own(line), known=known)
+        return self._bells.due(line, self.now, own=self._own(line), known=known, act=act)
 
     def _forget(self, record: str) -> None:
         del self._lines[record]

@@ -197,7 +197,8 @@ class LiveDesk:
                             return
                         self._heard, self._board.lost = self._now(), None
                         known = not news.token
-                        self._work(self._board.notified(news.line, self._heard, known=known, exercises=drill))
+                        took = self._board.notified(news.line, self._heard, known=known, exercises=drill, act=news.act)
+                        self._work(took)
             except UnavailableError:
                 pass
             self._lose()

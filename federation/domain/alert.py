@@ -22,7 +22,7 @@ import msgspec
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_acts import ALERT_ACTS, REASON_LENGTH, areas_in
-from federation.domain.alert_rules import AlertRules, excuse
+from federation.domain.alert_rules import AlertRules, excuse, remind
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_state import Done, Grown, GrownMap, stepped
 from federation.protocol.form import replace
@@ -104,8 +104,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     came second. `helpers` claimed at the same time, `held` are all desks that ever held it or help,
     `handed` the acceptances of a hand-over that came in time. `stamps` are the
     ones that count, by stage, `later` the others. `receipts` say when the arbiter's node had an entry of another.
-    `overdue`, `rungs` and `triggered` are what was told already; `links` the other alerts by who linked them,
-    `written` how much each node's people wrote.
+    `overdue`, `rungs`, `triggered` are what was told already, `reminded` is when an update was asked for last;
+    `links` the other alerts by who linked them, `written` how much each node's people wrote.
     `evidence` is the entry by which its items outlive the work.
     """
 
@@ -127,6 +127,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     overdue: Mapping[str, datetime] = msgspec.field(default_factory=dict)
     rungs: frozenset[int] = frozenset()
     triggered: frozenset[int] = frozenset()
+    reminded: datetime | None = None
     links: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
     ended: Ended | None = None
     evidence: str = ""
@@ -266,7 +267,7 @@ def _not_theirs(alert: Alert, entry: Entry) -> NoEffect | None:
     head = entry.head
     if ALERT_ACTS[head.act].by_node:
         nodes = {alert.arbiter}
-        if alert.hold is not None and head.act in ("lapse", "overdue", "escalate", "trigger"):
+        if alert.hold is not None and head.act in ("lapse", "overdue", "escalate", "trigger", "remind"):
             nodes.add(alert.hold.agency.node)
         return None if head.officer is None and entry.author in nodes else NoEffect(reason="ARBITER_ONLY")
     if head.officer is None:
@@ -480,7 +481,7 @@ _RULES: Final[Mapping[str, Callable[[Alert, Entry], Alert | NoEffect]]] = {
     "stamp": _stamp, "hand_over": _hand_over, "withdraw_hand_over": _withdraw, "accept_hand_over": _accept,
     "reject_hand_over": _reject, "receipt": _receipt, "lapse": _lapse, "overdue": _overdue, "escalate": _escalate,
     "trigger": _trigger, "skip": _skip, "link": _link, "unlink": _unlink, "note": _note, "close": _close,
-    "keep_as_evidence": _keep, "excuse": excuse,
+    "keep_as_evidence": _keep, "excuse": excuse, "remind": remind,
 }  # fmt: skip
 
 

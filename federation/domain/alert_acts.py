@@ -48,6 +48,7 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
             act("overdue", "超时|a stage is late", f"stage:accepted|{_STAGES}! due:time!", by_node=True, once="stage"),
             act("escalate", "升级提醒|go up the ladder", "rung:number! due:time!", by_node=True, once="rung"),
             act("trigger", "触发上报|tell the province", "number:number!", by_node=True, once="number"),
+            act("remind", "提醒续报|an update is due", "due:time!", by_node=True, once="due"),
             act("skip", "席位无人|a desk has nobody", "desk:desk!", by_node=True),
             act("link", "关联|link to another alert", "desk:desk! other:record! status:Actual|Exercise|Test!",
                 when_closed=True),

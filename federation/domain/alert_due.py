@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert import LADDER, Alert, advance, ladder_due, lease_of
+from federation.domain.alert_rules import update_due
 from federation.domain.joint import Entry
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
@@ -126,6 +127,12 @@ def _expiry(alert: Alert) -> Iterator[_Due]:
     yield _Due(alert.expires, "expire", {"due": format_time(alert.expires)})
 
 
+def _reminders(alert: Alert) -> Iterator[_Due]:
+    if (due := update_due(alert)) is not None:
+        yield _Due(due, "remind", {"due": format_time(due)})
+
+
 _Ahead: TypeAlias = Callable[[Alert], Iterator[_Due]]
-_AHEAD: Final[tuple[_Ahead, ...]] = (_escalations, _overdue, _triggers, _lapse, _expiry)
-"""In the order in which none takes from a later one the node's right to write it: a lapse ends the holder's."""
+_AHEAD: Final[tuple[_Ahead, ...]] = (_escalations, _overdue, _triggers, _lapse, _expiry, _reminders)
+"""In the order in which none takes from a later one the node's right to write it: a lapse ends the holder's.
+Reminders come last: nobody is reminded of what has ended."""

@@ -19,7 +19,8 @@ from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
 from federation.domain.duty import AFTER_SECONDS, Duty, DutyClass, Rung, Terms, read_duty
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.protocol.errors import NotFoundError
-from federation.protocol.ids import AgencyId
+from federation.protocol.form import replace
+from federation.protocol.ids import AgencyId, parse_time
 
 if TYPE_CHECKING:
     from federation.domain.alert import Alert
@@ -31,6 +32,8 @@ STAGE_CLOCKS: Final[Mapping[str, str]] = {
 }
 MEASURE_CLOCKS: Final[Mapping[str, str]] = {"stop_asked": "fraud.stop", "visited": "fraud.visit"}
 """What some kinds are timed for besides: the stamp of each, and its clock, from T0 too."""
+UPDATE_CLOCKS: Final = ("alert.update", "road.update")
+"""How long what is said of some kinds stands before it is to be said anew; what a kind has of them."""
 LEASES: Final[Mapping[str, timedelta]] = {
     "accepted": timedelta(minutes=3),
     "contacted": timedelta(minutes=15),
@@ -69,6 +72,9 @@ class AlertRules(Protocol):
 
     def stages(self, kind: str) -> frozenset[str]:
         """Returns the stages for which a kind has a time, so that each may be overdue."""
+
+    def update_time(self, kind: str) -> timedelta | None:
+        """Returns the time after which a kind is to be updated; None for one that nobody has to update."""
 
     def family(self, kind: str) -> str:
         """Returns what two kinds have in common that one event may be called in as."""
@@ -137,11 +143,16 @@ class AgreedAlerts:
         return REMOTE_LEASE if stage == "contacted" and self._remote(areas, at) else LEASES[stage]
 
     def stages(self, kind: str) -> frozenset[str]:
-        clocks = self.table.kinds[kind].clocks if kind in self.table.kinds else ()
         known = {**STAGE_CLOCKS, **MEASURE_CLOCKS}
-        return frozenset(stage for stage, clock in known.items() if clock in clocks and self._runs(clock))
+        return frozenset(stage for stage, clock in known.items() if self._runs(clock, kind))
 
-    def _runs(self, clock: str) -> bool:
+    def update_time(self, kind: str) -> timedelta | None:
+        minutes = [self.clocks.rules[clock][-1].amount for clock in UPDATE_CLOCKS if self._runs(clock, kind)]
+        return timedelta(minutes=min(minutes)) if minutes else None
+
+    def _runs(self, clock: str, kind: str) -> bool:
+        if kind not in self.table.kinds or clock not in self.table.kinds[kind].clocks:
+            return False
         return clock in self.clocks.rules and not self.clocks.rules[clock][-1].planned
 
     def family(self, kind: str) -> str:
@@ -206,3 +217,22 @@ def excuse_of(alert: Alert, stage: str) -> Head | None:
     """The head of the entry by which a late stage was excused; None while nobody did."""
     heads = (done.head for done in alert.named.values() if done.head.act == "excuse")
     return next((head for head in heads if head.fields["stage"] == stage), None)
+
+
+# ---- an update that is due
+
+
+def update_due(alert: Alert) -> datetime | None:
+    """The moment from which on an alert is late with an update; counted from what stands, or from the last reminder."""
+    time = alert.rules.update_time(alert.kind)
+    if time is None or alert.content is None or alert.ended is not None:
+        return None
+    said = alert.content.head.at
+    return time + (said if alert.reminded is None else max(said, alert.reminded))
+
+
+def remind(alert: Alert, entry: Entry) -> Alert | NoEffect:
+    """Takes note that whoever holds the alert, or raised it, was reminded; the next reminder counts from this one."""
+    due, at = update_due(alert), entry.head.at
+    is_due = due is not None and at >= due and parse_time(str(entry.head.fields["due"])) == due
+    return replace(alert, reminded=at) if is_due else NoEffect(reason="NOT_DUE")

@@ -286,6 +286,26 @@ def test_holder_is_rung_for_its_next_limit_only() -> None:
         assert sum(bool(made.ticked(NOW + seconds * SECOND)) for seconds in range(1, 120)) == count
 
 
+@pytest.mark.parametrize(
+    ("holder", "state", "rings"),
+    [
+        (GOVERNANCE, AlertState.ARRIVED, True),
+        (TOWN, AlertState.ARRIVED, False),
+        ("", AlertState.OPEN, False),
+        (GOVERNANCE, AlertState.CLOSED, False),
+    ],
+)
+def test_reminder_rings_for_the_desk_that_is_to_update(holder: str, state: AlertState, rings: bool) -> None:
+    """Each reminder once, for who holds it, else for who raised it; the same news again and another act ring not."""
+    made, line = board(), replace(alert_line(2, SECOND), holder=holder, state=state, stages=(), raised_by=TOWN)
+    for step in (1, 2):
+        told = replace(line, step=line.step + step)
+        for expected in (rings, False):
+            found = made.notified(told, NOW, known=False, exercises=False, act="remind")
+            assert (found == [Sign.BELL]) is expected
+    assert made.notified(replace(line, step=9), NOW, known=False, exercises=False, act="update") == []
+
+
 def test_link_that_comes_back_rings_for_nothing_that_was_there() -> None:
     """Rows stay while it is down; what is told again rings not, what comes next does; what ended unseen goes."""
     made = board(FIRE, QUARREL, RISK)

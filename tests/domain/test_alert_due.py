@@ -10,7 +10,7 @@ from federation.domain.alert import AlertState
 from federation.domain.alert_due import each_due, next_due
 from federation.domain.joint import Entry
 from federation.protocol.ids import NodeName, format_time
-from tests.domain.alert_ridge import EMERGENCY, NIGHT, POLICE, QIUCHUAN, RULES, YUSHAN, J, Ridge, Z
+from tests.domain.alert_ridge import CHANGSHAN, EMERGENCY, NIGHT, POLICE, QIUCHUAN, RULES, YUSHAN, J, Ridge, Z
 
 MOMENT = timedelta(milliseconds=1)
 
@@ -175,3 +175,76 @@ def test_ended() -> None:
     ridge.later(9000).does(YUSHAN, "stamp", stage="contacted", made="2026-04-03T18:16:00.000Z", device="pad-3")
     ridge.meet()
     assert due(ridge) == ["receipt"]
+
+
+HOUR = timedelta(minutes=60)
+
+
+def reminders(ridge: Ridge) -> list[str]:
+    return [each for each in due(ridge) if each == "remind"]
+
+
+@pytest.mark.parametrize(("desk", "kind"), [(POLICE, "help.missing"), (EMERGENCY, "flood"), (CHANGSHAN, "road.closed")])
+def test_update_is_asked_for_every_hour(desk: str, kind: str) -> None:
+    """An hour after what was said last a reminder is due, once, and the next one an hour after it was written."""
+    ridge = Ridge()
+    ridge.raises(desk, kind=kind)
+    ridge.now = NIGHT + HOUR - MOMENT
+    assert reminders(ridge) == []
+    writes(ridge)
+    assert upcoming(ridge) == NIGHT + HOUR
+    ridge.now = NIGHT + HOUR
+    assert due(ridge) == ["remind"]
+    writes(ridge)
+    late = ridge.does(desk, "remind", by=Z, due=format_time(NIGHT + HOUR))
+    assert (ridge.refusal(late), due(ridge), upcoming(ridge)) == ("NOT_DUE", [], NIGHT + 2 * HOUR)
+    ridge.now = NIGHT + 5 * HOUR  # the node was down: it asks once, not for each hour
+    assert reminders(ridge) == ["remind"]
+    writes(ridge)
+    assert (due(ridge), upcoming(ridge)) == ([], NIGHT + 6 * HOUR)
+    ridge.now = NIGHT + timedelta(hours=24)
+    writes(ridge)
+    assert (ridge.agreed().state, upcoming(ridge)) == (AlertState.EXPIRED, None)
+
+
+def test_update_in_time_moves_the_reminder() -> None:
+    """Updated at 59 minutes, the next one is due an hour later; of a reminder that was written, too."""
+    ridge = Ridge()
+    said = ridge.raises(POLICE, kind="help.missing")
+    for minutes in (59, 59 + 90):
+        ridge.now = NIGHT + timedelta(minutes=minutes)
+        writes(ridge)
+        said = ridge.does(POLICE, "update", about=said.name, **ridge.content())
+        assert ridge.refusal(said) == ""
+        ridge.now += HOUR - MOMENT
+        assert reminders(ridge) == []
+        ridge.now += MOMENT
+        assert reminders(ridge) == ["remind"]
+
+
+def test_nobody_is_reminded_of_what_has_ended_or_has_no_such_clock() -> None:
+    """A closed alert and a quarrel want no update, and a reminder about them is without effect."""
+    ridge = Ridge()
+    ridge.raises(POLICE, kind="help.missing")
+    ridge.later(10).does(POLICE, "claim")
+    assert ridge.refusal(ridge.later(60).does(POLICE, "close", result="handled", by_phone="yes", reason="已找到")) == ""
+    ridge.now = NIGHT + HOUR
+    assert (due(ridge), upcoming(ridge)) == ([], None)
+    told = ridge.does(POLICE, "remind", by=Z, due=format_time(NIGHT + HOUR))
+    assert ridge.refusal(told) == "ALERT_ENDED"
+
+    ridge = Ridge()
+    ridge.raises()
+    ridge.now = NIGHT + HOUR
+    assert reminders(ridge) == []
+    assert ridge.refusal(ridge.does(QIUCHUAN, "remind", by=Z, due=format_time(NIGHT + HOUR))) == "NOT_DUE"
+
+
+def test_only_the_arbiters_node_or_the_holders_reminds() -> None:
+    """A node without a part in the alert reminds nobody; before its time nobody does."""
+    ridge = Ridge()
+    ridge.raises(POLICE, kind="help.missing")
+    early = ridge.later(3599).does(POLICE, "remind", by=Z, due=format_time(NIGHT + HOUR))
+    foreign = ridge.later(1).does(YUSHAN, "remind", by=J, due=format_time(NIGHT + HOUR))
+    ridge.meet()
+    assert (ridge.refusal(early), ridge.refusal(foreign)) == ("NOT_DUE", "ARBITER_ONLY")
