@@ -36,6 +36,7 @@ from tests.node.alerts.border_desks import (
 from tests.node.rig import JIANGXI, ZHEJIANG, register_key
 from tests.node.test_duty import CENTRE, KEYS, OFFICE, A, B, Shift
 
+MOMENT = timedelta(milliseconds=1)
 SHEET = "policies/duty/zhejiang.toml"
 CIRCLE = '[[area]]\nid = "330822.circle.qiuchuan"\nname = "球川圈"\ntype = "circle"\ncounty = ["330822"]\nclass = '
 
@@ -254,3 +255,17 @@ async def test_a_fraud_warning_shows_clocks_of_its_own(tmp_path: Path) -> None:
         with pytest.raises(RuleError) as caught:
             await border.does(CHANGSHAN, "stamp", stage="visited")
         assert caught.value.facts["why"] == "STAMP_NOT_OF_KIND"
+
+
+async def test_node_reminds_of_the_hourly_update(tmp_path: Path) -> None:
+    """Nothing a moment before the hour; one reminder at it, at both nodes, and the next one an hour later."""
+    async with border_desks(tmp_path) as border:
+        await border.raises(EMERGENCY, kind="flood", ticked="both_sides")
+        told = []
+        for ahead in (timedelta(hours=1) - MOMENT, MOMENT, timedelta(hours=1)):
+            border.rig.clock.time += ahead
+            await border.settled()
+            made = border.alert(ZHEJIANG).named.values()
+            told.append(sum(done.head.act == "remind" for done in made))
+        assert told == [0, 1, 2]
+        assert border.alert(JIANGXI) == border.alert(ZHEJIANG)
