@@ -55,6 +55,7 @@ def _desk(desk: str) -> str:
 _ACT_OF_STAGE: Final = {
     "accepted": said("签收|accept"), "contacted": said("联系|contact"), "arrived": said("到场|arrive"),
     "stop_asked": said("请求止付|ask to stop payment"), "visited": said("见面劝阻|visit"),
+    "sampled": said("取样|sample"), "confirmed": said("确认|confirm"), "flame_out": said("扑灭明火|put out the flame"),
 }  # fmt: skip
 
 

@@ -12,7 +12,10 @@ import typer
 from federation.cli.options import now
 from federation.domain.clock import CHINA_TIME
 
-STAGES: Final = {"contacted": "已联系", "arrived": "已到场", "stop_asked": "已请求止付", "visited": "已见面劝阻"}
+STAGES: Final = {
+    "contacted": "已联系", "arrived": "已到场", "stop_asked": "已请求止付", "visited": "已见面劝阻",
+    "sampled": "已取样", "confirmed": "已确认", "flame_out": "明火已扑灭",
+}  # fmt: skip
 WHYS: Final = {"lifted": "解除预警", "false_alarm": "误报", "duplicate": "重复", "other": "其他"}
 RESULTS: Final = {
     "handled": "已处置", "no_fault_found": "未发现异常", "handed_to_110": "转110", "to_case": "转联办案件",

@@ -211,7 +211,10 @@ def release(desk: Desk, alert: AlertArgument, reason: ReasonOption, own: DeskOpt
     do_act(desk, line_of(desk, alert), "release", own, {"reason": reason})
 
 
-_STAGE_HELP: Final = "已联系 contacted, 已到场 arrived; of fraud: 已请求止付 stop_asked, 已见面劝阻 visited."
+_STAGE_HELP: Final = (
+    "已联系 contacted, 已到场 arrived; of fraud: 已请求止付 stop_asked, 已见面劝阻 visited; "
+    "of water: 已取样 sampled; of a sensor: 已确认 confirmed; of a forest fire: 明火已扑灭 flame_out."
+)
 
 
 @command(app, "stamp", usual=USUAL)

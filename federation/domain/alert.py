@@ -5,8 +5,7 @@ waits for the arbiter's receipt, the first of them that is receipted holds, the 
 while the arbiter was away (`local`) holds at once; where two such meet, the order of the record says who leads, the
 other one helps, and what its people did counts. A holder answers for it until its lease lapses, until it gives it back,
 or until another desk has accepted it. The first stamp of a stage counts, later ones stay as notes; T0, status and kind
-never change. Time enters only through what nodes write: no clock is read here, and the same entries in the same order
-give every member the same alert.
+never change. No clock is read here: the same entries in the same order give every member the same alert.
 Source: DESIGN section 5; 公安机关办理行政案件程序规定 articles 61-62 for who acts first.
 """
 
@@ -22,15 +21,14 @@ import msgspec
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_acts import ALERT_ACTS, REASON_LENGTH, areas_in
-from federation.domain.alert_rules import AlertRules, excuse, remind
+from federation.domain.alert_rules import AlertRules, burning, excuse, remind
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_state import Done, Grown, GrownMap, stepped
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_time
 
 MAX_ENTRIES: Final = 250
-"""The entries of one node's people with effect after which theirs have none but what ends an alert: nobody fills it up
-for the others."""
+"""The entries with effect of one node's people after which only what ends an alert has some: none fills it up."""
 OFFER_TIME: Final = timedelta(seconds=90)
 LADDER: Final = (40, 60, 120, 300, 600)
 """Seconds from T0 after which an alert that nobody has claimed is told: own desk again, deputies and neighbours, the
@@ -44,6 +42,9 @@ class AlertState(StrEnum):
     ARRIVED = "arrived"
     STOP_ASKED = "stop_asked"
     VISITED = "visited"
+    SAMPLED = "sampled"
+    CONFIRMED = "confirmed"
+    FLAME_OUT = "flame_out"
     CLOSED = "closed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -100,13 +101,11 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """An alert as its entries so far have made it; `raised` is None before.
 
-    `content` is the raise or the update that stands. `asked` are claims that wait for the arbiter, `lost` those that
-    came second. `helpers` claimed at the same time, `held` are all desks that ever held it or help,
-    `handed` the acceptances of a hand-over that came in time. `stamps` are the
-    ones that count, by stage, `later` the others. `receipts` say when the arbiter's node had an entry of another.
-    `overdue`, `rungs`, `triggered` are what was told already, `reminded` is when an update was asked for last;
-    `links` the other alerts by who linked them, `written` how much each node's people wrote.
-    `evidence` is the entry by which its items outlive the work.
+    `content` is the raise or the update that stands. `asked` are claims that wait for the arbiter, `lost` came second.
+    `helpers` claimed at the same time, `held` are all desks that ever held it or help, `handed` the hand-overs accepted
+    in time. `stamps` are the ones that count, by stage, `later` the others. `receipts` say when the arbiter's node had
+    an entry of another. `overdue`, `rungs`, `triggered` and `reminded` are what was told; `links` the other alerts by
+    who linked them, `written` how much each node's people wrote, `evidence` why its items are kept.
     """
 
     rules: AlertRules
@@ -281,14 +280,22 @@ def _not_theirs(alert: Alert, entry: Entry) -> NoEffect | None:
 def _raise(alert: Alert, entry: Entry) -> Alert | NoEffect:
     if not alert.rules.may_raise(_desk(entry.head), str(entry.head.fields["kind"])):
         return NoEffect(reason="DESK_NOT_FOR_KIND")
-    return replace(alert, raised=entry, content=entry)
+    return _saying(replace(alert, raised=entry), entry)
 
 
 def _update(alert: Alert, entry: Entry) -> Alert | NoEffect:
     if not (_is_raiser(alert, entry.head) or _holds(alert, entry.head)):
         return NoEffect(reason="NOT_RAISER")
     stands = alert.content is not None and entry.head.fields["about"] == alert.content.name
-    return replace(alert, content=entry) if stands else NoEffect(reason="UPDATE_CONFLICT")
+    return _saying(alert, entry) if stands else NoEffect(reason="UPDATE_CONFLICT")
+
+
+def _saying(alert: Alert, entry: Entry) -> Alert:
+    """The alert with the message that stands now; where the kind is timed for it, a box `confirmed` is that stamp."""
+    stage, ticked, stamps = AlertState.CONFIRMED, entry.head.fields.get("ticked"), alert.stamps
+    if isinstance(ticked, tuple) and stage in ticked and stage in alert.rules.stages(alert.kind):
+        stamps = {stage: _stamped(entry.head, stage), **stamps}
+    return replace(alert, content=entry, stamps=stamps)
 
 
 def _cancel(alert: Alert, entry: Entry) -> Alert | NoEffect:
@@ -418,8 +425,7 @@ def _escalate(alert: Alert, entry: Entry) -> Alert | NoEffect:
     rung = int(str(entry.head.fields["rung"]))
     if rung in alert.rungs:
         return NoEffect(reason="DONE_ALREADY")
-    due = ladder_due(alert, rung)
-    if due is None or not _is_due(entry.head, due):
+    if (due := ladder_due(alert, rung)) is None or not _is_due(entry.head, due):
         return NoEffect(reason="NOT_DUE")
     return replace(alert, rungs=alert.rungs | {rung})
 
@@ -428,7 +434,7 @@ def _trigger(alert: Alert, entry: Entry) -> Alert | NoEffect:
     number = int(str(entry.head.fields["number"]))
     if number in alert.triggered:
         return NoEffect(reason="DONE_ALREADY")
-    if number not in alert.rules.triggers(alert.kind, alert.said, entry.head.at - alert.dispatched):
+    if number not in alert.rules.triggers(alert.kind, alert.said, burning(alert, entry.head.at)):
         return NoEffect(reason="NO_TRIGGER")
     return replace(alert, triggered=alert.triggered | {number})
 
@@ -551,8 +557,7 @@ def _renewed(alert: Alert, name: str, head: Head, at: datetime) -> Alert:
     hold = alert.hold
     if hold is None or name == hold.by or not _holds(alert, head) or head.act == "hand_over":
         return alert
-    due = at + lease_of(alert)
-    return replace(alert, hold=replace(hold, due=max(due, hold.due)))
+    return replace(alert, hold=replace(hold, due=max(at + lease_of(alert), hold.due)))
 
 
 def _tells_time(alert: Alert, entry: Entry) -> bool:

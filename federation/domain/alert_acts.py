@@ -22,7 +22,7 @@ _CONTENT: Final = (
 _REASON: Final = "road|weather|far|busy|place|link|caller|danger|handover|other"
 REASON_LENGTH: Final = 5
 """The fewest characters that say why a stage is late, where no word of the list does."""
-_STAGES: Final = "contacted|arrived|stop_asked|visited"
+_STAGES: Final = "contacted|arrived|stop_asked|visited|sampled|confirmed|flame_out"
 _TEXTS: Final = "fact place contact person document detail"
 
 ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert import LADDER, Alert, advance, ladder_due, lease_of
-from federation.domain.alert_rules import update_due
+from federation.domain.alert_rules import burning, update_due
 from federation.domain.joint import Entry
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
@@ -101,9 +101,10 @@ def _overdue(alert: Alert) -> Iterator[_Due]:
 def _triggers(alert: Alert) -> Iterator[_Due]:
     seen = set(alert.triggered)
     for age in alert.rules.trigger_ages(alert.kind):
-        for number in sorted(alert.rules.triggers(alert.kind, alert.said, age) - seen):
+        since = alert.dispatched + age
+        for number in sorted(alert.rules.triggers(alert.kind, alert.said, burning(alert, since)) - seen):
             seen.add(number)
-            yield _Due(alert.dispatched + age, "trigger", {"number": number})
+            yield _Due(since, "trigger", {"number": number})
 
 
 def _lapse(alert: Alert) -> Iterator[_Due]:

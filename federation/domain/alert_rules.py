@@ -30,7 +30,10 @@ STAGE_CLOCKS: Final[Mapping[str, str]] = {
     "contacted": "alert.contact",
     "arrived": "alert.arrive",
 }
-MEASURE_CLOCKS: Final[Mapping[str, str]] = {"stop_asked": "fraud.stop", "visited": "fraud.visit"}
+MEASURE_CLOCKS: Final[Mapping[str, str]] = {
+    "stop_asked": "fraud.stop", "visited": "fraud.visit", "sampled": "water.sample",
+    "confirmed": "perimeter.confirm", "flame_out": "forest.24h",
+}  # fmt: skip
 """What some kinds are timed for besides: the stamp of each, and its clock, from T0 too."""
 UPDATE_CLOCKS: Final = ("alert.update", "road.update")
 """How long what is said of some kinds stands before it is to be said anew; what a kind has of them."""
@@ -194,6 +197,12 @@ def read_alert_rules(files: Mapping[str, bytes]) -> AgreedAlerts:
     if any(name not in clocks.rules for name in STAGE_CLOCKS.values()):
         raise NotFoundError("ALERT_CLOCKS", f"expected {', '.join(STAGE_CLOCKS.values())} in {CLOCKS_FILE}")
     return AgreedAlerts(table=read_alerts(files), duty=read_duty(files), clocks=clocks)
+
+
+def burning(alert: Alert, at: datetime) -> timedelta:
+    """Returns how long the flame has been open at a moment: since T0, and at most until the stamp that it is out."""
+    out = alert.stamps.get("flame_out")
+    return (at if out is None else min(at, out.measured)) - alert.dispatched
 
 
 # ---- a late stage that is excused

@@ -18,6 +18,7 @@ from federation.domain.alert import Alert, AlertState
 from federation.domain.alert_kinds import Notified, When
 from federation.domain.alert_rules import AgreedAlerts
 from federation.domain.duty import Ring, Scene, is_notified, ladder
+from federation.domain.joint import Head
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName
 
@@ -100,9 +101,22 @@ def provinces_of(alert: Alert, desks: frozenset[str]) -> frozenset[NodeName]:
 
 
 def _contents(alert: Alert) -> Iterator[Mapping[str, FieldValue]]:
-    for done in alert.named.values():
-        if done.head.act in ("raise", "update"):
-            yield done.head.fields
+    """What each message says: the one that stood when a person confirmed the event, and those after it, say that too.
+
+    One that was replaced before stays unconfirmed, with its places.
+    """
+    heads = [done.head for done in alert.named.values()]
+    messages = [at for at, head in enumerate(heads) if head.act in ("raise", "update")]
+    confirmed = next((at for at, head in enumerate(heads) if _confirms(head)), len(heads))
+    for at, replaced in zip(messages, (*messages[1:], len(heads)), strict=True):
+        said = heads[at].fields
+        ticks = (*_list(said, "ticked"), When.CONFIRMED.value)
+        yield {**said, "ticked": ticks} if confirmed < replaced else said
+
+
+def _confirms(head: Head) -> bool:
+    is_stamp = head.act == "stamp" and head.fields["stage"] == When.CONFIRMED
+    return is_stamp or When.CONFIRMED in _list(head.fields, "ticked")
 
 
 def _steps(alert: Alert, rules: AgreedAlerts, said: Mapping[str, FieldValue]) -> Iterator[Ring]:

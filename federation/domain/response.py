@@ -184,7 +184,8 @@ def is_doubtful(alert: Alert) -> bool:
     accepted = alert.stamps.get(AlertState.ACCEPTED)
     least = alert.dispatched if accepted is None else max(alert.dispatched, accepted.measured)
     is_ahead = any(alert.named[name].head.at - at > SKEW for name, at in alert.receipts.items())
-    return is_ahead or any(stamp.measured < least for stamp in alert.stamps.values())
+    first = {AlertState.CONFIRMED: alert.dispatched}  # a box that is ticked confirms before anybody claims
+    return is_ahead or any(stamp.measured < first.get(stamp.stage, least) for stamp in alert.stamps.values())
 
 
 # ---- what is looked at by a person -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 from federation.domain.alert import AlertState
 from federation.domain.alert_due import each_due, next_due
 from federation.domain.joint import Entry
+from federation.domain.response import is_doubtful
 from federation.protocol.ids import NodeName, format_time
 from tests.domain.alert_ridge import CHANGSHAN, EMERGENCY, NIGHT, POLICE, QIUCHUAN, RULES, YUSHAN, J, Ridge, Z
 
@@ -71,6 +72,46 @@ def test_a_fraud_warning_has_clocks_of_its_own() -> None:
     assert (alert.attained("stop_asked"), alert.attained("visited")) == (True, None)
 
 
+def test_water_is_sampled_within_four_hours() -> None:
+    """The sample is late after 240 minutes and not before; one in time is not, and a fraud warning has none."""
+    late, taken = Ridge(1), Ridge(2)
+    for ridge in (late, taken):
+        ridge.raises(EMERGENCY, kind="water.pollution")
+        ridge.later(30).does(EMERGENCY, "claim")
+    taken.later(600).does(EMERGENCY, "stamp", stage="sampled")
+    late.now = NIGHT + timedelta(minutes=240) - MOMENT
+    assert "overdue sampled" not in due(late)
+    late.now = taken.now = NIGHT + timedelta(minutes=240)
+    assert ("overdue sampled" in due(late), "overdue sampled" in due(taken)) == (True, False)
+    assert taken.agreed().attained("sampled")
+    fraud = Ridge(3)
+    fraud.raises(POLICE, kind="fraud.telecom")
+    fraud.does(POLICE, "claim")
+    assert fraud.refusal(fraud.does(POLICE, "stamp", stage="sampled")) == "STAMP_NOT_OF_KIND"
+
+
+@pytest.mark.parametrize("act", ["", "stamp", "box", "raise", "cancel", "close"])
+def test_a_sensor_event_is_confirmed_or_rejected_within_five_minutes(act: str) -> None:
+    """Stamp and box ticked are one word; who calls it false, or closes it, owes none; silence is late."""
+    ridge = Ridge()
+    raised = ridge.raises(CHANGSHAN, kind="perimeter.event", ticked=("confirmed",) if act == "raise" else ())
+    ridge.later(30).does(CHANGSHAN, "claim")
+    ridge.later(120)
+    match act:
+        case "stamp":
+            ridge.does(CHANGSHAN, "stamp", stage="confirmed")
+        case "box":
+            ridge.does(CHANGSHAN, "update", about=raised.name, **ridge.content(ticked=("confirmed",)))
+        case "cancel":
+            ridge.does(CHANGSHAN, "cancel", cap_id="33082211100000_20260404021500_1", why="false_alarm")
+        case "close":
+            ridge.does(CHANGSHAN, "close", result="no_fault_found", by_phone="yes", reason="a deer")
+    ridge.now = NIGHT + timedelta(minutes=5)
+    assert ("overdue confirmed" in due(ridge)) is (act == "")
+    assert ridge.agreed().attained("confirmed") is (True if act in ("stamp", "box", "raise") else None)
+    assert not is_doubtful(ridge.agreed())
+
+
 def test_node_that_was_down() -> None:
     """A node that was down for an hour writes all at once, first the receipt of the claim that waited."""
     ridge = Ridge()
@@ -123,7 +164,18 @@ def test_fire_that_burns() -> None:
     ridge.now = NIGHT + timedelta(hours=24) - MOMENT
     assert due(ridge) == []
     ridge.later(0.001)
-    assert due(ridge) == ["trigger 5"]
+    assert due(ridge) == ["overdue flame_out", "trigger 5"]
+
+
+def test_fire_whose_flame_is_out() -> None:
+    """It is late no more and not told as one that burns for a day, though the alert is open: somebody watches the place."""
+    ridge = Ridge()
+    ridge.raises(EMERGENCY, kind="forest.fire", expires=format_time(NIGHT + timedelta(hours=48)))
+    ridge.later(30).does(EMERGENCY, "claim")
+    ridge.later(3600).does(EMERGENCY, "stamp", stage="flame_out")
+    ridge.now = NIGHT + timedelta(hours=25)
+    assert not {"overdue flame_out", "trigger 5"} & {*due(ridge)}
+    assert ridge.refusal(ridge.does(EMERGENCY, "trigger", by=Z, number=5)) == "NO_TRIGGER"
 
 
 def held_by_yushan() -> Ridge:
