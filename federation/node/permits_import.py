@@ -79,7 +79,8 @@ async def import_permits(errand: Errand, chunk: ImportChunk) -> tuple[ImportedRo
         except RuleError as error:  # one of these persons was registered since the rows were judged
             raise ConflictError("VERSION_CONFLICT", f"{error.message}; send the chunk again") from error
         answer.update((row.position, row.urn) for row in _verify_same(done, chunk))
-    if len(answer) < len(chunk.rows):
+    overtaken = not accepted and errand.remembered(asked, ImportedPermits, key=key) != known
+    if overtaken or len(answer) < len(chunk.rows):  # what this chunk stored itself must not stand in its way
         raise ConflictError("VERSION_CONFLICT", "the same chunk was answered at this moment; send it again")
     return tuple(answer[position] for position in range(len(chunk.rows)))
 

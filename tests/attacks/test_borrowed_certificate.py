@@ -174,6 +174,7 @@ async def jiangxi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 async def test_every_signed_rpc_of_the_table_refuses_another_key(jiangxi: Federation) -> None:
     """The gate reads the line: no step is reached without the officer's own signature, whatever the RPC."""
+    acting = replace(calls.ACT, purpose=PURPOSE)
     for call in calls.CALLS:
         if call.rpc.signed is OwnKey.NEVER:
             continue
@@ -184,7 +185,7 @@ async def test_every_signed_rpc_of_the_table_refuses_another_key(jiangxi: Federa
             expected = "ADMINISTRATOR_KEY" if call.rpc.signed is OwnKey.ADMINISTRATOR else "OFFICER_KEY"
             with pytest.raises(UntrustedError, match=expected):
                 if call.rpc.stream:
-                    async for _ in client.watch(call.rpc, calls.ACT, call.question):
+                    async for _ in client.watch(call.rpc, acting, call.question):
                         break
                 else:
-                    await client.call(call.rpc, calls.ACT, call.question)
+                    await client.call(call.rpc, acting, call.question)

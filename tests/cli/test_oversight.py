@@ -102,7 +102,7 @@ def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, c
     assert [one["case_id"] for one in read["lines"]] == [case]
     assert "DIGEST_READER" in oversee(nodes, *theirs, "--key", keys["officer-9"], "--officer", "officer-9", code=1).err
     assert oversee(nodes, "digest", "--day", "2026-01-01", *OFFICER, "-o", "json").json["lines"] == []
-    assert "YYYY-MM-DD" in oversee(nodes, "digest", "--day", "yesterday", *OFFICER, code=2).err
+    assert "--day" in oversee(nodes, "digest", "--day", "yesterday", *OFFICER, code=2).err
 
 
 def test_lists_are_there_for_the_police_and_nobody_else(nodes, case):
