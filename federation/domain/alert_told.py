@@ -101,7 +101,7 @@ def provinces_of(alert: Alert, desks: frozenset[str]) -> frozenset[NodeName]:
 
 
 def _contents(alert: Alert) -> Iterator[Mapping[str, FieldValue]]:
-    """What each message says: the one that stood when a person confirmed the event, and those after it, say that too.
+    """Yields the fields of each message: what a person confirmed, and what came after it, says that it is confirmed.
 
     One that was replaced before stays unconfirmed, with its places.
     """
