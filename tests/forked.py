@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -101,10 +102,14 @@ class Forked(subprocess.Popen[bytes]):
 
     def send_signal(self, sig: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, sig)
+            with suppress(ProcessLookupError):  # it ended, and that is on its way to us
+                os.kill(self.pid, sig)
 
     def __del__(self, *_: object) -> None:
         """Nothing to warn of: whoever is still there goes with the connection."""
+        connection: socket.socket | None = getattr(self, "_connection", None)
+        if connection is not None:
+            connection.close()
 
 
 @cache

@@ -342,7 +342,7 @@ async def test_member_that_reads_nothing_of_its_streams_is_hung_up_on(attack: At
                 idle.read_frame()
         assert not idle.ended & set(streams)
         attack.node.until_logged('"event": "stream.unread"')
-        assert attack.node.log.read_text(encoding="utf-8").count("stream.unread") == 1
+        assert attack.node.log.read_text(encoding="utf-8").count("stream.unread") <= len(streams)
     await asyncio.gather(*(anext(client.fetch_document(attack.own)) for _ in range(STREAMS_EACH)))
     await client.close()
     assert numbers == list(range(8))
