@@ -27,6 +27,7 @@ from federation.cli.figures_text import (
     report_lines,
     sample_csv,
     sample_lines,
+    word_in,
 )
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, commands_for, end
@@ -205,7 +206,7 @@ def recheck(
         alert=alert, stage=choose(stage, STAGES, "STAGE"), finding=choose(found, FINDINGS, "--found"), words=words
     )
     outcome = desk.call(wire.RECHECK_STAMP, question)
-    desk.show(outcome, [f"{alert}  {STAGES[question.stage]} {question.stage}  {FINDINGS[question.finding]}"])
+    desk.show(outcome, [f"{alert}  {word_in(STAGES, question.stage)}  {word_in(FINDINGS, question.finding)}"])
 
 
 @plain_command(app, "unite", sought=open_sought)

@@ -13,7 +13,8 @@ from html import escape
 from typing import Final
 
 from federation.cli.alert_rows import seen
-from federation.cli.figures_text import TITLES, group_name, place_name, scope_name, span_text
+from federation.cli.figures_text import group_name, place_name, span_text, title_text
+from federation.cli.words import punctuated, said, short
 from federation.domain.figures import Figure
 from federation.domain.figures_report import MINUTES_SHOWN, Charts, Report
 from federation.domain.response import Hidden
@@ -25,6 +26,8 @@ _ROOM: Final = _WIDTH - _LEFT - _RIGHT
 _ROW: Final = 24
 _MAX_BARS: Final = 24
 _COLOURS: Final = ("#2b6cb8", "#c05621", "#3c8258", "#8a5a00", "#6b46c1", "#b3261e", "#0f766e", "#5b6875")
+_CLASSES: Final = {"town": "城镇|town", "remote": "边远|remote"}
+_DAYS: Final = ("周一|Mon", "周二|Tue", "周三|Wed", "周四|Thu", "周五|Fri", "周六|Sat", "周日|Sun")
 _STYLE: Final = """
 text{font-family:"Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei","PingFang SC","WenQuanYi Micro Hei",
 sans-serif;font-size:12px;fill:#1d2733}
@@ -46,8 +49,7 @@ _PATHS: Final = (
 
 def report_svg(report: Report) -> str:
     """One SVG document with a title, a description and a panel for each chart that has something to show."""
-    zh, en = TITLES[report.kind]
-    title = f"{zh} {en} · {scope_name(report)} · {report.period}"
+    title = title_text(report)
     panels = [panel for panel in (*_figure_panels(report), *_chart_panels(report.charts or Charts())) if panel[2]]
     rows: list[str] = []
     y = 76
@@ -59,7 +61,7 @@ def report_svg(report: Report) -> str:
             "</g>",
         ]
         y += height + 44
-    described = "；".join(name for name, _, _ in panels) or "无数据 no data"
+    described = punctuated("；").join(name for name, _, _ in panels) or said("无数据|no data")
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}">',
@@ -78,9 +80,9 @@ def _safe(text: str) -> str:
     return escape(seen(text))
 
 
-def _text(x: float, y: float, said: object, kind: str = "") -> str:
+def _text(x: float, y: float, text: object, kind: str = "") -> str:
     of_kind = f' class="{kind}"' if kind else ""
-    return f'<text{of_kind} x="{x:.1f}" y="{y:.1f}">{_safe(str(said))}</text>'
+    return f'<text{of_kind} x="{x:.1f}" y="{y:.1f}">{_safe(str(text))}</text>'
 
 
 def _rect(x: float, y: float, size: tuple[float, float], fill: str, more: str = "") -> str:
@@ -113,31 +115,31 @@ _Panel = tuple[str, int, list[str]]
 
 
 def _figure_panels(report: Report) -> Iterator[_Panel]:
-    for name, said in (
-        ("response.attain.1", "一分钟签收达标率 accepted in time, %"),
-        ("response.attain.3", "三分钟联系达标率 contact in time, %"),
-        ("response.attain.10", "到场达标率 arrived in time, %"),
+    for name, title in (
+        ("response.attain.1", "一分钟签收达标率|accepted in time, %"),
+        ("response.attain.3", "三分钟联系达标率|contact in time, %"),
+        ("response.attain.10", "到场达标率|arrived in time, %"),
     ):
         found = [each for each in report.figures if each.id == name and each.group.county and not each.group.kind]
         bars = [each for each in found if each.denominator != 0]
         drawn = list(_share_bars(report, bars[:_MAX_BARS]))
-        yield said, _ROW * min(len(bars), _MAX_BARS) + 16, drawn
+        yield said(title), _ROW * min(len(bars), _MAX_BARS) + 16, drawn
     stacks = [each for each in report.figures if each.id == "alert.n" and each.group.county and each.group.kind]
     counties = list(dict.fromkeys(each.group.county for each in stacks))
     drawn = list(_stacked_bars(stacks, counties))
-    yield "各类警情 alerts by kind", _ROW * (len(counties) + 1) + 40, drawn
+    yield said("各类警情|alerts by kind"), _ROW * (len(counties) + 1) + 40, drawn
 
 
 def _share_bars(report: Report, bars: Sequence[Figure]) -> Iterator[str]:
     for place, each in enumerate(bars):
         y = 28 + place * _ROW
-        of_class = {"town": "城镇", "remote": "边远"}.get(each.group.duty_class, "")
+        of_class = short(_CLASSES.get(each.group.duty_class, ""))
         yield _text(_LEFT - 8, y + 13, f"{group_name(report, each.group)} {of_class}", "end")
         if each.why in tuple(Hidden):
             yield from _hatched(_LEFT, y)
             continue
         wide = _ROOM * float(each.value) / 100 if each.value else 0
-        way = "" if each.transit_ms is None else f"  传输 {span_text(each.transit_ms)}"
+        way = "" if each.transit_ms is None else f"  {short('传输|transit')} {span_text(each.transit_ms)}"
         counts = f"{each.numerator}/{each.denominator}{way}"
         yield _rect(_LEFT, y, (wide, 16), "url(#p0)")
         yield _text(_LEFT + wide + 6, y + 13, f"{each.value} %  {counts}" if each.value else counts)
@@ -167,8 +169,8 @@ def _stacked_bars(stacks: Sequence[Figure], counties: Sequence[str]) -> Iterator
         for each in mine:
             wide = _ROOM * (each.numerator or 0) / max(1, most)
             if wide and each.why not in tuple(Hidden):
-                said = f"<title>{_safe(each.group.kind)} {each.numerator}</title>"
-                yield f"<g>{said}{_rect(x, y, (wide, 16), f'url(#p{places[each.group.kind]})')}</g>"
+                title = f"<title>{_safe(each.group.kind)} {each.numerator}</title>"
+                yield f"<g>{title}{_rect(x, y, (wide, 16), f'url(#p{places[each.group.kind]})')}</g>"
                 x += wide
         if any(each.why in tuple(Hidden) for each in mine):
             yield from _hatched(x, y)
@@ -183,7 +185,7 @@ def _sum(stacks: Sequence[Figure], county: str) -> int:
 
 def _legend(kinds: Sequence[str], *, y: int) -> Iterator[str]:
     last = len(_COLOURS) - 1
-    names = [*kinds[:last], *(["其他 others"] if len(kinds) > last + 1 else kinds[last:])]
+    names = [*kinds[:last], *([said("其他|others")] if len(kinds) > last + 1 else kinds[last:])]
     for place, kind in enumerate(names):
         x, row = 32 + (place % 6) * 150, y + (place // 6) * 18
         yield _rect(x, row, (14, 12), f"url(#p{place})")
@@ -195,12 +197,12 @@ def _legend(kinds: Sequence[str], *, y: int) -> Iterator[str]:
 
 def _chart_panels(charts: Charts) -> Iterator[_Panel]:
     """Each panel only where something is to be shown."""
-    for counts, said, height, drawn in (
-        (charts.arrivals, "到场用时分布（分钟，虚线为时限） arrivals by minute, the limit as a line", 190, _histogram),
-        (charts.weeks, "每周警情（实线本期，虚线上年） alerts by week, last year broken", 190, _weeks),
-        (charts.hours, "时段分布 alerts by weekday and hour", 7 * 22 + 40, _heat),
+    for counts, title, height, drawn in (
+        (charts.arrivals, "到场用时分布（分钟，虚线为时限）|arrivals by minute, the limit as a line", 190, _histogram),
+        (charts.weeks, "每周警情（实线本期，虚线上年）|alerts by week, last year broken", 190, _weeks),
+        (charts.hours, "时段分布|alerts by weekday and hour", 7 * 22 + 40, _heat),
     ):
-        yield said, height, list(drawn(charts)) if any(counts) else []
+        yield said(title), height, list(drawn(charts)) if any(counts) else []
 
 
 def _histogram(charts: Charts) -> Iterator[str]:
@@ -211,8 +213,8 @@ def _histogram(charts: Charts) -> Iterator[str]:
             fill = f"url(#p{0 if minute < charts.limit_minutes else 1})"
             yield _rect(x, 168 - high, (wide - 2, high), fill)
             yield _text(x + wide / 2, 164 - high, count, "mid")
-        said = f"{minute + 1}" if minute < MINUTES_SHOWN else f">{MINUTES_SHOWN}"
-        yield _text(x + wide / 2, 184, said, "mid sub")
+        named = f"{minute + 1}" if minute < MINUTES_SHOWN else f">{MINUTES_SHOWN}"
+        yield _text(x + wide / 2, 184, named, "mid sub")
     at = 47 + charts.limit_minutes * wide
     yield _axis(at, 30, at, 168, "limit")
     yield _axis(48, 168, _WIDTH - 48, 168)
@@ -240,7 +242,7 @@ def _heat(charts: Charts) -> Iterator[str]:
         x, y, shade = 72 + hour * wide, 28 + day * 22, count / most
         yield _rect(x, y, (wide - 1, 21), "#2b6cb8", f' fill-opacity="{max(0.04, shade):.2f}"')
         yield _text(x + wide / 2, y + 15, count or "", "mid light" if shade > 0.55 else "mid")
-    for day, name in enumerate("一二三四五六日"):
-        yield _text(66, 43 + day * 22, f"周{name}", "end sub")
+    for day, name in enumerate(_DAYS):
+        yield _text(66, 43 + day * 22, short(name), "end sub")
     for hour in range(24):
         yield _text(72 + (hour + 0.5) * wide, 194, hour, "mid sub")

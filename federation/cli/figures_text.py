@@ -15,8 +15,9 @@ from datetime import timedelta
 from typing import Final
 
 from federation.cli.alert_rows import seen
+from federation.cli.alert_words import LATE
 from federation.cli.show import align, local_day, local_minute
-from federation.cli.words import word_of
+from federation.cli.words import punctuated, said, short, word_of
 from federation.domain.division import PREFECTURES, find_division
 from federation.domain.figures import (
     DAY_MS,
@@ -33,48 +34,45 @@ from federation.domain.figures import (
 from federation.domain.figures_report import Breach, Printed, Report, ReportKind
 from federation.domain.response import LEAST_FOR_SHARE, Hidden, NoComparison
 
-TITLES: Final[Mapping[ReportKind, tuple[str, str]]] = {
-    ReportKind.QUARTER: ("季度报告", "Quarterly report"),
-    ReportKind.PAIR: ("毗邻两县报告", "Report of a pair of counties"),
-    ReportKind.COUNTY: ("县域报告", "Report of a county"),
-    ReportKind.PROCEDURE: ("程序报告", "Report of a procedure"),
-    ReportKind.RESPONSE: ("1-3-10 处置报告", "Report of the 1-3-10 response"),
-    ReportKind.EXERCISE: ("【演练】处置报告", "EXERCISE: report of the response"),
+_TITLES: Final[Mapping[ReportKind, str]] = {
+    ReportKind.QUARTER: "季度报告|Quarterly report",
+    ReportKind.PAIR: "毗邻两县报告|Report of a pair of counties",
+    ReportKind.COUNTY: "县域报告|Report of a county",
+    ReportKind.PROCEDURE: "程序报告|Report of a procedure",
+    ReportKind.RESPONSE: "1-3-10 处置报告|Report of the 1-3-10 response",
+    ReportKind.EXERCISE: "【演练】处置报告|EXERCISE: report of the response",
 }
-WHYS: Final[Mapping[str, str]] = {
+_WHYS: Final[Mapping[str, str]] = {
     Hidden.SMALL.value: "<5",
-    Hidden.BESIDE.value: "不列（可推知他数） withheld",
-    NoComparison.OTHER_DEFINITION.value: "—（口径不同） other definition",
-    NoComparison.BASE_ZERO.value: "—（上年为 0） none last year",
-    NoComparison.BASE_SMALL.value: "—（上年不足 5） fewer than 5 last year",
-    "few": "（件数过少，只列件数） too few, the counts alone",
-    "none": "— 无 none",
-    "planned": "— 尚未统计 not counted yet",
+    Hidden.BESIDE.value: "不列（可推知他数）|withheld",
+    NoComparison.OTHER_DEFINITION.value: "—（口径不同）|other definition",
+    NoComparison.BASE_ZERO.value: "—（上年为 0）|none last year",
+    NoComparison.BASE_SMALL.value: "—（上年不足 5）|fewer than 5 last year",
+    "few": "（件数过少，只列件数）|too few, the counts alone",
+    "none": "— 无|none",
+    "planned": "— 尚未统计|not counted yet",
 }
-_SOURCES: Final = {Source.OWN: "自行统计 own", Source.DELIVERED: "报送 delivered", Source.TEXT: "文字 text"}
-_CLASSES: Final = {"town": "城镇 towns", "remote": "边远 remote"}
+_SOURCES: Final = {Source.OWN: "自行统计|own", Source.DELIVERED: "报送|delivered", Source.TEXT: "文字|text"}
+_CLASSES: Final = {"town": "城镇|towns", "remote": "边远|remote"}
+_UNITS: Final = {"CNY": "元|CNY", "days": "日|days"}
 STAGES: Final = {"accepted": "签收", "contacted": "联系", "arrived": "到场"}
 FINDINGS: Final = {"confirmed": "属实", "doubtful": "存疑", "wrong": "不实"}
-_REASONS: Final = {
-    "road": "道路阻断", "weather": "恶劣天气", "far": "路途较远", "busy": "力量占用", "place": "地址不清",
-    "link": "通信中断", "caller": "联系不上当事人", "danger": "现场危险待援", "handover": "移交耽搁", "other": "其他",
-    "": "未说明 unsaid",
-}  # fmt: skip
 _LISTS: Final = {
-    "cancelled": "时限前撤销，不计 cancelled before it was due, left out",
-    "duplicate": "关联的重复，不计 linked duplicates, left out",
-    "clock_doubtful": "时钟存疑，不计 doubtful clock, left out",
-    "waiting": "等待首报或者立案记录，未计 waiting for the opening, not counted",
-    "same_event": "疑似同一事件，均计 perhaps one event, both counted",
-    "raised_again": "撤销后重报 cancelled and raised again",
-    "arrived_at_once": "签收后立即到场 arrived at once",
-    "arrived_elsewhere": "到场地点不符 arrived elsewhere",
-    "many_stamps": "短时间多次登记 many stamps within seconds",
-    "closed_unstamped": "未登记联系和到场即办结，值班领导 closed without stamps, under the leader",
-    "claim_alone": "签收后无动作 a claim and nothing after it",
-    "late_without_reason": "超时未说明 late without a reason",
-    "conflict": "两席同时签收 two desks claimed",
+    "cancelled": "时限前撤销，不计|cancelled before it was due, left out",
+    "duplicate": "关联的重复，不计|linked duplicates, left out",
+    "clock_doubtful": "时钟存疑，不计|doubtful clock, left out",
+    "waiting": "等待首报或者立案记录，未计|waiting for the opening, not counted",
+    "same_event": "疑似同一事件，均计|perhaps one event, both counted",
+    "raised_again": "撤销后重报|cancelled and raised again",
+    "arrived_at_once": "签收后立即到场|arrived at once",
+    "arrived_elsewhere": "到场地点不符|arrived elsewhere",
+    "many_stamps": "短时间多次登记|many stamps within seconds",
+    "closed_unstamped": "未登记联系和到场即办结，值班领导|closed without stamps, under the leader",
+    "claim_alone": "签收后无动作|a claim and nothing after it",
+    "late_without_reason": "超时未说明|late without a reason",
+    "conflict": "两席同时签收|two desks claimed",
 }
+_NEVER: Final = "未到|never"
 _MAX_DOUBTFUL_PERCENT: Final = 5
 
 
@@ -89,6 +87,11 @@ def place_name(code: str) -> str:
     return code if division is None else division.name
 
 
+def title_text(report: Report) -> str:
+    """The title of a report, with its counties and its period."""
+    return f"{said(_TITLES[report.kind])} · {scope_name(report)} · {report.period}"
+
+
 def scope_name(report: Report) -> str:
     return "–".join(place_name(each) for each in report.counties)
 
@@ -97,19 +100,22 @@ def group_name(report: Report, group: Group) -> str:
     """The place of a figure, with its area and kind."""
     parts = [place_name(group.county) if group.county else scope_name(report)]
     if group.area:
-        parts.append("不在片区 in no area" if group.area == NO_AREA else group.area)
+        parts.append(said("不在片区|in no area") if group.area == NO_AREA else group.area)
     return " · ".join([*parts, *([group.kind] if group.kind else [])])
 
 
 def span_text(ms: int) -> str:
     """A time as minutes and seconds, rounded up to a second: what was late by a little never prints as in time."""
-    seconds = -(-ms // 1000)
-    return f"{seconds // 60}分{seconds % 60}秒" if seconds >= 60 else f"{seconds}秒"
+    minutes, seconds = divmod(-(-ms // 1000), 60)
+    if minutes:
+        return short(f"{minutes}分{seconds}秒|{minutes} min {seconds} s")
+    return short(f"{seconds}秒|{seconds} s")
 
 
 def value_text(figure: Figure, meaning: Meaning) -> str:
     """The value with its numerator and denominator, or the reason why there is none."""
-    why = WHYS.get(figure.why, figure.why)
+    why = said(_WHYS.get(figure.why, figure.why))
+    days = short("日|days")
     if figure.why in tuple(Hidden):
         return why
     match figure.form:
@@ -118,16 +124,20 @@ def value_text(figure: Figure, meaning: Meaning) -> str:
             return f"{counts} = {figure.value} %" if figure.value else f"{counts} {why}"
         case Form.YOY if figure.source is Source.OWN:
             change = f"{_signed(figure.value)} %" if figure.value else why
-            base = "" if figure.base is None else f"，上年 {figure.base}"
-            return f"{change}（{figure.numerator}{base}）"
+            base = "" if figure.base is None else f"{punctuated('，')}{short('上年|last year')} {figure.base}"
+            return change + _enclosed(f"{figure.numerator}{base}")
         case Form.MEDIAN:
-            return f"{span_text(int(figure.value)) if figure.value else why}（{figure.numerator}）"
+            return (span_text(int(figure.value)) if figure.value else why) + _enclosed(figure.numerator)
         case Form.MEAN:
-            return f"{figure.value} 日（{figure.numerator}）" if figure.value else why
+            return f"{figure.value} {days}{_enclosed(figure.numerator)}" if figure.value else why
         case Form.YOY | Form.SHARE:
             return f"{figure.value} %" if figure.value else why
         case _:
-            return f"{figure.value} {meaning.unit}".rstrip() if figure.value else why
+            return f"{figure.value} {said(_UNITS.get(meaning.unit, meaning.unit))}".rstrip() if figure.value else why
+
+
+def _enclosed(text: object) -> str:
+    return f"{punctuated('（')}{text}{punctuated('）')}"
 
 
 def _signed(value: str) -> str:
@@ -137,45 +147,47 @@ def _signed(value: str) -> str:
 def _beside(figure: Figure, meaning: Meaning) -> Iterator[str]:
     """The words beside a value: last year, percentiles, who never came, who was excused, what was entered late."""
     if figure.computed and figure.computed != figure.value:
-        yield f"按其分子分母计算 computed of its parts {figure.computed} %"
+        yield f"{said('按其分子分母计算|computed of its parts')} {figure.computed} %"
     if figure.form is Form.SHARE and figure.digest:
-        yield f"上年 {figure.before} %" if figure.before else "上年 —"
+        yield f"{short('上年|last year')} {f'{figure.before} %' if figure.before else '—'}"
     days = meaning.unit == "days"
     for name, ms in (("p50", figure.p50_ms), ("p90", figure.p90_ms), ("p95", figure.p95_ms)):
         if ms is not None and (days or name != "p95"):
-            yield f"{name} {ms / DAY_MS:.1f} 日" if days else f"{name} {span_text(ms)}"
+            yield f"{name} {ms / DAY_MS:.1f} {short('日|days')}" if days else f"{name} {span_text(ms)}"
     if figure.form is Form.SHARE:
         yield from _marks(figure)
         yield from _way(figure)
 
 
 _MARKS: Final = {
-    "missing": "未到", "excused": "有因", "late": "补录", "heap": "限前10秒", "doubtful": "时钟存疑"
+    "missing": "未到|missing", "excused": "有因|excused", "late": "补录|entered late",
+    "heap": "限前10秒|last 10 s", "doubtful": "时钟存疑|doubtful clock",
 }  # fmt: skip
 
 
 def _marks(figure: Figure) -> Iterator[str]:
-    for name, zh in _MARKS.items():
-        count = getattr(figure, name)
+    for name, pair in _MARKS.items():
+        count, mark = getattr(figure, name), short(pair)
         if name in figure.hidden:
-            yield f"{zh} <5"
+            yield f"{mark} <5"
         elif count is not None and (count or name == "missing"):
             whole = figure.denominator or 0
             of = f" = {percent(count, whole, digits=1)} %" if name == "late" and whole >= LEAST_FOR_SHARE else ""
-            yield f"{zh} {count}{of}"
+            yield f"{mark} {count}{of}"
     left = figure.doubtful or 0
     if left * 100 > _MAX_DOUBTFUL_PERCENT * (left + (figure.denominator or 0)):
-        yield "※时钟存疑较多，慎用 many doubtful clocks"
+        yield said("※时钟存疑较多，慎用|many doubtful clocks")
 
 
 def _way(figure: Figure) -> Iterator[str]:
     """The words about an alert's way to the desk that answered: never counted against it, and changing no figure."""
+    own = said("席位自身|from receipt")
     if "own" in figure.hidden:
-        yield "席位自身 from receipt <5"
+        yield f"{own} <5"
     elif figure.own is not None:
-        yield f"席位自身 from receipt {figure.own} / {figure.denominator}"
+        yield f"{own} {figure.own} / {figure.denominator}"
     if figure.transit_ms is not None:
-        yield f"传输 transit p50 {span_text(figure.transit_ms)}"
+        yield f"{said('传输|transit')} p50 {span_text(figure.transit_ms)}"
 
 
 # ---- lines ---
@@ -194,7 +206,7 @@ def _report_lines(report: Report, *, leaves: bool) -> Iterator[str]:
         if not found:
             continue
         yield ""
-        yield f"{heading.zh} | {heading.en}"
+        yield said(f"{heading.zh} | {heading.en}")
         for figure in found:
             yield f"  {_figure_line(report, figure, meanings[figure.id])}"
             if leaves:
@@ -208,32 +220,36 @@ def _report_lines(report: Report, *, leaves: bool) -> Iterator[str]:
 
 
 def _head_lines(report: Report) -> Iterator[str]:
-    zh, en = TITLES[report.kind]
     procedure = f" · {report.procedure}" if report.procedure else ""
-    yield f"{zh} {en} · {scope_name(report)} · {report.period}{procedure}"
-    official = "" if report.official else "（非官方 not official）"
+    official = "" if report.official else _enclosed(said("非官方|not official"))
+    yield f"{title_text(report)}{procedure}"
+    span = f"{local_day(report.begin)} – {local_day(report.end)}{_enclosed(said('不含|excluded'))}"
     yield (
-        f"统计期 period {local_day(report.begin)} – {local_day(report.end)} （不含 excluded） · "
-        f"截止 cut {local_minute(report.cut)} · 协议 agreement {report.agreement} · "
-        f"口径 definitions {report.definitions}{official}"
+        f"{said('统计期|period')} {span} · {said('截止|cut')} {local_minute(report.cut)} · "
+        f"{said('协议|agreement')} {report.agreement} · {said('口径|definitions')} {report.definitions}{official}"
     )
-    yield f"出具节点 by {'、'.join(word_of('NodeName', each) for each in report.nodes)}"
+    nodes = punctuated("、").join(word_of("NodeName", each) for each in report.nodes)
+    yield f"{said('出具节点|by')} {nodes}"
 
 
 def _figure_line(report: Report, figure: Figure, meaning: Meaning) -> str:
-    of_class = f"（{_CLASSES[figure.group.duty_class]}）" if figure.group.duty_class else ""
-    name = f"{group_name(report, figure.group)} · {report.period} · {meaning.zh}{of_class}"
+    of_class = _enclosed(said(_CLASSES[figure.group.duty_class])) if figure.group.duty_class else ""
+    name = f"{group_name(report, figure.group)} · {report.period} · {_meant(meaning)}{of_class}"
     printed = [_printed(each) for each in report.printed if (each.id, each.place) == (figure.id, figure.group.county)]
     plain = printed if not figure.group.area and not figure.group.kind else []
-    source = _SOURCES[figure.source] + (f" {figure.by}" if figure.by else "")
+    source = said(_SOURCES[figure.source]) + (f" {figure.by}" if figure.by else "")
     words = [figure.words] if figure.words else []
     tail = f"[{source} {figure.id} v{figure.version}]"
     return "  ".join([name, value_text(figure, meaning), *_beside(figure, meaning), *words, *plain, tail])
 
 
+def _meant(meaning: Meaning) -> str:
+    return short(f"{meaning.zh}|{meaning.en}")
+
+
 def _printed(each: Printed) -> str:
-    computed = f"，按其分子分母 computed {each.computed} %" if each.computed else ""
-    return f"报道 press {each.value}（{each.words}{computed}）"
+    computed = f"{punctuated('，')}{said('按其分子分母|computed')} {each.computed} %" if each.computed else ""
+    return f"{said('报道|press')} {each.value}{_enclosed(f'{each.words}{computed}')}"
 
 
 def _leaf_lines(leaves: Iterable[Leaf]) -> Iterator[str]:
@@ -245,13 +261,16 @@ def _leaf_lines(leaves: Iterable[Leaf]) -> Iterator[str]:
 def _cross_lines(report: Report, meanings: Mapping[str, Meaning]) -> Iterator[str]:
     there = {each.id for each in report.figures}
     rows = [
-        (f"{heading.zh} {heading.en}", "、".join(each.zh for each in meanings.values() if heading.id in each.cross))
+        (
+            said(f"{heading.zh}|{heading.en}"),
+            punctuated("、").join(_meant(each) for each in meanings.values() if heading.id in each.cross),
+        )
         for heading in report.cross
         if any(heading.id in each.cross and each.id in there for each in meanings.values())
     ]
     if rows:
         yield ""
-        yield "六跨索引 | index by the six across the border"
+        yield said("六跨索引 | index by the six across the border")
         yield from (f"  {line}" for line in align(rows))
 
 
@@ -259,17 +278,22 @@ def _breach_lines(report: Report) -> Iterator[str]:
     if not report.breaches:
         return
     yield ""
-    yield "超时清单 | late stages, of the own counties"
-    head = (
-        "时点 stage", "应于 due", "登记 made", "迟 late by", "席位 desk", "原因 reason", "说明 excused by",
-        "方式 how", "传输 transit", "警情 alert",
-    )  # fmt: skip
+    yield said("超时清单 | late stages, of the own counties")
+    head = map(said, (
+        "时点|stage", "应于|due", "登记|made", "迟|late by", "席位|desk", "原因|reason", "说明|excused by",
+        "方式|how", "传输|transit", "警情|alert",
+    ))  # fmt: skip
     rows = [_breach_row(each) for each in report.breaches]
-    yield from (f"  {line}" for line in align([head, *rows]))
+    yield from (f"  {line}" for line in align([tuple(head), *rows]))
 
 
 def _stage_text(stage: str) -> str:
-    return f"{STAGES.get(stage, '')} {stage}".strip()
+    return word_in(STAGES, stage)
+
+
+def word_in(words: Mapping[str, str], name: str) -> str:
+    """`签收 accepted`; the protocol's word alone where it has no Chinese."""
+    return said(f"{words[name]}|{name}") if name in words else name
 
 
 def _breach_row(each: Breach) -> tuple[str, ...]:
@@ -277,12 +301,12 @@ def _breach_row(each: Breach) -> tuple[str, ...]:
     return (
         _stage_text(each.stage),
         local_minute(each.due),
-        "未到 never" if each.at is None else local_minute(each.at),
+        said(_NEVER) if each.at is None else local_minute(each.at),
         "" if late is None else span_text(late),
         each.desk or "—",
-        _REASONS.get(each.reason, each.reason),
+        short(f"{LATE[each.reason]}|{each.reason}") if each.reason in LATE else said(each.reason or "未说明|unsaid"),
         each.excused_by or "—",
-        "补录 entered late" if each.entered else "现场 at once",
+        said("补录|entered late" if each.entered else "现场|at once"),
         "—" if each.transit_ms is None else span_text(each.transit_ms),
         each.record,
     )
@@ -291,23 +315,25 @@ def _breach_row(each: Breach) -> tuple[str, ...]:
 def _listed_lines(report: Report) -> Iterator[str]:
     if report.listed:
         yield ""
-        yield "供人工核查 | for a person to look at; no figure is changed by it"
+        yield said("供人工核查 | for a person to look at; no figure is changed by it")
     for each in report.listed:
-        said = f" （{each.said}）" if each.said else ""
-        yield f"  {_LISTS.get(each.why, each.why)}{said}: {'、'.join(each.records)}"
+        words = _enclosed(each.said) if each.said else ""
+        names = punctuated("、").join(each.records)
+        yield f"  {said(_LISTS.get(each.why, each.why))}{words}{punctuated(': ')}{names}"
     if report.more:
-        yield f"  另有 {report.more} 行未列 | {report.more} more rows"
+        yield said(f"  另有 {report.more} 行未列 | {report.more} more rows")
 
 
 _SAMPLE_HEAD: Final = (
-    "时点 stage", "登记 made", "席位 desk", "人员 officer", "复核 finding", "复核单位 by", "说明 words", "警情 alert",
-    "记录 entry",
+    "时点|stage", "登记|made", "席位|desk", "人员|officer", "复核|finding", "复核单位|by", "说明|words", "警情|alert",
+    "记录|entry",
 )  # fmt: skip
 
 
 def _sample_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    yield tuple(map(said, _SAMPLE_HEAD))
     for each in report.sample:
-        finding = f"{FINDINGS.get(each.finding, '')} {each.finding}".strip() or "待复核 waits"
+        finding = word_in(FINDINGS, each.finding) or said("待复核|waits")
         yield (
             _stage_text(each.stage), local_minute(each.at), each.desk, each.officer, finding, each.by or "—",
             each.words or "—", each.record, each.entry,
@@ -316,14 +342,15 @@ def _sample_rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 def sample_lines(report: Report) -> Iterator[str]:
     """The stamps that chance picked, with what another office found of each."""
-    yield f"抽查时点 | stamps to be looked at again: {scope_name(report)} · {report.period}"
-    yield from map(seen, align([_SAMPLE_HEAD, *_sample_rows(report)]))
+    of = f"{scope_name(report)} · {report.period}"
+    yield f"{said('抽查时点 | stamps to be looked at again')}{punctuated(': ')}{of}"
+    yield from map(seen, align(list(_sample_rows(report))))
 
 
 def sample_csv(report: Report) -> str:
     """As `sample_lines`, with a byte order mark as `report_csv`."""
     written = io.StringIO()
-    csv.writer(written).writerows([cell_text(cell) for cell in row] for row in (_SAMPLE_HEAD, *_sample_rows(report)))
+    csv.writer(written).writerows([cell_text(cell) for cell in row] for row in _sample_rows(report))
     return "\ufeff" + written.getvalue()
 
 
@@ -332,38 +359,39 @@ def _difference_lines(report: Report, meanings: Mapping[str, Meaning]) -> Iterat
         return
     yield ""
     if not report.differences:
-        yield "两节点所记一致 | both nodes counted the same entries"
+        yield said("两节点所记一致 | both nodes counted the same entries")
         return
-    yield "两节点所记不同 | entries by which the nodes differ"
+    yield said("两节点所记不同 | entries by which the nodes differ")
     one, other = (word_of("NodeName", each) for each in report.nodes[:2])
     for each in report.differences:
-        yield f"  {group_name(report, each.group)} · {meanings[each.id].zh}"
-        yield from _names(f"仅见于{one} only there", each.only_one)
-        yield from _names(f"仅见于{other} only there", each.only_other)
-        yield from _names("两方认定不同，从严计 judged otherwise, the worse counts", each.judged)
+        yield f"  {group_name(report, each.group)} · {_meant(meanings[each.id])}"
+        yield from _names(f"{said('仅见于|only at')} {one}", each.only_one)
+        yield from _names(f"{said('仅见于|only at')} {other}", each.only_other)
+        yield from _names(said("两方认定不同，从严计|judged otherwise, the worse counts"), each.judged)
 
 
 def _names(label: str, names: Sequence[str]) -> Iterator[str]:
     if names:
-        yield f"    {label}: {' '.join(names)}"
+        yield f"    {label}{punctuated(': ')}{' '.join(names)}"
 
 
 def _hidden_lines(report: Report, meanings: Mapping[str, Meaning]) -> Iterator[str]:
     found = [each for each in report.figures if each.why in tuple(Hidden)]
     if found:
         yield ""
-        yield f"未列数字 | hidden cells: {len(found)}"
+        yield f"{said('未列数字 | hidden cells')}{punctuated(': ')}{len(found)}"
     for each in found:
-        yield f"  {group_name(report, each.group)} · {meanings[each.id].zh} · {WHYS[each.why]}"
+        yield f"  {group_name(report, each.group)} · {_meant(meanings[each.id])} · {said(_WHYS[each.why])}"
 
 
 def _method_lines(report: Report) -> Iterator[str]:
     yield ""
-    yield "口径 | method"
+    yield said("口径 | method")
     there = {each.id for each in report.figures}
     for each in report.meanings:
         if each.id in there:
-            yield f"  {each.id} v{each.version} {each.zh} {each.en}: {each.rule_zh} | {each.rule_en}"
+            name, rule = said(f"{each.zh}|{each.en}"), said(f"{each.rule_zh} | {each.rule_en}")
+            yield f"  {each.id} v{each.version} {name}{punctuated(': ')}{rule}"
 
 
 # ---- CSV ---

@@ -91,6 +91,26 @@ def said(text: str) -> str:
     return found[0] if asked is Language.CHINESE else margin + found[1]
 
 
+def short(text: str) -> str:
+    """One half of a pair where there is no room for two: the Chinese unless English is asked for."""
+    found = halves(text)
+    return text if found is None else found[language() is Language.ENGLISH]
+
+
+_NARROW: Final = {"（": " (", "）": ")", "，": ", ", "：": ": ", "；": "; ", "、": ", "}
+_WIDE_SIGNS: Final = ((" (", "（"), ("(", "（"), (")", "）"), (", ", "，"), (": ", "："), ("; ", "；"))
+
+
+def punctuated(text: str) -> str:
+    """Our own words with the signs of the language that is asked for, GB/T 15834 or English; in both, as written."""
+    if language() is Language.ENGLISH:
+        return "".join(_NARROW.get(sign, sign) for sign in text)
+    if language() is Language.CHINESE:
+        for narrow, wide in _WIDE_SIGNS:
+            text = text.replace(narrow, wide)
+    return text
+
+
 # ---- errors
 
 

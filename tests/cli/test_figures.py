@@ -166,7 +166,7 @@ def test_leaves_and_differences() -> None:
     assert not any(raised.name in line for line in report_lines(one))
     lines = "\n".join(report_lines(unite_reports(one, other)))
     assert "两节点所记不同 | entries by which the nodes differ" in lines
-    assert f"仅见于浙江 zhejiang only there: {raised.name}" in lines
+    assert f"仅见于 only at 浙江 zhejiang: {raised.name}" in lines
     assert "两节点所记一致" in "\n".join(report_lines(unite_reports(one, one)))
 
 
