@@ -27,8 +27,7 @@ from federation.cli.options import (
 from federation.cli.reports import app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
 from federation.cli.words import PERMIT_FIELDS, WORDS, condensed, overdue_mark, said, word, word_of
-from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
-from federation.domain.permits import parse_permit_urn
+from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE, IDENTITY_FIELDS, RECORD_FIELDS
 from federation.protocol.form import replace
 from federation.wire.agency import corrections as wire
 
@@ -64,8 +63,11 @@ def correct(
     full: FullOption = False,
 ) -> None:
     """File (申请更正) a correction of a person's record with the province that owns it."""
+    from federation.cli.rows import read_permit
+
+    field, value = read_wanted(field, value)
     filing = wire.CorrectionFiling(
-        urn=parse_permit_urn(permit),
+        urn=read_permit(permit),
         field=field,
         value=value,
         words=words,
@@ -129,6 +131,26 @@ def extend(
     """Extend (延期) the time of a correction once, before it is over."""
     question = wire.CorrectionExtension(correction_id=_id(correction), words=words, days=days)
     _take_step(desk, wire.EXTEND_CORRECTION, question, full=full)
+
+
+def read_wanted(field: str, value: str) -> tuple[str, str]:
+    """A field by either name, and what it should say, read as in an application (CORRECTION_VALUE).
+
+    A field that cannot be corrected is left to the node, which says which can.
+    """
+    from federation.cli.permits import APPLICATIONS
+    from federation.cli.rows import UnreadableError
+    from federation.protocol.errors import MalformedError
+
+    known = APPLICATIONS.field_of(field)
+    if known not in IDENTITY_FIELDS | RECORD_FIELDS:
+        return known or field, value
+    try:
+        read = APPLICATIONS.fields[known].read(value)
+    except UnreadableError as error:
+        message = f"{PERMIT_FIELDS[known]}：{error.chinese} | {known}: {error}"
+        raise MalformedError("CORRECTION_VALUE", message, field="value") from error
+    return known, read if isinstance(read, str) else str(to_json(read))
 
 
 def filing_code(outcome: wire.CorrectionOutcome) -> int:

@@ -382,9 +382,10 @@ def _more(step: wire.ReadStep, *, full: bool) -> Iterator[str]:
 
 
 def exact_name(text: str) -> str:
-    """Returns the name as records have it: a plate in its written form, the x of a citizen number as a capital."""
+    """Returns the name as records have it: a plate or a permit in its written form, the x of a number as a capital."""
+    from federation.domain.permits import normalise_permit_urn
     from federation.domain.plates import normalise_plate
 
-    name = text.strip()
+    name = normalise_permit_urn(text.strip())
     plate = normalise_plate(name)
     return name if name.startswith("urn:") else plate if plate != name else condensed(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import date
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -33,6 +34,7 @@ from federation.domain.division import border_counties, find_division, find_divi
 from federation.domain.ethnic_groups import GROUP_OF, parse_ethnic_group
 from federation.domain.permits import (
     HOLDER_FIELDS,
+    PAPER_NAMES,
     Ground,
     Holder,
     Paper,
@@ -40,8 +42,9 @@ from federation.domain.permits import (
     PermitStatus,
     PermitUrn,
     RevokeReason,
+    find_faults,
+    find_faults_in,
     format_permit_urn,
-    parse_permit_urn,
     register_permit,
 )
 from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
@@ -126,8 +129,17 @@ _ISSUED: Final = {
     "issue_date": Field(read=rows.day, usual=_NOTHING),
     "urn": Field(read=rows.PERMIT_NAME, usual=_NOTHING),
 }
-APPLICATIONS: Final = Sheet(fields=_FIELDS, labels=words.PERMIT_FIELDS, make=_application, reason="APPLICATION")
-IMPORTS: Final = Sheet(fields={**_FIELDS, **_ISSUED}, labels=words.PERMIT_FIELDS, make=_import, reason="APPLICATION")
+words.WORDS["Paper"] = {paper.value: chinese for paper, (chinese, _) in PAPER_NAMES.items()}
+
+
+def _judge(found: Found) -> Iterator[RuleError]:
+    issued = found.get("issue_date")
+    return find_faults_in(found, today=issued if isinstance(issued, date) else china_today())
+
+
+_SHEET: Final = partial(Sheet, labels=words.PERMIT_FIELDS, reason="APPLICATION", judge=_judge)
+APPLICATIONS: Final = _SHEET(fields=_FIELDS, make=_application)
+IMPORTS: Final = _SHEET(fields={**_FIELDS, **_ISSUED}, make=_import)
 """A row of an older register; the last two fields are of a permit that was issued before."""
 
 
@@ -248,26 +260,27 @@ def register(
         )
     else:
         application = APPLICATIONS.parse(_with_the_usual(desk, texts))
-        settle_doubts([*APPLICATIONS.find_doubts(texts), *find_doubts(application)], accepted)
+        doubts = [*APPLICATIONS.find_doubts(texts), *find_doubts(application)]
+        settle_doubts(doubts, accepted, faults=find_faults(application, today=china_today()))
     _take_step(desk, wire.REGISTER_PERMIT, application, full=full)
 
 
 @command(app, "endorse")
 def endorse(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Endorse (签注) a permit for the next year."""
-    _take_step(desk, wire.ENDORSE_PERMIT, parse_permit_urn(urn), full=full)
+    _take_step(desk, wire.ENDORSE_PERMIT, rows.read_permit(urn), full=full)
 
 
 @command(app, "suspend")
 def suspend(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Record (中止使用功能) that a permit was not endorsed in time."""
-    _take_step(desk, wire.SUSPEND_PERMIT, parse_permit_urn(urn), full=full)
+    _take_step(desk, wire.SUSPEND_PERMIT, rows.read_permit(urn), full=full)
 
 
 @command(app, "restore")
 def restore(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Restore (恢复) a suspended permit by a late endorsement; the years count anew."""
-    _take_step(desk, wire.RESTORE_PERMIT, parse_permit_urn(urn), full=full)
+    _take_step(desk, wire.RESTORE_PERMIT, rows.read_permit(urn), full=full)
 
 
 @command(app, "revoke")
@@ -280,7 +293,7 @@ def revoke(
     full: FullOption = False,
 ) -> None:
     """Revoke (注销) a permit for good."""
-    _take_step(desk, wire.REVOKE_PERMIT, wire.PermitRevocation(urn=parse_permit_urn(urn), reason=reason), full=full)
+    _take_step(desk, wire.REVOKE_PERMIT, wire.PermitRevocation(urn=rows.read_permit(urn), reason=reason), full=full)
 
 
 @command(app, "recognise")
@@ -292,7 +305,7 @@ def recognise(
     full: FullOption = False,
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
-    presented = wire.PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=words.condensed(number))
+    presented = wire.PermitRecognition(urn=rows.read_permit(urn), mode=mode, citizen_number=words.condensed(number))
     answer = desk.call(wire.RECOGNISE_PERMIT, presented, act=_act(desk, PermitPurpose.RECOGNITION))
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
@@ -313,7 +326,7 @@ def recognise(
 def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Show (查看) one permit, own or another province's, with the fields that policy gives for the purpose."""
     act = _act(desk, _reading_purpose(desk))
-    reading = desk.call(wire.GET_PERMIT, parse_permit_urn(urn), act=act, changes=False)
+    reading = desk.call(wire.GET_PERMIT, rows.read_permit(urn), act=act, changes=False)
     newer = reading.outdated_by
     old = (f"副本已过时：签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
     copied = [f"{words.label('copy_time')}  {local_minute(reading.copy_time)}"] if reading.copy_time else []

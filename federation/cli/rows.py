@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -24,8 +24,8 @@ import typer
 
 from federation.cli.words import LOOK_ALIKE, cell_text, condensed, find_word, plain, word_of
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permits import parse_permit_urn
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.domain.permits import PermitUrn, normalise_permit_urn, parse_permit_urn
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import Realm
 from federation.protocol.unseen import find_doubtful, find_unseen_words, written
 
@@ -105,11 +105,14 @@ def read_accepted(given: Collection[str] | None) -> frozenset[DoubtKind]:
     return frozenset(kind for kind in found.values() if kind is not None)
 
 
-def settle_doubts(doubts: Collection[Doubt], accepted: Collection[DoubtKind]) -> None:
-    """Refuses all doubts at once that nobody accepted by name (DOUBTED)."""
+def settle_doubts(
+    doubts: Collection[Doubt], accepted: Collection[DoubtKind], *, faults: Iterable[BridgeheadError] = ()
+) -> None:
+    """Refuses all doubts at once that nobody accepted by name, and says what else the law will refuse (DOUBTED)."""
     if open_ := [doubt for doubt in doubts if doubt.kind not in accepted]:
         kinds = ",".join(sorted({each.kind for each in open_}))
-        chinese, english = "；".join(each.chinese for each in open_), "; ".join(each.english for each in open_)
+        said = [*(fault.message.split(" | ") for fault in faults), *((each.chinese, each.english) for each in open_)]
+        chinese, english = "；".join(zh for zh, _ in said), "; ".join(en for _, en in said)
         raise RuleError("DOUBTED", f"{chinese}（--accept {kinds}） | {english} (--accept {kinds})", doubts=kinds)
 
 
@@ -222,8 +225,13 @@ def parsed(parse: Callable[[str], object], chinese: str, english: str) -> Read:
     return read
 
 
+def read_permit(given: str) -> PermitUrn:
+    """Reads a permit's name as it was typed or pasted, in any case (PERMIT_URN)."""
+    return parse_permit_urn(normalise_permit_urn(plain(given)))
+
+
 PERMIT_NAME: Final = parsed(
-    parse_permit_urn,
+    read_permit,
     "应为居住证编号，如 urn:permit:330822:2026:000123",
     "a permit such as urn:permit:330822:2026:000123",
 )
@@ -258,10 +266,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet(Generic[T]):
+    """The fields of a row, and what is made of them.
+
+    `judge` finds what the law refuses in so much of a row as can be read: a clerk is told it with the rest.
+    """
+
     fields: Mapping[str, Field]
     labels: Mapping[str, str]
     make: Callable[..., T]
     reason: str
+    judge: Callable[[Found], Iterable[BridgeheadError]] = lambda _: ()
 
     def parse(self, texts: Mapping[str, str]) -> T:
         """Makes the item from texts by field name, absent ones empty; refuses with the sheet's reason, by field."""
@@ -281,8 +295,9 @@ class Sheet(Generic[T]):
             except KeyError:  # it follows from a field that could not be read, which is told
                 continue
         if problems:
-            chinese = "；".join(f"{self.labels[name]}：{problem.chinese}" for name, problem in problems.items())
-            english = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
+            sentences = [(f"{self.labels[name]}：{each.chinese}", f"{name}: {each}") for name, each in problems.items()]
+            sentences += [(zh, en) for zh, en in (fault.message.split(" | ") for fault in self.judge(found))]
+            chinese, english = "；".join(zh for zh, _ in sentences), "; ".join(en for _, en in sentences)
             raise MalformedError(self.reason, f"{chinese} | {english}", field=", ".join(problems))
         return self.make(**found)
 

@@ -345,13 +345,6 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
     },
     "Sex": {"male": "男", "female": "女"},
     "Ground": {"job": "合法稳定就业", "dwelling": "合法稳定住所", "study": "连续就读"},
-    "Paper": {
-        "identity_card": "居民身份证",
-        "photo": "相片",
-        "residence_proof": "居住地住址证明",
-        "ground_proof": "就业、住所或就读证明",
-        "guardian_identity": "监护人身份证明",
-    },
     "DoubtKind": {
         "look_alike": "形近字",
         "birth_date": "出生日期",

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, NewType
 
 from federation.domain.calendar import add_months
@@ -52,6 +53,10 @@ GUARDIAN_AGE: Final = 16
 
 _MONTH: Final = timedelta(days=31)
 """No month is longer."""
+_NEVER_EMPTY: Final = (
+    "holder_name", "sex", "ethnicity", "birth_date", "citizen_number", "household_division", "household_address",
+    "residence_division", "residence_address", "issuer",
+)  # fmt: skip
 _PREFIX: Final = "urn:permit:"
 _URN: Final = re.compile(_URN_FORM)
 
@@ -80,6 +85,18 @@ class Paper(StrEnum):
     RESIDENCE_PROOF = "residence_proof"
     GROUND_PROOF = "ground_proof"
     GUARDIAN_IDENTITY = "guardian_identity"
+
+
+PAPER_NAMES: Final[Mapping[Paper, tuple[str, str]]] = MappingProxyType(
+    {
+        Paper.IDENTITY_CARD: ("居民身份证", "the identity card"),
+        Paper.PHOTO: ("相片", "a photo"),
+        Paper.RESIDENCE_PROOF: ("居住地住址证明", "a proof of the address"),
+        Paper.GROUND_PROOF: ("就业、住所或就读证明", "a proof of job, dwelling or study"),
+        Paper.GUARDIAN_IDENTITY: ("监护人身份证明", "the guardian's identity card"),
+    }
+)
+"""The papers as article 9 names them."""
 
 
 class RevokeReason(StrEnum):
@@ -176,6 +193,16 @@ def parse_permit_urn(text: str) -> PermitUrn:
     return PermitUrn(text)
 
 
+def normalise_permit_urn(text: str) -> str:
+    """Brings a permit's name into its one written form; what does not begin as one stays as it is.
+
+    `urn` and `permit` are read in any case (RFC 8141 section 3.1). The rest tells cases apart unless its namespace says
+    otherwise; ours does, since a serial has capitals only. Between nodes the written form alone is taken.
+    """
+    is_permit = text[: len(_PREFIX)].lower() == _PREFIX
+    return _PREFIX + text[len(_PREFIX) :].upper() if is_permit else text
+
+
 def urn_division(urn: PermitUrn) -> str:
     """The county that issued the permit, by its name; it stays when a county is renamed later."""
     return urn[11:17]
@@ -187,7 +214,7 @@ def register_permit(application: PermitApplication, urn: PermitUrn, *, today: da
     Refuses PAPERS_MISSING, GUARDIAN_REQUIRED (article 9), HOUSEHOLD_NOT_LEFT, RESIDENCE_TOO_SHORT (article 2), and
     PERMIT_DATES out of order: by the first, with all of them in words.
     """
-    faults = list(_find_faults(application, today=today))
+    faults = list(find_faults(application, today=today))
     if faults:
         chinese, english = zip(*(fault.message.split(" | ") for fault in faults), strict=True)
         raise RuleError(faults[0].reason, f"{'；'.join(chinese)} | {'; '.join(english)}", **faults[0].facts)
@@ -356,29 +383,37 @@ def _verify_running(permit: Permit) -> None:
         raise RuleError("PERMIT_ENDED", f"the permit is {permit.status}: no further step is possible")
 
 
-def _find_faults(application: PermitApplication, *, today: date) -> Iterator[RuleError]:
-    needed = set(Paper) if application.guardian else set(Paper) - {Paper.GUARDIAN_IDENTITY}
-    fields = {
-        **{name: getattr(application.holder, own) for name, own in HOLDER_FIELDS.items() if name != "photo_digest"},
-        "residence_division": application.residence_division,
-        "residence_address": application.residence_address,
-        "issuer": application.issuer,
-    }
-    missing = sorted(needed - application.papers) + [name for name, value in fields.items() if not value]
-    if missing:
-        names = ", ".join(missing)
-        sentence = f"第九条：还缺 {names} | article 9: these are still missing: {names}"
-        yield RuleError("PAPERS_MISSING", sentence, missing=names)
-    if age_on(application.holder.birth_date, application.apply_date) < GUARDIAN_AGE and not application.guardian:
+def find_faults(application: PermitApplication, *, today: date) -> Iterator[RuleError]:
+    """Finds all that the law does not allow of an application, in words."""
+    own = application.holder
+    holder = {name: getattr(own, field) for name, field in HOLDER_FIELDS.items()}
+    rest = {each.name: getattr(application, each.name) for each in fields(application) if each.name != "holder"}
+    yield from find_faults_in(holder | rest, today=today)
+
+
+def find_faults_in(given: Mapping[str, Any], *, today: date) -> Iterator[RuleError]:
+    """Finds the same in so much of an application as is there: fields by name; nothing is judged by an absent one."""
+    there = given.keys()
+    needed = set(Paper) if given.get("guardian") else set(Paper) - {Paper.GUARDIAN_IDENTITY}
+    papers = sorted(needed - given["papers"]) if {"papers", "guardian"} <= there else []
+    empty = [name for name in _NEVER_EMPTY if name in there and not given[name]]
+    if papers or empty:
+        zh, en = zip(*[PAPER_NAMES[each] for each in papers], *((name, name) for name in empty), strict=True)
+        sentence = f"第九条：还缺{'、'.join(zh)} | article 9: these are still missing: {', '.join(en)}"
+        yield RuleError("PAPERS_MISSING", sentence, missing=", ".join([*papers, *empty]))
+    is_alone = {"birth_date", "apply_date", "guardian"} <= there and not given["guardian"]
+    if is_alone and age_on(given["birth_date"], given["apply_date"]) < GUARDIAN_AGE:
         sentence = "第九条：未满16周岁，由监护人或近亲属代办 | article 9: under 16 a guardian or relative applies"
         yield RuleError("GUARDIAN_REQUIRED", sentence)
-    if application.holder.household_division == application.residence_division:
+    household = given.get("household_division")
+    if household is not None and household == given.get("residence_division"):
         sentence = "第二条：户籍地应在居住县以外 | article 2: expected a household outside the county of residence"
         yield RuleError("HOUSEHOLD_NOT_LEFT", sentence)
-    if add_months(application.residence_since, 6) > (day := application.accept_date):
+    day = given.get("accept_date")
+    if day is not None and "residence_since" in there and add_months(given["residence_since"], 6) > day:
         sentence = f"第二条：至受理日{day}居住不满半年 | article 2: expected half a year of residence on {day}"
         yield RuleError("RESIDENCE_TOO_SHORT", sentence)
-    if not application.apply_date <= application.accept_date <= today:
+    if day is not None and "apply_date" in there and not given["apply_date"] <= day <= today:
         sentence = "申请、受理、签发日期应依次 | expected application, acceptance and issue in this order"
         yield RuleError("PERMIT_DATES", sentence)
 

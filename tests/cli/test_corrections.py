@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from federation.cli.corrections import correction_lines, filing_code, masked, page_lines
+from federation.cli.corrections import correction_lines, filing_code, masked, page_lines, read_wanted
 from federation.cli.show import object_of
 from federation.domain.permits import PermitUrn
+from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.corrections import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
@@ -78,6 +79,30 @@ def test_notices_say_what_is_outdated_here():
 def test_filing_code_tells_a_refusal_from_silence(outcome, code):
     """Exit 1 when it was refused, 3 when the owner has not answered."""
     assert filing_code(outcome) == code
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "stored"),
+    [
+        ("ethnicity", "汉", "汉"),
+        ("民族", "畲族", "畲"),
+        ("sex", "女", "female"),
+        ("birth_date", "2190年3月7日", "2190-03-07"),
+        ("household_division", "３３０８２２", "330822"),
+        ("status", "valid", "valid"),
+        ("no_such_field", " x", " x"),
+    ],
+)
+def test_what_a_record_should_say_is_typed_as_in_an_application(field, typed, stored):
+    """Every field by its reader at the desk, either name of it; what cannot be corrected is the node's to refuse."""
+    assert read_wanted(field, typed)[1] == stored
+    assert read_wanted("民族", "汉族")[0] == "ethnicity"
+
+
+def test_what_no_record_can_say_is_refused_in_the_words_of_its_field():
+    """With the near names, in both languages."""
+    with pytest.raises(MalformedError, match=r"民族：应为民族名称.*乌孜别克.*ethnicity: .*CORRECTION_VALUE"):
+        read_wanted("民族", "乌兹别克族")
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +200,21 @@ def test_correct_unchecked_or_of_a_field_of_the_steps_is_refused(nodes, permit):
     assert "deny-correct-identity-unchecked" in unchecked.out
     status = nodes.ask(ACROSS_HALL, *wanted, "--field", "status", "--value", "valid", "--identity-checked", code=1)
     assert "FIELD_NOT_CORRECTABLE" in status.err
+
+
+def test_correct_reads_the_permit_in_any_case_and_the_group_with_its_suffix(nodes, permit):
+    """As it may be typed off a card; both are sent as records have them."""
+    urn, number = permit
+    wanted = (
+        "--permit",
+        urn.upper(),
+        "--field",
+        "民族",
+        "--value",
+        "塔塔尔族",
+        "--words",
+        "错了",
+        "--identity-checked",
+    )
+    filed = nodes.ask(HALL, "subject", "correct", number, *wanted, "--paper", __file__, "-o", "json").json["correction"]
+    assert (filed["urn"], filed["field"], filed["value"]) == (urn, "ethnicity", "塔塔尔")

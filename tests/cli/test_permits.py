@@ -115,7 +115,23 @@ def test_register_without_papers_names_them(nodes):
     done = nodes.ask(HALL, "permit", "register", *options(row), code=1)
 
     assert "[PAPERS_MISSING]" in done.err
-    assert "identity_card" in done.err
+    assert "还缺就业、住所或就读证明、居民身份证、居住地住址证明 | " in done.err
+    assert "a proof of job, dwelling or study, the identity card, a proof of the address" in done.err
+    assert "identity_card" not in done.err
+
+
+def test_register_tells_what_cannot_be_read_and_what_the_law_refuses_in_one_round(nodes):
+    """A wrong number, a missing paper and a doubt beside one: nobody comes to the counter once for each."""
+    row = person(4) | {"papers": "photo"}
+    wrong = nodes.ask(HALL, "permit", "register", *options(row | {"ethnicity": "x"}), "-o", "json", code=2).error
+    assert wrong["reason"] == "APPLICATION"
+    assert "民族：应为民族名称" in wrong["message_zh"]
+    assert "第九条：还缺就业、住所或就读证明、" in wrong["message_zh"]
+    doubtful = [*options(row), "--sex", "女" if row["sex"] == "male" else "男"]
+    doubted = nodes.ask(HALL, "permit", "register", *doubtful, "-o", "json", code=1).error
+    assert doubted["reason"] == "DOUBTED"
+    assert "第九条：还缺就业、住所或就读证明、" in doubted["message_zh"]
+    assert "性别与号码不符" in doubted["message_zh"]
 
 
 def test_register_with_doubts_tells_all_and_waits_for_their_names(nodes):
@@ -212,6 +228,8 @@ def test_show_at_a_service_hall_takes_its_own_purpose(nodes, urn):
 
     assert "holder_name" in permit
     assert "citizen_number" not in permit
+    typed = nodes.ask(ACROSS_HALL, "permit", "show", f" {urn.upper()}", "--full", "-o", "json").json["permit"]
+    assert typed == permit  # in any case, as a permit's name may be typed
 
 
 def test_show_to_a_court_refused_with_a_decision(nodes, urn):

@@ -13,8 +13,10 @@ from federation.domain.permits import (
     RevokeReason,
     endorse_permit,
     endorsement_opens,
+    find_faults_in,
     format_permit_urn,
     next_full_year,
+    normalise_permit_urn,
     parse_permit_urn,
     register_permit,
     replace_permit,
@@ -77,6 +79,26 @@ def test_register_permit_tells_all_missing_papers_at_once(application):
     assert str(error.facts["missing"]).split(", ") == [
         "ground_proof", "photo", "residence_proof", "holder_name", "household_address", "residence_address",
     ]  # fmt: skip
+    chinese, english = error.message.split(" | ")
+    assert "还缺就业、住所或就读证明、相片、居住地住址证明、" in chinese
+    assert "a proof of job, dwelling or study, a photo, a proof of the address, " in english
+
+
+def test_find_faults_in_a_part_judges_by_what_is_there_alone():
+    """Each rule by its own fields: an absent one is no fault, and hides none of the others."""
+    late = {"residence_since": date(2025, 8, 1), "apply_date": date(2026, 1, 2), "accept_date": date(2026, 1, 1)}
+    child = {"birth_date": date(2215, 1, 1), "guardian": False, "apply_date": date(2026, 1, 1)}
+    same = {"household_division": "330822", "residence_division": "330822"}
+
+    def found(given):
+        return [fault.reason for fault in find_faults_in(given, today=ISSUED)]
+
+    assert found(late | child | same) == [
+        "GUARDIAN_REQUIRED", "HOUSEHOLD_NOT_LEFT", "RESIDENCE_TOO_SHORT", "PERMIT_DATES",
+    ]  # fmt: skip
+    assert found({"papers": frozenset(), "guardian": False}) == ["PAPERS_MISSING"]
+    assert [found({name: value}) for name, value in (late | child | same).items()] == [[]] * 7
+    assert found({}) == []
 
 
 def test_register_permit_tells_all_that_the_law_does_not_allow_at_once(application):
@@ -262,6 +284,15 @@ def test_permit_urn_parses_what_it_formats(division, year, serial):
     urn = format_permit_urn(division, year, serial=serial)
     assert parse_permit_urn(urn) == urn
     assert urn_division(urn) == division
+    assert {normalise_permit_urn(each) for each in (urn, urn.upper(), urn.lower(), urn.title())} == {urn}
+
+
+@pytest.mark.parametrize(
+    "text", ["浙H·I0001", "urn:isbn:x", "", " urn:permit:330822:2026:1a", "urn-permit:330822:2026:1a"]
+)
+def test_normalise_permit_urn_leaves_other_names_alone(text):
+    """A plate, a code, another namespace: no letter of it is changed."""
+    assert normalise_permit_urn(text) == text
 
 
 @pytest.mark.parametrize(
