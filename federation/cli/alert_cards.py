@@ -9,7 +9,7 @@ from typing import Final
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
 from federation.cli.show import CHINA, local_time
-from federation.cli.words import said
+from federation.cli.words import said, titled
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.cap import Status
@@ -32,19 +32,19 @@ def alert_lines(line: AlertLine, at: datetime) -> Iterator[str]:
     yield f"  {'；'.join(f'{zh} {en}' for zh, en in row.said)}"
     if line.status is not Status.ACTUAL:
         yield "  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure"
-    yield f"  {said('编号|number')}: {line.cap_id}  {said('记录|record')}: {line.record}"
-    yield f"  {said('首报|raised')}: {local_time(line.raised)}  {_desk(line.raised_by)}"
-    yield f"  {said('有效至|until')}: {local_time(line.expires)}"
+    yield f"  {titled('编号|number')}{line.cap_id}  {titled('记录|record')}{line.record}"
+    yield f"  {titled('首报|raised')}{local_time(line.raised)}  {_desk(line.raised_by)}"
+    yield f"  {titled('有效至|until')}{local_time(line.expires)}"
     for stage in line.stages:
         yield f"  {_stage(stage)}"
     if line.holder:
-        lease = f"  {said('签收至|lease')}: {local_time(line.lease)}" if line.lease is not None else ""
-        yield f"  {said('持有席位|holder')}: {_desk(line.holder)}{lease}"
+        lease = f"  {titled('签收至|lease')}{local_time(line.lease)}" if line.lease is not None else ""
+        yield f"  {titled('持有席位|holder')}{_desk(line.holder)}{lease}"
     for helper in line.helpers:
-        yield f"  {said('协助席位|helper')}: {_desk(helper)}"
+        yield f"  {titled('协助席位|helper')}{_desk(helper)}"
     if line.offer_to:
         until = f"  {said('至|until')} {local_time(line.offer_until)}" if line.offer_until is not None else ""
-        yield f"  {said('移交|offered to')}: {_desk(line.offer_to)}{until}"
+        yield f"  {titled('移交|offered to')}{_desk(line.offer_to)}{until}"
 
 
 def _desk(desk: str) -> str:
@@ -66,7 +66,7 @@ def _stage(stage: StageLine) -> str:
         return f"{words}: {late}"
     made = f"  {said('补录|entered afterwards')}" if stage.made else ""
     late = (
-        f"  {said('超时|late')}: {LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
+        f"  {titled('超时|late')}{LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
     )
     return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
 
@@ -87,9 +87,9 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
     for later in view.later:
         made = f"（现场 {local_time(later.made)} 补录）" if later.made is not None else ""
         stamped = f"{_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
-        yield f"  {said('另有|also stamped')}: {stamped}"
+        yield f"  {titled('另有|also stamped')}{stamped}"
     for record in view.links:
-        yield f"  {said('关联|linked')}: {record}"
+        yield f"  {titled('关联|linked')}{record}"
     is_gone = view.line.state in alert_rows.ENDED and not view.kept_days
     if not is_gone and (kept := kept_words(view)):
         yield f"  {kept}"
@@ -97,7 +97,7 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
     ready = [offer for offer in view.offers if offer.possible and not offer.to]
     if ready:
         named = "、".join(f"{offer.zh} {VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
-        yield f"  {said('现在可办|may be done now')}: {named}"
+        yield f"  {titled('现在可办|may be done now')}{named}"
     for offer in view.offers:
         if not offer.possible and offer.reason not in _NOTHING_THERE:
             zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))

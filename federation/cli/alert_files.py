@@ -15,7 +15,7 @@ from federation.cli.alert_cards import alert_lines
 from federation.cli.alert_rows import PRIORITIES, seen
 from federation.cli.options import now
 from federation.cli.show import table
-from federation.cli.words import WORDS, said, word
+from federation.cli.words import WORDS, said, titled, word
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.agency import alerts as wire
 
@@ -82,9 +82,9 @@ def kind_lines(found: Sequence[wire.AlertKindLine], *, whole: bool) -> Iterator[
         return
     for kind in found:
         yield f"{kind.id}  {kind.zh} {kind.en}  {kind.function}  {word(kind.colours)}"
-        yield f"  {said('可跨界|may cross')}: {'、'.join(f'{each.zh} {each.id}' for each in kind.crosses)}"
-        yield from (f"  {said('不得跨界|never crosses')}: {never}" for never in kind.never)
+        yield f"  {titled('可跨界|may cross')}{'、'.join(f'{each.zh} {each.id}' for each in kind.crosses)}"
+        yield from (f"  {titled('不得跨界|never crosses')}{never}" for never in kind.never)
         until = (
-            f"{kind.expires} {said('分钟|minutes')}" if kind.expires else f"{said('须写明|must be said')}: --expires"
+            f"{kind.expires} {said('分钟|minutes')}" if kind.expires else f"{titled('须写明|must be said')}--expires"
         )
-        yield f"  {said('有效期|expires')}: {until}"
+        yield f"  {titled('有效期|expires')}{until}"

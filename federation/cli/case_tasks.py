@@ -17,7 +17,7 @@ from federation.cli.cases import app as cases
 from federation.cli.documents import app as documents
 from federation.cli.options import Desk, command, paper_digest
 from federation.cli.show import table
-from federation.cli.words import overdue_mark, said
+from federation.cli.words import overdue_mark, pair, said
 from federation.domain.acts import ACTS
 from federation.domain.case_items import CaseItem
 from federation.wire.agency import cases as wire
@@ -129,6 +129,6 @@ def task_lines(tasks: Iterable[wire.CaseTask]) -> Iterator[str]:
         ("task", lambda task: task.name),
         ("owner", lambda task: str(task.owner)),
         ("due", lambda task: f"{task.due or '-'}{overdue_mark() if task.late else ''}"),
-        ("state", lambda task: said("待认领|open") if task.state == "open" else f"{task.state_zh} {task.state_en}"),
+        ("state", lambda task: said("待认领|open") if task.state == "open" else pair(task.state_zh, task.state_en)),
         ("offers", lambda task: ", ".join(VERBS[act] for act in task.offers if act in VERBS)),
     )

@@ -19,7 +19,7 @@ from federation.cli.completion import complete_case
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now
 from federation.cli.show import local_minute, show_lines
-from federation.cli.words import WORDS, overdue_mark, said, word
+from federation.cli.words import WORDS, enclosed, overdue_mark, pair, punctuated, said, sentences, titled, word
 from federation.domain.acts import EVERYWHERE
 from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME
@@ -53,9 +53,10 @@ WORDS["Standing"] = {
     "member": "参与", "invited": "受邀", "former": "已退出", "stranger": "未参与", "waiting": "等待记录",
 }  # fmt: skip
 _UNSURE: Final = {
-    "unread": f" （{said('未经法律核对|not legally verified')}）",
-    "programme": " （协议目标，非法定 a target, no law）",
+    "unread": "未经法律核对|not legally verified",
+    "programme": "协议目标，非法定|a target, no law",
 }
+_ARRIVED: Final = "收到|arrived"
 WORDS["DeliveryState"] = {"received": "已签收", "refused": "未接收", "waiting": "传送中", "undelivered": "未送达"}
 NEXT_STEPS.update({
     "CASES_MANY": "缩短统计期间：--since | count from a later day: --since",
@@ -310,7 +311,8 @@ def board(lines: Iterable[CaseLine]) -> Table:
     for line in sorted(still, key=lambda line: (not line.late, line.due or _NEVER, line.code)):
         due = f"{local_minute(line.due)} {line.clock}" if line.due is not None else "-"
         late = overdue_mark() if line.late else ""
-        cells = (line.code, f"{line.title_zh} {line.title_en}", f"{line.stage_zh} {line.stage_en}", word(line.standing))
+        matter, stage = pair(line.title_zh, line.title_en), pair(line.stage_zh, line.stage_en)
+        cells = (line.code, matter, stage, word(line.standing))
         table.add_row(*map(Text, (*cells, f"{due}{late}")), style="bold red" if line.late else "")
     return table
 
@@ -343,7 +345,7 @@ def figures(
     """Count (统计) your office's closed cases of a procedure; in JSON each number with the entries that it counts."""
     asked = wire.FigureQuery(procedure=procedure, since=since.replace(tzinfo=CHINA_TIME))
     answer = desk.call(wire.COUNT_CASES, asked, changes=False)
-    desk.show(answer, (f"{line.zh} {line.en}  {line.name}: {line.value}" for line in answer.lines))
+    desk.show(answer, (f"{pair(line.zh, line.en)}  {line.name}: {line.value}" for line in answer.lines))
 
 
 @command(app, "lists", usual=USUAL)
@@ -359,43 +361,47 @@ def lists(
 _TRACE_ENDS: Final = {Outcome.REFUSED: 1, Outcome.UNREACHABLE: 3, Outcome.EXPIRED: 3}
 
 
+_BELOW_TIME: Final = "\n" + " " * 18
+
+
 def trace_lines(answer: wire.TraceAnswer) -> Iterator[str]:
     for line in answer.lines:
-        yield f"{local_minute(line.time)}  {line.zh}\n                  {line.en}"
+        yield f"{local_minute(line.time)}  {_BELOW_TIME.join(sentences(line.zh, line.en))}"
     if answer.outcome is Outcome.REFUSED:
         why = ", ".join(answer.policies)
-        yield f"{answer.node}未答复：{why} | {answer.node} refused: {why}"
+        yield said(f"{answer.node}未答复：{why} | {answer.node} refused: {why}")
     elif answer.outcome is not Outcome.HIT:
-        yield f"{answer.node}的节点现在联系不上，请稍后再查 | {answer.node} is not answering: ask again later"
+        yield said(f"{answer.node}的节点现在联系不上，请稍后再查 | {answer.node} is not answering: ask again later")
 
 
 _LISTS: Final = {
-    "duty": said("职责|duties"), "task": said("任务|tasks"), "guarantee": said("保障|guarantees"),
-    "stage": said("环节|stages"),
-    "role": said("角色|roles"),
+    "duty": "职责|duties", "task": "任务|tasks", "guarantee": "保障|guarantees", "stage": "环节|stages",
+    "role": "角色|roles",
 }  # fmt: skip
 
 
 def list_lines(found: wire.ProcedureLists) -> Iterator[str]:
-    yield f"{found.title_zh} {found.title_en}{'' if found.official else ' （未经官方公布 not official）'}"
-    yield f"  {said('用途|purpose')}: {found.purpose}  {said('职能|function')}: {found.function}"
-    yield f"  {said('依据|source')}: {found.source}"
-    who = {line.who: f"{line.zh} {line.en}" for line in found.lines if line.list == "role"}
+    unofficial = "" if found.official else f" {enclosed(said('未经官方公布|not official'))}"
+    yield f"{pair(found.title_zh, found.title_en)}{unofficial}"
+    yield f"  {titled('用途|purpose')}{found.purpose}  {titled('职能|function')}{found.function}"
+    yield f"  {titled('依据|source')}{found.source}"
+    who = {line.who: pair(line.zh, line.en) for line in found.lines if line.list == "role"}
     for name, title in _LISTS.items():
         lines = [line for line in found.lines if line.list == name]
         if lines:
-            yield title
+            yield said(title)
             named = {} if name in ("stage", "role") else who  # these are typed as they stand here
-            yield from (f"  {named.get(line.who, line.who)}：{line.zh} | {line.en}" for line in lines)
+            for line in lines:
+                yield f"  {named.get(line.who, line.who)}{punctuated('：')}{said(f'{line.zh} | {line.en}')}"
 
 
 def case_line(line: CaseLine) -> str:
-    ended = f"  {said('已办结|closed')}: {line.outcome}" if line.outcome else ""
-    clock = f"  {said('期限|due')}: {local_minute(line.due)} ({line.clock})" if line.due is not None else ""
+    ended = f"  {titled('已办结|closed')}{line.outcome}" if line.outcome else ""
+    clock = f"  {titled('期限|due')}{local_minute(line.due)} ({line.clock})" if line.due is not None else ""
     late = overdue_mark() if line.late else ""
-    waits = f"  {said('等待|waiting')}: {line.waiting}" if line.waiting else ""
-    title = f"{line.title_zh} {line.title_en}"
-    return f"{line.code}  {title}  {line.stage_zh} {line.stage_en}  {word(line.standing)}{clock}{late}{waits}{ended}"
+    waits = f"  {titled('等待|waiting')}{line.waiting}" if line.waiting else ""
+    title, stage = pair(line.title_zh, line.title_en), pair(line.stage_zh, line.stage_en)
+    return f"{line.code}  {title}  {stage}  {word(line.standing)}{clock}{late}{waits}{ended}"
 
 
 def view_lines(view: wire.CaseView) -> Iterator[str]:
@@ -404,65 +410,67 @@ def view_lines(view: wire.CaseView) -> Iterator[str]:
     if line is None:
         return
     yield case_line(line)
-    yield f"  {said('记录|record')}: {line.record}"
-    opened = f"{said('立案|opened')}: {local_minute(line.opened)}  {said('层级|tier')}: {line.tier}"
-    yield f"  {said('牵头|lead')}: {line.lead}  {opened}"
+    yield f"  {titled('记录|record')}{line.record}"
+    opened = f"{titled('立案|opened')}{local_minute(line.opened)}  {titled('层级|tier')}{line.tier}"
+    yield f"  {titled('牵头|lead')}{line.lead}  {opened}"
     for member in view.members:
-        asked = f" （{said('受邀|invited')}）" if member.invited else ""
-        yield f"  {said('参与|member')}: {member.agency}  {', '.join(member.roles)}{asked}"
+        asked = f" {enclosed(said('受邀|invited'))}" if member.invited else ""
+        yield f"  {titled('参与|member')}{member.agency}  {', '.join(member.roles)}{asked}"
     for clock in view.clocks:
         end = local_minute(clock.due) if clock.due is not None else "-"
         late = overdue_mark() if clock.late else ""
-        unsure = _UNSURE.get(clock.verified, "")
-        yield f"  {said('期限|clock')}: {clock.zh} {clock.en} [{clock.key}]  {end}{late}  {clock.source}{unsure}"
+        unsure = f" {enclosed(said(_UNSURE[clock.verified]))}" if clock.verified in _UNSURE else ""
+        yield f"  {titled('期限|clock')}{pair(clock.zh, clock.en)} [{clock.key}]  {end}{late}  {clock.source}{unsure}"
     for notice in view.notices:
-        yield f"  ! {notice.zh} | {notice.en}"
+        yield said(f"  ! {notice.zh} | {notice.en}")
     ready = [offer for offer in view.offers if offer.possible]
     if ready:
-        yield f"  {said('现在可办|may be done now')}: {', '.join(_named(offer) for offer in ready)}"
+        yield f"  {titled('现在可办|may be done now')}{', '.join(_named(offer) for offer in ready)}"
 
 
 def offer_lines(offers: Iterable[wire.CaseOffer]) -> Iterator[str]:
     """The acts that may be done now, with their fields, and what is missing for the rest, with its rule."""
     found = list(offers)
-    yield "现在可办 may be done now:  （! 必填，[] 可用逗号写多项 | ! required, [] several with commas）"
+    key = said("! 必填，[] 可用逗号写多项 | ! required, [] several with commas")
+    yield f"{titled('现在可办|may be done now')}  {enclosed(key)}"
     for offer in found:
         if offer.possible:
             fields = "".join(f" --set {field.replace(':', '=', 1)}" for field in offer.fields)
-            yield f"  {_named(offer)}  {offer.zh} {offer.en} {fields}".rstrip()
-    yield f"{said('尚不能办|not yet')}:"
+            yield f"  {_named(offer)}  {pair(offer.zh, offer.en)} {fields}".rstrip()
+    yield titled("尚不能办|not yet").rstrip()
     for offer in found:
         if not offer.possible and (offer.missing or offer.act not in EVERYWHERE):  # not what no stage has an object for
             zh, en = REASONS.get(offer.reason, ("", offer.reason))
-            yield f"  {_named(offer)}  {offer.zh} {offer.en}: {zh} | {en}"
-            yield from (f"    {said('缺|missing')}: {lack_line(lack)}" for lack in offer.missing)
+            yield f"  {_named(offer)}  {pair(offer.zh, offer.en)}{punctuated(': ')}{said(f'{zh} | {en}')}"
+            yield from (f"    {titled('缺|missing')}{lack_line(lack)}" for lack in offer.missing)
 
 
 def lack_line(lack: wire.CaseMissing) -> str:
     """The condition that is missing, with its rule; where law is silent it is the provinces' own."""
     rule = said("四省自定|the provinces' own") if lack.rule == "[P]" else lack.rule
-    return f"{lack.zh} | {lack.en}{f'（{rule}）' if rule else ''}"
+    return f"{said(f'{lack.zh} | {lack.en}')}{enclosed(rule) if rule else ''}"
 
 
 def entry_lines(line: wire.EntryLine, reasons: Mapping[str, tuple[str, str]] = REASONS) -> Iterator[str]:
     """An entry as a clerk reads it; `reasons` are the words for why one is without effect."""
-    why = " ".join(reasons.get(line.without_effect, (line.without_effect,)))
-    void = f"  ** {said('无效果|without effect')}: {why} **" if line.without_effect else ""
+    why = pair(*reasons.get(line.without_effect, ("", line.without_effect)))
+    void = f"  ** {titled('无效果|without effect')}{why} **" if line.without_effect else ""
     late = (
-        f" （{said('收到|arrived')} {local_minute(line.arrived)}）"
+        f" {enclosed(f'{said(_ARRIVED)} {local_minute(line.arrived)}')}"
         if line.arrived - line.at > timedelta(minutes=1)
         else ""
     )
-    yield f"{local_minute(line.at)}  {line.act_zh} {line.act_en}  {line.agency}{late}{void}"
+    yield f"{local_minute(line.at)}  {pair(line.act_zh, line.act_en)}  {line.agency}{late}{void}"
     yield f"  {line.author}:{line.n}  {line.name[:16]}  {line.officer or '-'}"
     if line.fields:
         yield f"  {'  '.join(f'{name}={value}' for name, value in sorted(line.fields.items()))}"
     for item in line.items:
         given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
-        hidden = f" （{item.closed} {said('项不对本单位开放|closed to you')}）" if item.closed else ""
+        closed = f"{item.closed} {said('项不对本单位开放|closed to you')}"
+        hidden = f" {enclosed(closed)}" if item.closed else ""
         yield f"  - {item.kind}: {given}{hidden}"
     for lack in line.missing:
-        yield f"  {said('缺|missing')}: {lack}"
+        yield f"  {titled('缺|missing')}{lack}"
     for sent in line.deliveries:
         why = f": {', '.join(sent.policies)}" if sent.policies else ""
         yield f"  -> {sent.node}  {word(sent.state)}{why}"

@@ -26,7 +26,18 @@ from federation.cli.options import (
 )
 from federation.cli.reports import app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
-from federation.cli.words import PERMIT_FIELDS, WORDS, condensed, overdue_mark, said, word, word_of
+from federation.cli.words import (
+    PERMIT_FIELDS,
+    WORDS,
+    condensed,
+    label,
+    overdue_mark,
+    punctuated,
+    said,
+    titled,
+    word,
+    word_of,
+)
 from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE, IDENTITY_FIELDS, RECORD_FIELDS
 from federation.protocol.form import replace
 from federation.wire.agency import corrections as wire
@@ -169,10 +180,10 @@ def page_lines(page: wire.CorrectionPage, *, full: bool) -> Iterator[str]:
     for line in page.corrections:
         yield from correction_lines(line, full=full)
     if not page.corrections:
-        yield "没有更正 | no corrections"
+        yield said("没有更正 | no corrections")
     else:
         late = sum(line.overdue for line in page.corrections)
-        yield f"共 {len(page.corrections)} 件，逾期 {late} 件 | {len(page.corrections)} in all, {late} overdue"
+        yield said(f"共 {len(page.corrections)} 件，逾期 {late} 件 | {len(page.corrections)} in all, {late} overdue")
     for notice in page.notices:
         yield _notice_line(notice)
 
@@ -186,20 +197,21 @@ def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
     )
     number = line.citizen_number if full else mask("citizen_number", line.citizen_number)
     yield f"{line.correction_id}  {word(line.standing)}{late}{desk}"
-    yield f"  {said('更正|field')}: {PERMIT_FIELDS.get(line.field, '')} {line.field} -> {masked(line, full=full).value}"
-    yield f"  {said('居住证|permit')}: {line.urn}  {said('本人|person')}: {number}"
-    yield f"  {said('申请|filed')}: {local_minute(line.filed_time)}  {line.filed_by}  {line.words}"
+    yield f"  {titled('更正|field')}{label(line.field)} -> {masked(line, full=full).value}"
+    yield f"  {titled('居住证|permit')}{line.urn}  {titled('本人|person')}{number}"
+    yield f"  {titled('申请|filed')}{local_minute(line.filed_time)}  {line.filed_by}  {line.words}"
     if line.papers:
-        yield f"  {said('材料|papers')}: {', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
-    yield f"  {said('决定|decides')}: {word_of('NodeName', line.owner)}"
+        yield f"  {titled('材料|papers')}{', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
+    yield f"  {titled('决定|decides')}{word_of('NodeName', line.owner)}"
     if line.deadline is not None and line.standing is wire.CorrectionStanding.OPEN:
-        yield f"  {said('期限|due')}: {deadline_text(line.deadline)}"
+        yield f"  {titled('期限|due')}{deadline_text(line.deadline)}"
     if line.answer:
-        yield f"  {said('答复|answer')}: {line.answer}"
+        yield f"  {titled('答复|answer')}{line.answer}"
     if line.permit_version:
-        yield f"  {said('居住证版本|permit version')}: {line.permit_version}"
+        yield f"  {titled('居住证版本|permit version')}{line.permit_version}"
     if line.policies:
-        yield f"  理由 because: {line.title_zh} | {line.title_en} ({', '.join(line.policies)})"
+        why = said(f"{line.title_zh} | {line.title_en}")
+        yield f"  {titled('理由|because')}{why} ({', '.join(line.policies)})"
 
 
 def _take_step(desk: Desk, rpc: Rpc[Q, wire.CorrectionOutcome], question: Q, *, full: bool) -> None:
@@ -217,21 +229,21 @@ def _id(text: str) -> str:
 
 
 def _notice_line(notice: wire.NoticeLine) -> str:
-    who, when = word_of("NodeName", notice.owner), local_minute(notice.time)
+    head = f"{local_minute(notice.time)}  {word_of('NodeName', notice.owner)}{punctuated(': ')}"
+    urn, version = notice.urn, notice.version
     if notice.other is not None:
-        return (
-            f"{when}  {who}：重复登记，{notice.urn} 与 {notice.other} 为同一人 | "
-            f"registered twice: {notice.urn} and {notice.other} are of one person"
+        told = (
+            f"重复登记，{urn} 与 {notice.other} 为同一人 | registered twice: {urn} and {notice.other} are of one person"
         )
-    if notice.decided_on is not None:
-        return (
-            f"{when}  {who}：{notice.decided_on} 办理互认的 {notice.urn} 已变更（第 {notice.version} 版），请复核 | "
-            f"what was decided that day about {notice.urn} is otherwise by version {notice.version}: look at it again"
+    elif notice.decided_on is not None:
+        day = notice.decided_on
+        told = (
+            f"{day} 办理互认的 {urn} 已变更（第 {version} 版），请复核 | "
+            f"what was decided on {day} about {urn} is otherwise by version {version}: look at it again"
         )
-    if notice.urn is not None:
-        return (
-            f"{when}  {who}: {notice.urn} 第 {notice.version} 版以前的副本已过时 | "
-            f"copies before version {notice.version} are outdated"
-        )
-    field = f"{PERMIT_FIELDS.get(notice.field, '')} {notice.field}"
-    return f"{when}  {who}: 案件 {notice.case_id} 所取 {field} 已更正 | was corrected since: fetch it again"
+    elif urn is not None:
+        told = f"{urn} 第 {version} 版以前的副本已过时 | {urn}: copies before version {version} are outdated"
+    else:
+        zh, case = PERMIT_FIELDS.get(notice.field, notice.field), notice.case_id
+        told = f"案件 {case} 所取{zh}已更正 | {notice.field} of {case} was corrected since: fetch it again"
+    return head + said(told)

@@ -17,7 +17,7 @@ from federation.cli.alert_rows import desk_name
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, china_today, local_minute, table
-from federation.cli.words import WORDS, said, word
+from federation.cli.words import WORDS, said, titled, word
 from federation.domain.alert_policy import DUTY_PURPOSE
 from federation.domain.division import format_division_path
 from federation.domain.duty import Area
@@ -96,24 +96,24 @@ def duty_lines(shown: wire.DutyTable) -> Iterator[str]:
     )  # fmt: skip
     for each in shown.desks:
         kinds = "、".join(f"{shown.kind_names.get(kind, '')} {kind}".strip() for kind in each.desk.kinds)
-        yield f"  {each.desk.id}  {said('承担|takes')}: {kinds}"
+        yield f"  {each.desk.id}  {titled('承担|takes')}{kinds}"
     for area in shown.areas:
         yield area_line(area)
     if shown.neighbours:
         names = "、".join(f"{format_division_path(each) or ''} {each}".strip() for each in shown.neighbours)
-        yield f"{said('通报邻县|neighbours told')}: {names}"
+        yield f"{titled('通报邻县|neighbours told')}{names}"
     for unit in shown.units:
-        crew = f"{said('席位|base')} {unit.base}  {said('车组|crew')}: {'、'.join(unit.crew)}"
+        crew = f"{said('席位|base')} {unit.base}  {titled('车组|crew')}{'、'.join(unit.crew)}"
         yield f"{said('车辆|mobile unit')} {unit.id}  {unit.name}  {crew}"
     for group in shown.volunteers:
         yield f"{said('志愿者|volunteers')} {group.id}  {group.name}"
 
 
 def area_line(area: Area) -> str:
-    beside = f"  {said('相邻|beside')}: {'、'.join(area.neighbours)}" if area.neighbours else ""
+    beside = f"  {titled('相邻|beside')}{'、'.join(area.neighbours)}" if area.neighbours else ""
     limit = f"{said('到场|arrive')} {area.arrive_limit} {said('分|min')}"
     names = f"{f'{area.name} {area.id}'.strip()}  {word(area.type)}  {word(area.duty_class)}  {limit}"
-    return f"{said('片区|area')} {names}  {said('席位|desks')}: {'、'.join(area.desks)}{beside}"
+    return f"{said('片区|area')} {names}  {titled('席位|desks')}{'、'.join(area.desks)}{beside}"
 
 
 def manned_text(standing: wire.DeskStanding) -> str:
@@ -144,7 +144,7 @@ def roster(
 def roster_lines(page: wire.RosterPage) -> Iterator[str]:
     standing = page.standing
     if standing is not None:
-        yield f"{standing.desk.id}  {manned_text(standing)}  {said('当班|answers')}: {standing.charge or '-'}"
+        yield f"{standing.desk.id}  {manned_text(standing)}  {titled('当班|answers')}{standing.charge or '-'}"
         yield from map(on_line, standing.on)
     for each in page.lines:
         yield f"{book_line(each.line)}  {said('叶|leaf')} {each.leaf}  {each.digest[:16]}"
@@ -161,7 +161,7 @@ def on_line(on: OnDuty) -> str:
 
 def book_line(line: DutyLine) -> str:
     done = f"{line.number:>4}  {local_minute(line.time)}  {word(line.act)}  {line.officer}"
-    return f"{done}  {said('当班|answers')}: {line.charge or '-'}"
+    return f"{done}  {titled('当班|answers')}{line.charge or '-'}"
 
 
 @command(app, "sign-on")
@@ -258,15 +258,15 @@ def hand_over_lines(entry: HandOver) -> Iterator[str]:
     if entry.more:
         yield f"  {said('另有|and')} {entry.more} {said('条|more')}"
     for each in entry.promises:
-        yield f"  {said('交接事项|promised')}: {each}"
+        yield f"  {titled('交接事项|promised')}{each}"
 
 
 def alert_line(alert: OpenAlert) -> str:
     state = f"{WORDS['AlertState'].get(alert.state, '')} {alert.state}".strip()
     stages = "、".join(f"{WORDS['AlertState'].get(each, '')} {each}".strip() for each in alert.overdue)
-    late = f"  ** {said('超时|late')}: {stages} **" if stages else ""
+    late = f"  ** {titled('超时|late')}{stages} **" if stages else ""
     lease = f" {said('至|until')} {local_minute(alert.lease)}" if alert.lease else ""
-    return f"  {alert.cap_id}  {alert.kind}  {state}  {said('持有|held by')}: {alert.holder or '-'}{lease}{late}"
+    return f"  {alert.cap_id}  {alert.kind}  {state}  {titled('持有|held by')}{alert.holder or '-'}{lease}{late}"
 
 
 # ---- volunteers

@@ -10,7 +10,7 @@ import typer
 
 from federation.cli.options import Desk, PageSize, Paging, commands_for
 from federation.cli.show import local_time, table
-from federation.cli.words import said, word_of
+from federation.cli.words import said, titled, word_of
 from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE, order_bytes
 from federation.node.home.files import load_ed25519
 from federation.protocol.form import replace
@@ -76,9 +76,9 @@ def run(desk: Desk) -> None:
 def answer_lines(answer: wire.ErasureAnswer) -> Iterator[str]:
     line = answer.line
     if line is not None:
-        yield f"{said('本省已销毁|destroyed here')}: {line.message_id} ({line.kind})"
+        yield f"{titled('本省已销毁|destroyed here')}{line.message_id} ({line.kind})"
         recipient = word_of("NodeName", line.recipient)
-        yield f"{said('已通知|ordered')}: {recipient}  {said('回执期限|receipt due')} {local_time(line.due)}"
+        yield f"{titled('已通知|ordered')}{recipient}  {said('回执期限|receipt due')} {local_time(line.due)}"
 
 
 def order_lines(lines: Sequence[wire.ErasureLine]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Final
 from federation.cli.alert_rows import seen
 from federation.cli.alert_words import LATE
 from federation.cli.show import align, local_day, local_minute
-from federation.cli.words import punctuated, said, short, word_of
+from federation.cli.words import enclosed, punctuated, said, short, word_of
 from federation.domain.division import PREFECTURES, find_division
 from federation.domain.figures import (
     DAY_MS,
@@ -125,19 +125,15 @@ def value_text(figure: Figure, meaning: Meaning) -> str:
         case Form.YOY if figure.source is Source.OWN:
             change = f"{_signed(figure.value)} %" if figure.value else why
             base = "" if figure.base is None else f"{punctuated('，')}{short('上年|last year')} {figure.base}"
-            return change + _enclosed(f"{figure.numerator}{base}")
+            return change + enclosed(f"{figure.numerator}{base}")
         case Form.MEDIAN:
-            return (span_text(int(figure.value)) if figure.value else why) + _enclosed(figure.numerator)
+            return (span_text(int(figure.value)) if figure.value else why) + enclosed(figure.numerator)
         case Form.MEAN:
-            return f"{figure.value} {days}{_enclosed(figure.numerator)}" if figure.value else why
+            return f"{figure.value} {days}{enclosed(figure.numerator)}" if figure.value else why
         case Form.YOY | Form.SHARE:
             return f"{figure.value} %" if figure.value else why
         case _:
             return f"{figure.value} {said(_UNITS.get(meaning.unit, meaning.unit))}".rstrip() if figure.value else why
-
-
-def _enclosed(text: object) -> str:
-    return f"{punctuated('（')}{text}{punctuated('）')}"
 
 
 def _signed(value: str) -> str:
@@ -221,9 +217,9 @@ def _report_lines(report: Report, *, leaves: bool) -> Iterator[str]:
 
 def _head_lines(report: Report) -> Iterator[str]:
     procedure = f" · {report.procedure}" if report.procedure else ""
-    official = "" if report.official else _enclosed(said("非官方|not official"))
+    official = "" if report.official else enclosed(said("非官方|not official"))
     yield f"{title_text(report)}{procedure}"
-    span = f"{local_day(report.begin)} – {local_day(report.end)}{_enclosed(said('不含|excluded'))}"
+    span = f"{local_day(report.begin)} – {local_day(report.end)}{enclosed(said('不含|excluded'))}"
     yield (
         f"{said('统计期|period')} {span} · {said('截止|cut')} {local_minute(report.cut)} · "
         f"{said('协议|agreement')} {report.agreement} · {said('口径|definitions')} {report.definitions}{official}"
@@ -233,7 +229,7 @@ def _head_lines(report: Report) -> Iterator[str]:
 
 
 def _figure_line(report: Report, figure: Figure, meaning: Meaning) -> str:
-    of_class = _enclosed(said(_CLASSES[figure.group.duty_class])) if figure.group.duty_class else ""
+    of_class = enclosed(said(_CLASSES[figure.group.duty_class])) if figure.group.duty_class else ""
     name = f"{group_name(report, figure.group)} · {report.period} · {_meant(meaning)}{of_class}"
     printed = [_printed(each) for each in report.printed if (each.id, each.place) == (figure.id, figure.group.county)]
     plain = printed if not figure.group.area and not figure.group.kind else []
@@ -249,7 +245,7 @@ def _meant(meaning: Meaning) -> str:
 
 def _printed(each: Printed) -> str:
     computed = f"{punctuated('，')}{said('按其分子分母|computed')} {each.computed} %" if each.computed else ""
-    return f"{said('报道|press')} {each.value}{_enclosed(f'{each.words}{computed}')}"
+    return f"{said('报道|press')} {each.value}{enclosed(f'{each.words}{computed}')}"
 
 
 def _leaf_lines(leaves: Iterable[Leaf]) -> Iterator[str]:
@@ -317,7 +313,7 @@ def _listed_lines(report: Report) -> Iterator[str]:
         yield ""
         yield said("供人工核查 | for a person to look at; no figure is changed by it")
     for each in report.listed:
-        words = _enclosed(each.said) if each.said else ""
+        words = enclosed(each.said) if each.said else ""
         names = punctuated("、").join(each.records)
         yield f"  {said(_LISTS.get(each.why, each.why))}{words}{punctuated(': ')}{names}"
     if report.more:

@@ -12,7 +12,7 @@ import typer
 
 from federation.cli.options import Form, FormOption, NodeHome, now, show_in, show_value
 from federation.cli.show import JsonOut, say
-from federation.cli.words import said
+from federation.cli.words import said, titled
 
 if TYPE_CHECKING:
     from federation.protocol.keys import PublicKey, Signer
@@ -247,9 +247,9 @@ def _renewed_lines(leaves: Sequence[Mapping[str, JsonOut]], home: Path) -> Itera
     counts = f"{len(others)} certificates of agencies, {len(due)} to renew"
     yield said(f"单位证书 {len(others)} 份，其中 {len(due)} 份须换发 | {counts}")
     yield from _leaf_lines(due)
-    yield f"{said('全部证书|all of them')}: bridgehead keys show --home {home}"
+    yield f"{titled('全部证书|all of them')}bridgehead keys show --home {home}"
     if due:
-        yield f"{said('换发|renew one')}: bridgehead keys client AGENCY --home {home}"
+        yield f"{titled('换发|renew one')}bridgehead keys client AGENCY --home {home}"
 
 
 def _leaves(home: Path) -> list[dict[str, JsonOut]]:

@@ -16,7 +16,7 @@ import typer
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, deadline_text, local_minute
-from federation.cli.words import WORDS, overdue_mark, said, word
+from federation.cli.words import WORDS, overdue_mark, titled, word
 from federation.domain.division import format_division_path
 from federation.domain.leads import LEAD_FUNCTION, LEAD_PURPOSE, Lead
 from federation.protocol.ids import parse_message_id
@@ -84,19 +84,19 @@ def list_(desk: Desk, paging: Paging) -> None:
 def lead_lines(line: wire.LeadLine) -> Iterator[str]:
     handed, lead, answer = line.handed, line.handed.lead, line.answer
     yield f"{handed.lead_id}  {word(line.standing)}{overdue_mark() if line.overdue else ''}"
-    yield f"  {said('移交|handed over')}: {local_minute(handed.created)}  {handed.finder} -> {handed.force}"
-    yield f"  {said('案由|offence')}: {lead.offence}"
+    yield f"  {titled('移交|handed over')}{local_minute(handed.created)}  {handed.finder} -> {handed.force}"
+    yield f"  {titled('案由|offence')}{lead.offence}"
     place = f"{format_division_path(lead.county) or lead.county} {lead.place}"
-    yield f"  {said('案发|happened')}: {local_minute(lead.time)}  {place}"
-    yield f"  {said('事实|facts')}: {lead.facts}"
-    yield f"  {said('紧急措施|urgent measure')}: {lead.measure or '-'}"
+    yield f"  {titled('案发|happened')}{local_minute(lead.time)}  {place}"
+    yield f"  {titled('事实|facts')}{lead.facts}"
+    yield f"  {titled('紧急措施|urgent measure')}{lead.measure or '-'}"
     papers = ", ".join(digest[:16] for digest in (lead.notice, *sorted(lead.papers)))
-    yield f"  {said('移送案件通知书及材料|notice and papers')}: {papers} (SHA-256)"
-    yield f"  {said('期限|due')}: {deadline_text(handed.deadline)}"
+    yield f"  {titled('移送案件通知书及材料|notice and papers')}{papers} (SHA-256)"
+    yield f"  {titled('期限|due')}{deadline_text(handed.deadline)}"
     if answer is not None:
-        yield f"  {said('答复|answer')}: {local_minute(answer.time)}  {answer.reason or ''}".rstrip()
+        yield f"  {titled('答复|answer')}{local_minute(answer.time)}  {answer.reason or ''}".rstrip()
     if line.policies:
-        yield f"  {said('理由|because')}: {', '.join(line.policies)}"
+        yield f"  {titled('理由|because')}{', '.join(line.policies)}"
 
 
 def _answer(desk: Desk, lead: str, reason: str | None = None) -> None:

@@ -16,7 +16,7 @@ from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, china_today, decision_lines, local_time, say, table, to_json, way_lines
-from federation.cli.words import AWAITED, condensed, said, word, word_of
+from federation.cli.words import AWAITED, condensed, punctuated, said, titled, word, word_of
 from federation.domain.division import find_division_doubt
 from federation.domain.lookups import (
     FetchItem,
@@ -102,7 +102,7 @@ def open_case(
             f" | a case {BREAK_GLASS_PREFIX}... has neither a letter nor days: leave out --letter and --days"
         )
     for doubt in filter(None, map(find_division_doubt, counties)):
-        say(f"请核对 please check: {doubt}")
+        say(f"{titled('请核对|please check')}{said(doubt)}")
     wanted = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
     question = wire.CaseQuestion(
         case_id=case_id,
@@ -260,7 +260,7 @@ def province_lines(result: wire.SearchResult) -> Iterator[str]:
 
 
 def read_later(lookup_id: str) -> str:
-    return f"{said('稍后查看|read it later')}: bridgehead lookup result {lookup_id}"
+    return f"{titled('稍后查看|read it later')}bridgehead lookup result {lookup_id}"
 
 
 def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:
@@ -281,8 +281,8 @@ def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
         yield f"{word(result.outcome)}  {said('期限|due')} {local_time(result.expires)}"
         yield read_later(result.lookup_id)
     elif result.policies:
-        yield f"{word(result.outcome)}: {', '.join(result.policies)}"
-        yield f"  {result.title_zh} | {result.title_en}"
+        yield f"{word(result.outcome)}{punctuated(': ')}{', '.join(result.policies)}"
+        yield said(f"  {result.title_zh} | {result.title_en}")
     else:
         yield word(result.outcome)
 
@@ -298,7 +298,7 @@ def _province_cells(answer: wire.ProvinceAnswer) -> tuple[str, str, str]:
     elif answer.outcome is Outcome.WAITING and answer.expires is not None:
         more = f"{said('期限|due')} {local_time(answer.expires)}"
     elif answer.outcome is Outcome.REFUSED:
-        more = f"{', '.join(answer.policies)}  {answer.title_zh} | {answer.title_en}"
+        more = f"{', '.join(answer.policies)}  {said(f'{answer.title_zh} | {answer.title_en}')}"
     return word_of("NodeName", answer.node), word(answer.outcome), more
 
 
@@ -319,7 +319,7 @@ def history(
 
 def history_lines(lines: Iterable[wire.LookupLine]) -> Iterator[str]:
     def outcome(line: wire.LookupLine) -> str:
-        return word(line.outcome) if line.outcome is not None else AWAITED
+        return word(line.outcome) if line.outcome is not None else said(AWAITED)
 
     return table(lines, "time", "case_id", "node", "step", ("outcome", outcome), "officer", "lookup_id")
 
@@ -343,7 +343,7 @@ def result_code(result: wire.LookupResult) -> int:
 def result_lines(result: wire.LookupResult, *, full: bool) -> Iterator[str]:
     yield f"{said('查询|look-up')} {result.lookup_id}  {said('案件|case')} {result.case_id}"
     for step in result.steps:
-        outcome = word(step.outcome) if step.outcome is not None else AWAITED
+        outcome = word(step.outcome) if step.outcome is not None else said(AWAITED)
         yield f"{local_time(step.asked)}  {word_of('NodeName', step.node)}  {word_of('Step', step.step)}  {outcome}"
         yield from (f"  {line}" for line in _more(step, full=full))
 
@@ -359,7 +359,7 @@ def trace(
         watermark_line(traced.watermark),
         f"{said('查询|look-up')} {traced.lookup_id}  {said('案件|case')} {traced.case_id}",
         f"{said('提供省|released by')} {traced.node}",
-        f"{said('字段|fields')}: {', '.join(sorted(traced.fields))}",
+        f"{titled('字段|fields')}{', '.join(sorted(traced.fields))}",
         f"{said('调取|fetch')} {traced.fetch_digest}",
     )
     desk.show(traced, lines)
@@ -372,7 +372,7 @@ def _more(step: wire.ReadStep, *, full: bool) -> Iterator[str]:
     elif step.decision is not None:
         yield from decision_lines(step.decision)
     elif step.policies:
-        yield f"{', '.join(step.policies)}  {step.title_zh} | {step.title_en}"
+        yield f"{', '.join(step.policies)}  {said(f'{step.title_zh} | {step.title_en}')}"
     if step.handle is not None:
         yield f"{HANDLE_PREFIX}{step.handle}"
     if step.erased is not None:

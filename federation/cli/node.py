@@ -34,7 +34,7 @@ from federation.cli.options import (
     show_in,
 )
 from federation.cli.show import JsonOut, align, object_of, say
-from federation.cli.words import said
+from federation.cli.words import said, titled
 from federation.domain.permits import HOLDER_FIELDS
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time
@@ -287,7 +287,7 @@ def _answer_object(answer: _Answer) -> dict[str, JsonOut]:
 def _answer_lines(answer: _Answer) -> Iterator[str]:
     found = answer.status
     if found is None:
-        yield f"{answer.node}: {said('无法连接|not reached')}: {answer.error}"
+        yield f"{answer.node}: {titled('无法连接|not reached')}{answer.error}"
         return
     until = format_time(found.agreement_expires)
     yield from (f"{found.node}: {trouble}" for trouble in found.troubles)
@@ -305,7 +305,7 @@ def _answer_lines(answer: _Answer) -> Iterator[str]:
     yield from (f"  {line}" for line in align([_PEER_HEAD, *rows]))
     if found.witnesses and found.tree_size:
         yield f"  {said('见证|witnesses')}  {_witness_line(found)}"
-    yield from (f"  {said('注意|warning')}: {warning}" for warning in found.warnings)
+    yield from (f"  {titled('注意|warning')}{warning}" for warning in found.warnings)
 
 
 _PEER_HEAD = (

@@ -14,7 +14,7 @@ import typer
 
 from federation.cli.options import Desk, Paging, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
-from federation.cli.words import AWAITED, OVERDUE, said, word, word_of
+from federation.cli.words import AWAITED, OVERDUE, said, sentences, titled, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
     Digest,
@@ -60,10 +60,10 @@ def countersign(
     answer = desk.call(wire.COUNTERSIGN_CASE, question)
     names = ", ".join(answer.signers)
     if answer.complete:
-        desk.show(answer, (f"{said('案件|case')} {case_id} {said('已会签|countersigned')}: {names}",))
+        desk.show(answer, (f"{said('案件|case')} {case_id} {titled('已会签|countersigned')}{names}",))
         return
     awaited = said("待第二人签字|a second person's signature is awaited")
-    line = f"{said('案件|case')} {case_id} {said('已签|signed')}: {names}; {awaited}"
+    line = f"{said('案件|case')} {case_id} {titled('已签|signed')}{names}; {awaited}"
     again = f"bridgehead oversight countersign {case_id} --bulk"
     desk.show(answer, (line,), notes=(f"请第二人执行 | next, a second person: {again}",))
 
@@ -194,12 +194,15 @@ def notice_lines(states: Sequence[wire.NoticeState]) -> Iterator[str]:
 def flag_lines(raised: Iterable[RaisedFlag]) -> Iterator[str]:
     for one in raised:
         yield f"{local_time(one.time)}  {word(one.kind)}  {one.agency}  {one.officer}  {one.case_id}"
-        yield f"  {one.sentence_zh} | {one.sentence_en}  ({one.lookup_id})"
+        yield f"  {said(f'{one.sentence_zh} | {one.sentence_en}')}  ({one.lookup_id})"
 
 
 def digest_lines(found: Digest) -> Iterator[str]:
-    yield f"{found.day} {found.officer}：当日查询 {len(found.lines)} 次，如非本人操作请立即报告"
-    yield f"{found.day} {found.officer}: you asked about these {len(found.lines)}; report at once what was not you"
+    count, who = len(found.lines), f"{found.day} {found.officer}"
+    yield from sentences(
+        f"{who}：当日查询 {count} 次，如非本人操作请立即报告",
+        f"{who}: you asked about these {count}; report at once what was not you",
+    )
     if found.lines:
         yield from align(
             [
@@ -214,7 +217,7 @@ def sample_lines(items: Sequence[SampleItem]) -> Iterator[str]:
     def state(item: SampleItem) -> str:
         if item.review is not None:
             return f"{word(item.review.finding)}  {item.review.reviewer}: {item.review.words}"
-        return OVERDUE if item.overdue else said("待复核|waiting")
+        return said(OVERDUE if item.overdue else "待复核|waiting")
 
     return table(items, "lookup_id", "time", "officer", "case_id", "purpose", "person", "due", ("state", state))
 
@@ -241,12 +244,12 @@ def news_lines(news: wire.News) -> Iterator[str]:
 
 
 def _notice_state(state: wire.NoticeState) -> str:
-    return OVERDUE if state.overdue else word(state.notice.finding)
+    return said(OVERDUE) if state.overdue else word(state.notice.finding)
 
 
 def _outcomes(line: DigestLine) -> str:
     return ", ".join(
-        f"{word_of('NodeName', node).partition(' ')[0]} {word(outcome) if outcome is not None else AWAITED}"
+        f"{word_of('NodeName', node).partition(' ')[0]} {word(outcome) if outcome is not None else said(AWAITED)}"
         for node, outcome in line.outcomes.items()
     )
 

@@ -13,7 +13,7 @@ import typer
 
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
 from federation.cli.show import local_time, object_of
-from federation.cli.words import RECORD_FIELDS, condensed, said, word, word_of
+from federation.cli.words import RECORD_FIELDS, condensed, enclosed, label, said, titled, word, word_of
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import SUBJECT_FUNCTION, SUBJECT_PURPOSE
 from federation.domain.reports import ReportLine, purpose_words
@@ -87,17 +87,17 @@ def _entry_lines(line: ReportLine) -> Iterator[str]:
     purpose_zh, purpose_en = purpose_words(line.purpose)
     given = said("拒绝|refused") if line.verdict is Verdict.REFUSED else said("提供|given")
     step, province = word_of("Step", line.step), word_of("NodeName", line.given_by)
-    asker = f"{line.asker_name}（{line.asker}）" if line.asker_name else str(line.asker)
+    asker = f"{line.asker_name}{enclosed(line.asker)}" if line.asker_name else str(line.asker)
     yield f"{local_time(line.time)}  {asker}  {step}  {given}  {province}"
     if _is_refused_at_home(line):
-        yield "  被本省拒绝，未向任何人提供 | asked and was refused by its own province; nothing was told"
-    yield f"  目的 purpose: {purpose_zh} | {purpose_en}"
+        yield said("  被本省拒绝，未向任何人提供 | asked and was refused by its own province; nothing was told")
+    yield f"  {titled('目的|purpose')}{said(f'{purpose_zh} | {purpose_en}')}"
     if line.fields:
-        named = (f"{label} {name}" for name, label in RECORD_FIELDS.items() if name in line.fields)
+        named = (label(name) for name in RECORD_FIELDS if name in line.fields)
         of_items = sorted(line.fields - RECORD_FIELDS.keys())
-        yield f"  {said('字段|fields')}: {', '.join((*named, *of_items))}"
+        yield f"  {titled('字段|fields')}{', '.join((*named, *of_items))}"
     if line.basis:
-        yield f"  {said('依据|basis')}: {line.basis}"
+        yield f"  {titled('依据|basis')}{line.basis}"
 
 
 def _entry_object(line: ReportLine) -> JsonOut:

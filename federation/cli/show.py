@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TextIO, TypeAlias, TypeVar
 
 from federation.cli import words
-from federation.cli.words import Language, language, said
+from federation.cli.words import Language, language, punctuated, said, sentences, titled
 from federation.protocol.ids import AgencyId, format_time
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def deadline_text(deadline: Deadline) -> str:
         details.append(said("未经法律核对|not legally verified"))
     if not deadline.official:
         details.append(said("日历未公布|calendar not published"))
-    return f"{day} ({'; '.join(details)})"
+    return day + punctuated(f" ({'; '.join(details)})")
 
 
 def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -247,20 +247,16 @@ def decision_lines(ruling: Ruling) -> Iterator[str]:
     """A refusal by policy: which policy, why, and what would make it lawful."""
     version = ruling.agreement_version
     under = said(f"协议第 {version} 版|agreement version {version}")
-    yield f"{said('拒绝|refused')}: {', '.join(ruling.policies)}  ({under})"
+    yield f"{titled('拒绝|refused')}{', '.join(ruling.policies)}  {punctuated(f'({under})')}"
     yield said(f"  {ruling.title_zh} | {ruling.title_en}")
     yield from way_lines(ruling.explanation_zh, ruling.explanation_en)
 
 
 def way_lines(chinese: str, english: str) -> Iterator[str]:
     if chinese or english:
-        yield f"{said('如何才合法|what would make it lawful')}:"
-    asked = language()
-    for clause, in_english in zip(chinese.splitlines(), english.splitlines(), strict=False):
-        if asked is not Language.ENGLISH:
-            yield f"  - {clause}"
-        if asked is not Language.CHINESE:
-            yield f"  {'-' if asked is Language.ENGLISH else ' '} {in_english}"
+        yield titled("如何才合法|what would make it lawful").rstrip()
+    for clause in zip(chinese.splitlines(), english.splitlines(), strict=False):
+        yield from (f"  {' ' if place else '-'} {said}" for place, said in enumerate(sentences(*clause)))
 
 
 def _cell(value: T, column: str | tuple[str, Callable[[T], str]]) -> str:

@@ -111,6 +111,27 @@ def punctuated(text: str) -> str:
     return text
 
 
+def sentences(chinese: str, english: str) -> tuple[str, ...]:
+    """The sentence in each language that is asked for, for lines below each other."""
+    asked = language()
+    return (chinese,) * (asked is not Language.ENGLISH) + (english,) * (asked is not Language.CHINESE)
+
+
+def enclosed(text: object) -> str:
+    """A text in brackets: full-width ones, but in English."""
+    return f"{punctuated('（')}{text}{punctuated('）')}"
+
+
+def titled(text: str) -> str:
+    """A word before what it names, with the colon of the language: `拒绝：`, `refused: `; in both, `拒绝 refused: `."""
+    return f"{said(text)}{punctuated(': ')}"
+
+
+def pair(chinese: str, english: str) -> str:
+    """Two names of a thing, in the language that is asked for; the English alone where there is no Chinese."""
+    return said(f"{chinese}|{english}") if chinese else english
+
+
 # ---- errors
 
 
@@ -521,9 +542,9 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "Step.alert.disclosure": "told more of an alert later",
     "Step.alert.document": "a picture or paper of an alert was fetched",
 }
-AWAITED: Final = said("等待答复|waiting")
+AWAITED: Final = "等待答复|waiting"
 """In the place of an outcome that has not come yet."""
-OVERDUE: Final = said("逾期|overdue")
+OVERDUE: Final = "逾期|overdue"
 
 
 def overdue_mark() -> str:
@@ -531,7 +552,7 @@ def overdue_mark() -> str:
 
 
 def label(name: str) -> str:
-    return _pair(LABELS.get(name, ""), name)
+    return pair(LABELS.get(name, ""), name)
 
 
 def word(value: StrEnum) -> str:
@@ -541,11 +562,7 @@ def word(value: StrEnum) -> str:
 
 def word_of(enum: str, text: str) -> str:
     """The same for a word that came as text: `浙江 zhejiang`; the text alone where it is no word of that enum."""
-    return _pair(WORDS[enum].get(text, ""), _ENGLISH.get(f"{enum}.{text}", text))
-
-
-def _pair(chinese: str, english: str) -> str:
-    return said(f"{chinese}|{english}") if chinese else english
+    return pair(WORDS[enum].get(text, ""), _ENGLISH.get(f"{enum}.{text}", text))
 
 
 def find_word(enum: type[_Word], text: str) -> _Word | None:

@@ -92,7 +92,7 @@ def test_province_lines_tell_each_outcome_in_both_languages(outcome, told):
 def test_reading_later_is_told_in_one_language(monkeypatch):
     """Only the command is the same in both."""
     monkeypatch.setenv("BRIDGEHEAD_LANG", "zh")
-    assert read_later("x") == "稍后查看: bridgehead lookup result x"
+    assert read_later("x") == "稍后查看：bridgehead lookup result x"
 
 
 def test_search_object_holds_the_same_for_a_program():
