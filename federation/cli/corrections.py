@@ -232,9 +232,8 @@ def _notice_line(notice: wire.NoticeLine) -> str:
     head = f"{local_minute(notice.time)}  {word_of('NodeName', notice.owner)}{punctuated(': ')}"
     urn, version = notice.urn, notice.version
     if notice.other is not None:
-        told = (
-            f"重复登记，{urn} 与 {notice.other} 为同一人 | registered twice: {urn} and {notice.other} are of one person"
-        )
+        both = f"{urn} 与 {notice.other}", f"{urn} and {notice.other}"
+        told = f"重复登记，{both[0]} 为同一人 | registered twice: {both[1]} are of one person"
     elif notice.decided_on is not None:
         day = notice.decided_on
         told = (
