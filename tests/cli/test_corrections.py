@@ -61,7 +61,7 @@ def test_notices_say_what_is_outdated_here():
 
     assert told[0] == "没有更正 | no corrections"
     assert told[1].endswith("copies before version 3 are outdated")
-    assert "A3611-0042 所取 姓名 holder_name 已更正" in told[2]
+    assert "A3611-0042 所取姓名已更正" in told[2]
     assert f"重复登记，{URN} 与 urn:permit:361123:2026:000007 为同一人" in told[3]
     assert f"2026-11-30 办理互认的 {URN} 已变更（第 2 版），请复核" in told[4]
     assert [notice["urn"] for notice in object_of(page)["notices"]] == [URN, None, URN, URN]
