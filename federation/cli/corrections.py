@@ -233,16 +233,16 @@ def _notice_line(notice: wire.NoticeLine) -> str:
     urn, version = notice.urn, notice.version
     if notice.other is not None:
         both = f"{urn} 与 {notice.other}", f"{urn} and {notice.other}"
-        told = f"重复登记，{both[0]} 为同一人 | registered twice: {both[1]} are of one person"
+        notice_text = f"重复登记，{both[0]} 为同一人 | registered twice: {both[1]} are of one person"
     elif notice.decided_on is not None:
         day = notice.decided_on
-        told = (
+        notice_text = (
             f"{day} 办理互认的 {urn} 已变更（第 {version} 版），请复核 | "
             f"what was decided on {day} about {urn} is otherwise by version {version}: look at it again"
         )
     elif urn is not None:
-        told = f"{urn} 第 {version} 版以前的副本已过时 | {urn}: copies before version {version} are outdated"
+        notice_text = f"{urn} 第 {version} 版以前的副本已过时 | {urn}: copies before version {version} are outdated"
     else:
         zh, case = PERMIT_FIELDS.get(notice.field, notice.field), notice.case_id
-        told = f"案件 {case} 所取{zh}已更正 | {notice.field} of {case} was corrected since: fetch it again"
-    return head + said(told)
+        notice_text = f"案件 {case} 所取{zh}已更正 | {notice.field} of {case} was corrected since: fetch it again"
+    return head + said(notice_text)
