@@ -47,6 +47,13 @@ _AREAS: Final = {
 _MARKS: Final = {Status.EXERCISE: "【演练】", Status.TEST: "【测试】"}
 
 
+WORDS["AlertState"] = {
+    "open": "待签收", "accepted": "已签收", "contacted": "已联系", "arrived": "已到场", "stop_asked": "已请求止付",
+    "visited": "已见面劝阻", "sampled": "已取样", "confirmed": "已确认", "flame_out": "明火已扑灭", "closed": "已办结",
+    "cancelled": "已撤销", "expired": "已失效",
+}  # fmt: skip
+
+
 class Lamp(StrEnum):
     """The state of a stage of 1-3-10: it has its stamp, its time runs, its time is over, or it is not its turn."""
 

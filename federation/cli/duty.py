@@ -17,7 +17,7 @@ from federation.cli.alert_rows import desk_name
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, china_today, local_minute, table
-from federation.cli.words import WORDS, said, titled, word
+from federation.cli.words import WORDS, punctuated, said, titled, word, word_of
 from federation.domain.alert_policy import DUTY_PURPOSE
 from federation.domain.division import format_division_path
 from federation.domain.duty import Area
@@ -262,8 +262,8 @@ def hand_over_lines(entry: HandOver) -> Iterator[str]:
 
 
 def alert_line(alert: OpenAlert) -> str:
-    state = f"{WORDS['AlertState'].get(alert.state, '')} {alert.state}".strip()
-    stages = "、".join(f"{WORDS['AlertState'].get(each, '')} {each}".strip() for each in alert.overdue)
+    state = word_of("AlertState", alert.state)
+    stages = punctuated("、").join(word_of("AlertState", each) for each in alert.overdue)
     late = f"  ** {titled('超时|late')}{stages} **" if stages else ""
     lease = f" {said('至|until')} {local_minute(alert.lease)}" if alert.lease else ""
     return f"  {alert.cap_id}  {alert.kind}  {state}  {titled('持有|held by')}{alert.holder or '-'}{lease}{late}"

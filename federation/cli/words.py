@@ -438,7 +438,7 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "macau": "澳门入出境车",
         "new_energy_large": "大型新能源汽车",
         "new_energy_small": "小型新能源汽车",
-    },  # fmt: skip
+    },
     "VehicleStatus": {
         "normal": "正常",
         "transferred": "转出",
@@ -486,7 +486,7 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "desk_burst": "同证书频查",
         "office_burst": "单位频查",
         "key_changed": "本人密钥变更",
-    },  # fmt: skip
+    },
     "SampleFinding": {"lawful": "合规", "doubtful": "存疑"},
     "ReadingKind": {
         "released": "提供字段",
@@ -499,20 +499,6 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "keys": "本人密钥名册",
     },
     "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},
-    "AlertState": {
-        "open": "待签收",
-        "accepted": "已签收",
-        "contacted": "已联系",
-        "arrived": "已到场",
-        "stop_asked": "已请求止付",
-        "visited": "已见面劝阻",
-        "sampled": "已取样",
-        "confirmed": "已确认",
-        "flame_out": "明火已扑灭",
-        "closed": "已办结",
-        "cancelled": "已撤销",
-        "expired": "已失效",
-    },  # fmt: skip
 }
 """By enum, by word of the protocol: the Chinese word. A feature's file adds the words that only it shows."""
 
