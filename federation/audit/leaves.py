@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import ClassVar
 
 from federation.audit.column import MessageColumn, MessageRecord, once, pack_digest, pack_time, side_by_side
 from federation.audit.report import Code, Findings
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import Item, Time
 from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.leaf import LOG_RESTARTED, NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.trust import Agreement, Member
@@ -33,11 +35,28 @@ _EVENTS_WITHOUT_PAIR = frozenset(
 )
 
 
+class Window(Item, frozen=True, kw_only=True):
+    """The messages that were listed: made from `start` to before `end`, all of them unless `narrowed` further.
+
+    The listing began at `begun`; the logs are read whole.
+    """
+
+    WHAT: ClassVar[str] = "window"
+
+    start: Time
+    end: Time
+    begun: Time
+    narrowed: bool = False
+
+    def has(self, made: MessageRecord) -> bool:
+        return not self.narrowed and pack_time(self.start) <= made.time_ms < pack_time(self.end)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The rules of one audit. `in_flight_age` is how old a message may be without an answer.
 
-    `former` are former members with the last agreement that each took part in.
+    `former` are former members with the last agreement that each took part in. No `window`: every message was listed.
     """
 
     federation: str
@@ -49,9 +68,12 @@ class Rules:
     in_flight_age: timedelta
     now: datetime
     retired: Mapping[NodeName, tuple[RetiredLog, ...]] = field(default_factory=dict)
+    window: Window | None = None
 
 
-def rules_of(agreement: Agreement, now: datetime, *, in_flight_age: timedelta | None = None) -> Rules:
+def rules_of(
+    agreement: Agreement, now: datetime, *, in_flight_age: timedelta | None = None, window: Window | None = None
+) -> Rules:
     """Takes the rules out of a verified agreement; a message may be in flight for the life of a statement."""
     return Rules(
         federation=agreement.federation,
@@ -65,6 +87,7 @@ def rules_of(agreement: Agreement, now: datetime, *, in_flight_age: timedelta | 
         else in_flight_age,
         now=now,
         retired={node: standing_logs(member) for node, member in agreement.members.items()},
+        window=window,
     )
 
 

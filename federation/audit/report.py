@@ -78,6 +78,7 @@ class Code(StrEnum):
     RECORD_BEYOND_CUT = "RECORD_BEYOND_CUT"
     RECORD_UNCITED = "RECORD_UNCITED"
     RECORD_DATED_BACK = "RECORD_DATED_BACK"
+    EVIDENCE_CHANGED = "EVIDENCE_CHANGED"
 
 
 WARNINGS = frozenset(
@@ -191,14 +192,19 @@ class Report:
         return sum(finding.severity is Severity.ERROR for finding in self.findings)
 
     @property
+    def first(self) -> Finding | None:
+        """The error to look at first: that of an entry before any other, the lowest of them."""
+        return next((finding for finding in self.findings if finding.severity is Severity.ERROR), None)
+
+    @property
     def passed(self) -> bool:
         return not self.unreachable and not self.errors and all(line.complete for line in self.logs)
 
 
 def report_object(report: Report) -> dict[str, JsonValue]:
-    """Returns the report as JSON: every value under its field's name, `passed` and each `severity` first."""
+    """Returns the report as JSON: every value under its field's name; `passed` and the `first` error lead."""
     findings: list[JsonValue] = [{"severity": each.severity.value, **_fields_of(each)} for each in report.findings]
-    return {"passed": report.passed, **_fields_of(report), "findings": findings}
+    return {"passed": report.passed, "first": _json(report.first), **_fields_of(report), "findings": findings}
 
 
 def _fields_of(value: Report | LogLine | PairLine | Finding) -> dict[str, JsonValue]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from federation.audit.fetch import LogSource, feed
-from federation.audit.leaves import Rules, rules_of, standing_logs
+from federation.audit.leaves import Rules, Window, rules_of, standing_logs
 from federation.audit.report import Code, Finding, LogLine, PairLine, Report, Severity, in_reading_order
 from federation.audit.verify_listing import ListingAccount, ListingCheck
 from federation.audit.verify_log import (
@@ -57,13 +57,15 @@ OnRead: TypeAlias = Callable[[NodeName, int, int], None]
 class Options:
     """The depth of an audit. With `leaves` off only the trees are verified; `tiles` compares the log's tiles too.
 
-    `witness_seconds` is how long a log that grew just now may wait for its witnesses.
+    `witness_seconds` is how long a log that grew just now may wait for its witnesses. With a `window` the nodes list
+    its messages alone.
     """
 
     tiles: bool = True
     leaves: bool = True
     in_flight_age: timedelta | None = None
     witness_seconds: float = 0.0
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,10 @@ class _Run:
         await self._fetch_retired()
         await self._wait_witnessed(settled)
         heads = await self._fetch_heads("that it publishes")  # 3
-        rules = rules_of(self._audit.agreement, self._audit.now(), in_flight_age=self._audit.options.in_flight_age)
+        options = self._audit.options
+        rules = rules_of(
+            self._audit.agreement, self._audit.now(), in_flight_age=options.in_flight_age, window=options.window
+        )
         for node, head in heads.items():  # 4
             await self._read_log(node, head, settled.get(node), rules)
         pairs, findings = compare_logs(self._accounts, self._listings, rules=rules)  # 5
@@ -140,7 +145,9 @@ class _Run:
                 self._add(Code.LISTING_DENIED, node, f"not all envelopes and receipts were audited: {error}")
 
     async def _list_pair(self, node: NodeName, pair: Pair, list_messages: ListMessages) -> ListingAccount:
-        check = ListingCheck(node, pair, agreement=self._audit.agreement, listed_time=self._audit.now())
+        window = self._audit.options.window
+        begun = self._audit.now() if window is None else window.begun
+        check = ListingCheck(node, pair, agreement=self._audit.agreement, listed_time=begun)
         sending = pair.sender == node
         after_seq: int | None = 0
         while after_seq is not None:

@@ -205,8 +205,11 @@ class ListingCheck:
         return f"{self._pair} {listed.seq}"
 
 
-def compare_listing(listing: ListingAccount, account: LogAccount) -> tuple[Finding, ...]:
-    """Compares what a node lists of a pair with what its own log says of it, number by number."""
+def compare_listing(listing: ListingAccount, account: LogAccount, among: Numbers | None = None) -> tuple[Finding, ...]:
+    """Compares what a node lists of a pair with what its own log says of it, number by number.
+
+    `among` are the numbers that had to be listed, None for all that are logged.
+    """
     findings = Findings(listing.node)
     sending = listing.pair.sender == listing.node
     column = (account.sent if sending else account.decided).get(listing.pair) or MessageColumn()
@@ -219,7 +222,12 @@ def compare_listing(listing: ListingAccount, account: LogAccount) -> tuple[Findi
         elif message is not None and message.log_index < account.read:
             sentence = f"{listing.pair} {message.seq}: it is listed, and not logged"
             findings.add(Code.LISTED_NOT_LOGGED, sentence, index=message.log_index)
-        elif record is not None and record.time_ms < begun_ms and not listing.findings:
+        elif (
+            record is not None
+            and record.time_ms < begun_ms
+            and not listing.findings
+            and (among is None or record.seq in among)
+        ):
             sentence = f"{listing.pair} {record.seq}: it is logged, and its envelope is not listed"
             findings.add(Code.LOGGED_NOT_LISTED, sentence, index=record.log_index)
     return findings.all()

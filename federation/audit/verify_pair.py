@@ -12,13 +12,14 @@ section 3.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from enum import Enum, auto
 from itertools import permutations
 
-from federation.audit.column import MessageColumn, MessageRecord, once, pack_time, side_by_side
+from federation.audit.column import MessageColumn, MessageRecord, Numbers, once, pack_time, side_by_side
 from federation.audit.leaves import Rules
 from federation.audit.report import Code, Finding, Findings, PairLine
 from federation.audit.verify_listing import ListingAccount, compare_listing
@@ -51,8 +52,17 @@ def compare_logs(
     for listing in listings:
         findings += listing.findings
         if listing.node in accounts:
-            findings += compare_listing(listing, accounts[listing.node])
+            findings += compare_listing(listing, accounts[listing.node], _to_be_listed(listing.pair, accounts, rules))
     return tuple(lines), tuple(findings)
+
+
+def _to_be_listed(pair: Pair, accounts: Mapping[NodeName, LogAccount], rules: Rules) -> Numbers | None:
+    """The numbers of a pair that were made in the window, as its sender's log says; None without a window."""
+    if rules.window is None:
+        return None
+    sender = accounts.get(pair.sender)
+    made = _in_order(sender.sent, pair) if sender is not None else ()
+    return Numbers(array("Q", (record.seq for record in made if rules.window.has(record))))
 
 
 def _unread_logs(accounts: Mapping[NodeName, LogAccount], rules: Rules) -> dict[NodeName, LogAccount]:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from uuid import uuid4
 
 import typer
 
-from federation.cli.audited import KnownFederation, Sought, find_federation, open_sought
-from federation.cli.options import Form, FormOption, NodeHome, client_profile, command, end, now, run_loop, show_in
+from federation.cli.audited import KnownFederation, Sought, find_federation, known_of, open_sought
+from federation.cli.options import Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
 from federation.cli.show import JsonOut, pick, progress, say, show_json
 from federation.cli.words import said
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.ids import NodeName, parse_node_name
 
 if TYPE_CHECKING:
+    from federation.audit.evidence import EvidenceWriter
     from federation.audit.fetch import LogSource, ProvenEntry
     from federation.audit.report import Report
     from federation.audit.run import ListMessages, OnRead, Options, Outcome
@@ -59,10 +60,22 @@ def audit() -> None:
     """Check the exchange logs, as a stranger would."""
 
 
+AllOption = Annotated[bool, typer.Option("--all", help="Every finding; else the first error, and how many more.")]
+EvidenceOption = Annotated[
+    Path | None, typer.Option("--evidence", help="A bundle of 'audit export': no node is asked for anything.")
+]
+DigestOption = Annotated[
+    str | None, typer.Option("--digest", help="With --evidence: the digest of the bundle as it stands in the papers.")
+]
+
+
 @command(app, "verify", sought=open_sought)
 def verify(
     sought: Sought,
     output: FormOption = Form.TEXT,
+    everything: AllOption = False,
+    evidence: EvidenceOption = None,
+    digest: DigestOption = None,
     state: StateOption = None,
     in_flight: InFlightOption = None,
     tiles: Annotated[bool, typer.Option(help="Compare the logs' tiles with their entries.")] = True,
@@ -74,11 +87,12 @@ def verify(
 
     Name the federation: by its agreement, by a profile and the first root, or by a federation.json.
     """
-    from federation.audit.report import report_object
     from federation.audit.run import Options, load_remembered, save_remembered
-    from federation.cli.audit_report import format_report
     from federation.wire.rpc import Act
 
+    if evidence is not None:
+        remembered = {} if state is None else load_remembered(state)
+        _end_with(_verify_evidence(evidence, sought, digest, remembered), output, everything)
     known = find_federation(sought, confirmed=True)
     state_path = sought.named_by.with_name(REMEMBERED_FILE) if state is None else state
     age = None if in_flight is None else timedelta(minutes=in_flight)
@@ -92,11 +106,71 @@ def verify(
         say("未指明审计单位，信封与回执未审 | no profile of an audit agency: envelopes and receipts are not audited")
     outcome = _show_progress(asked)
     save_remembered(state_path, outcome.remembered)
+    _end_with(outcome.report, output, everything)
+
+
+@command(app, "export", sought=open_sought)
+def export(
+    sought: Sought,
+    out: Annotated[Path, typer.Argument(help="A new file, such as evidence.zip.")],
+    output: FormOption = Form.TEXT,
+    everything: AllOption = False,
+) -> None:
+    """Verify every log, and keep all that was read as one zip, an evidence bundle (证据包): verified without a node.
+
+    Its digest goes into the papers: verify --evidence FILE --digest DIGEST.
+    """
+    from federation.audit.evidence import Evidence, EvidenceWriter
+    from federation.audit.run import Options
+    from federation.node.home.agreement import pack_archive
+    from federation.wire.rpc import Act
+
+    known = find_federation(sought, confirmed=True)
+    writer = EvidenceWriter(out)
+    try:
+        asked = _AuditPlan(
+            known=replace(known, profiles=()),
+            act=Act(request_id=str(uuid4()), purpose="audit.exchange", function="F01", officer="auditor"),
+            options=Options(witness_seconds=WITNESS_SECONDS),
+            remembered={},
+            writer=writer,
+        )
+        report = _show_progress(asked).report
+        said = Evidence(
+            federation=report.federation, made=report.time, listed=frozenset(), silent=dict(report.unreachable)
+        )
+        digest = writer.finish(said, pack_archive(known.files))
+    except BaseException:
+        out.unlink()
+        raise
+    finally:
+        writer.close()
+    _say_digest(out, digest)
+    _end_with(report, output, everything, facts={"evidence": str(out), "digest": digest})
+
+
+def _verify_evidence(path: Path, sought: Sought, digest: str | None, remembered: dict[str, bytes]) -> Report:
+    from federation.audit.evidence import AGREEMENT, open_evidence
+
+    file = open_evidence(path)
+    known = known_of(file.read(AGREEMENT), path, sought.root)
+    _say_digest(path, file.verify_files(digest))
+    return run_loop(file.audit(known.agreement, remembered=remembered))
+
+
+def _say_digest(path: Path, digest: str) -> None:
+    say(f"{path} 的完整性校验值 {digest} | the digest of {path}: {digest}")
+
+
+def _end_with(report: Report, output: Form, everything: bool, facts: Mapping[str, JsonOut] | None = None) -> NoReturn:
+    from federation.audit.report import report_object
+    from federation.cli.audit_report import format_report
+
     if output is Form.JSON:
-        show_json(report_object(outcome.report))
+        show_json({**report_object(report), **(facts or {})})
     else:
-        print(format_report(outcome.report), end="")
-    end(_exit_code(outcome.report))
+        print(format_report(report, everything=everything), end="")
+    raise typer.Exit(_exit_code(report))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +179,7 @@ class _AuditPlan:
     act: Act
     options: Options
     remembered: dict[str, bytes]
+    writer: EvidenceWriter | None = None
 
 
 def _show_progress(asked: _AuditPlan) -> Outcome:
@@ -147,7 +222,7 @@ async def _audit(asked: _AuditPlan, on_read: OnRead) -> Outcome:
             options=asked.options,
             now=now,
         )
-        return await audit_federation(audit, on_read=on_read)
+        return await audit_federation(asked.writer.record(audit) if asked.writer else audit, on_read=on_read)
 
 
 def _lister(client: AgencyClient, act: Act, silent: BridgeheadError | None) -> ListMessages:

@@ -73,16 +73,23 @@ MEANINGS: Final = {
     Code.RECORD_BEYOND_CUT: "案卷条目写成时不知道作者已被截止",
     Code.RECORD_UNCITED: "案卷条目没有引用当时已有的条目",
     Code.RECORD_DATED_BACK: "案卷条目补交时没有引用日志中已有的条目",
+    Code.EVIDENCE_CHANGED: "证据包与导出时不同",
 }
 
 
-def format_report(report: Report) -> str:
-    """The verdict comes first, then what is wrong; pairs that never spoke are left out."""
+def format_report(report: Report, *, everything: bool = True) -> str:
+    """The verdict comes first, then what is wrong; pairs that never spoke are left out.
+
+    Unless `everything` is asked for, the first error stands for all that is wrong.
+    """
     parts: list[Iterable[str]] = [_verdict_lines(report)]
     if report.unreachable:
         parts.append(f"  {node}: {said('无法到达|not reached')}: {why}" for node, why in report.unreachable.items())
-    if report.findings:
-        parts.append(line for finding in report.findings for line in _finding_lines(finding))
+    shown = report.findings if everything or report.first is None else (report.first,)
+    if shown:
+        parts.append([line for finding in shown for line in _finding_lines(finding)])
+    if left := len(report.findings) - len(shown):
+        parts.append([f"  {said(f'另有 {left} 处，加 --all 全部列出 | {left} more: add --all to see them')}"])
     if report.logs:
         parts.append(_table_lines(_LOG_HEADINGS, map(_log_row, report.logs)))
     spoken = [line for line in report.pairs if line.sent or line.received or line.refused or line.expired]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final
@@ -76,6 +77,7 @@ class KnownFederation:
     """
 
     agreement: Agreement
+    files: AgreementFiles
     trusted_root: bytes
     read_urls: Mapping[NodeName, str]
     profiles: tuple[AgencyProfile, ...]
@@ -123,6 +125,16 @@ def find_federation(sought: Sought, *, confirmed: bool = False) -> KnownFederati
         known = _fetch_first(profiles, sought.root)
     elif confirmed:
         known = _confirm(replace(known, profiles=profiles), run_loop(_ask_agreements(profiles)))
+    say(_sentence(known))
+    return known
+
+
+def known_of(packed: bytes, path: Path, root: str | None) -> KnownFederation:
+    """The federation whose agreement lies packed in a file, under that first root, or the one that lies with it."""
+    from federation.node.home.agreement import unpack_archive
+
+    files = unpack_archive(packed, path)
+    known = _known(files, files.roots[0] if root is None else _pinned_root(root, beside=Path(), roots=files.roots))
     say(_sentence(known))
     return known
 
@@ -180,7 +192,9 @@ def _known(
     from federation.protocol.trust import load_agreement
 
     agreement = load_agreement(files, trusted_root=root, now=now(), previous=None)
-    return KnownFederation(agreement=agreement, trusted_root=root, read_urls=read_urls, profiles=(), silent={})
+    return KnownFederation(
+        agreement=agreement, files=files, trusted_root=root, read_urls=read_urls, profiles=(), silent={}
+    )
 
 
 def _fetch_first(profiles: Sequence[AgencyProfile], root: str | None) -> KnownFederation:
@@ -216,23 +230,23 @@ async def _ask_agreement(profile: AgencyProfile) -> _Offer:
 
 def _confirm(known: KnownFederation, offered: Sequence[_Offer]) -> KnownFederation:
     """The same under the newest agreement that is shown, after each of them grew out of the same first root."""
-    shown, silent = [known.agreement], {}
+    shown, silent = [known], {}
     for profile, files in offered:
         if isinstance(files, BridgeheadError):
             silent[NodeName(profile.node)] = files
             continue
         try:
-            agreement = _known(files, known.trusted_root).agreement
+            offer = _known(files, known.trusted_root)
         except BridgeheadError as error:
             raise _other(profile, f"its node shows an agreement that is not of this root: {error}") from error
-        if agreement.federation != profile.federation:
-            raise _other(profile, f"it is of {profile.federation}, the agreement of {agreement.federation}")
-        shown.append(agreement)
-    newest = max(shown, key=lambda each: (each.root_version, each.version, each.timestamp_version))
-    for agreement in shown:
-        if agreement.version == newest.version and agreement.digest != newest.digest:
-            raise ConflictError("AGREEMENT_CONFLICT", f"two signed agreements of version {newest.version} are shown")
-    return replace(known, agreement=newest, silent=silent)
+        if offer.agreement.federation != profile.federation:
+            raise _other(profile, f"it is of {profile.federation}, the agreement of {offer.agreement.federation}")
+        shown.append(offer)
+    newest = max(shown, key=lambda each: attrgetter("root_version", "version", "timestamp_version")(each.agreement))
+    version, digest = newest.agreement.version, newest.agreement.digest
+    if any(each.agreement.version == version and each.agreement.digest != digest for each in shown):
+        raise ConflictError("AGREEMENT_CONFLICT", f"two signed agreements of version {version} are shown")
+    return replace(known, agreement=newest.agreement, files=newest.files, silent=silent)
 
 
 def _other(profile: AgencyProfile, why: str) -> UntrustedError:

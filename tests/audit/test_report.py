@@ -136,7 +136,7 @@ def test_report_object_is_json_and_says_the_same() -> None:
     value = json.loads(json.dumps(report_object(replace(REPORT, findings=(ERROR,)))))
 
     assert list(value) == [
-        "passed", "federation", "realm", "agreement", "time", "logs", "pairs", "findings", "unreachable",
+        "passed", "first", "federation", "realm", "agreement", "time", "logs", "pairs", "findings", "unreachable",
     ]  # fmt: skip
     assert (value["passed"], value["realm"], value["time"]) == (False, "demo", "2126-11-23T08:30:00.000Z")
     assert value["logs"][0] == {

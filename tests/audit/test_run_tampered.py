@@ -88,12 +88,15 @@ def test_audit_of_a_bundle_cut_short_says_where_the_log_ends() -> None:
 
 
 def test_audit_of_a_head_without_its_entries_says_from_where_they_are_missing() -> None:
-    """A log that signs a head must serve its entries."""
+    """A log that signs a head must serve its entries; narrower bundles tell which is the first that it has not."""
     provinces = a_border_day()
     log = provinces[ZHEJIANG]
-    log.tampered[str(Tile(ENTRIES, 0, len(log.entries)))] = None
+    for first in (0, 1, 4, len(log.entries) - 1):
+        for width in range(first + 1, len(log.entries) + 1):
+            log.tampered[str(Tile(ENTRIES, 0, width))] = None
 
-    assert (Code.BUNDLE_MISSING, ZHEJIANG, 0) in found(run(provinces))
+        assert (Code.BUNDLE_MISSING, ZHEJIANG, first) in found(run(provinces, listed=False))
+        log.tampered.clear()
 
 
 def test_audit_of_a_forged_checkpoint_refuses_it() -> None:

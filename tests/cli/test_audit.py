@@ -29,8 +29,8 @@ def served():
     logs.close()
 
 
-def verify(*arguments):
-    return CliRunner().invoke(app, ["verify", *map(str, arguments)])
+def verify(*arguments, command="verify"):
+    return CliRunner().invoke(app, [command, *map(str, arguments)])
 
 
 def test_verify_of_honest_logs_passes_with_exit_0(served, tmp_path):
@@ -80,7 +80,7 @@ def test_verify_remembers_heads_and_finds_a_rollback_the_next_time(served, tmp_p
     for province in served.provinces.nodes.values():
         province.others.clear()
 
-    result = verify("--federation", path)
+    result = verify("--federation", path, "--all")
 
     assert result.exit_code == 1
     assert "LOG_ROLLED_BACK" in result.stdout
@@ -128,3 +128,36 @@ def test_verify_without_a_federation_file_says_what_is_wrong(tmp_path, text, kin
 def test_verify_with_an_unknown_option_is_a_usage_error(tmp_path):
     """Exit code 2 is for usage."""
     assert verify("--nope").exit_code == 2
+
+
+def test_export_is_verified_with_no_node_running(served, tmp_path):
+    """The bundle passes and fails by itself, under the root and with the digest of the papers."""
+    path, bundle = served.write(tmp_path), tmp_path / "evidence.zip"
+    exported = verify(bundle, "--federation", path, "-o", "json", command="export")
+    root = json.loads(path.read_text())["agreement"]["root"]
+    digest = json.loads(exported.stdout)["digest"]
+    for province in served.provinces.nodes.values():
+        province.reachable = False
+
+    living, kept = json.loads(exported.stdout), verify("--evidence", bundle, "--root", root, "-o", "json")
+    other = verify("--evidence", bundle, "--digest", "0" * 64)
+
+    assert (exported.exit_code, kept.exit_code, other.exit_code) == (0, 0, 1)
+    assert json.loads(kept.stdout) == {name: living[name] for name in living if name not in ("digest", "evidence")}
+    assert digest in kept.stderr
+    assert "evidence: EVIDENCE_CHANGED" in other.stdout
+    assert verify("--evidence", bundle, "--root", "00" * 32).exception.reason == "AGREEMENT_ROOT"
+
+
+def test_first_error_stands_alone_unless_all_are_asked_for(served, tmp_path):
+    """The first bad entry and the number of the rest; all of them on request, and always for a program."""
+    path = served.write(tmp_path)
+    log = served.provinces[JIANGXI]
+    log.tampered[str(Tile(ENTRIES, 0, 2))] = encode_bundle([log.entries[0], log.entries[0]])
+
+    first, everything, program = (verify("--federation", path, *more) for more in ((), ("--all",), ("-o", "json")))
+
+    report = json.loads(program.stdout)
+    assert (report["first"]["node"], report["first"]["index"]) == (JIANGXI, 1)
+    assert first.stdout.count("! ") == 1 < everything.stdout.count("! ") == len(report["findings"])
+    assert f"另有 {len(report['findings']) - 1} 处，加 --all 全部列出" in first.stdout

@@ -116,17 +116,26 @@ def write_repository(folder: Path, files: AgreementFiles) -> None:
 
 def write_archive(path: Path, files: AgreementFiles) -> None:
     """Writes the same folder as one zip, the same bytes for the same files."""
+    write_public(path, pack_archive(files))
+
+
+def pack_archive(files: AgreementFiles) -> bytes:
     packed = io.BytesIO()
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
         for name, file in sorted(_by_path(files).items()):
             archive.writestr(ZipInfo(name), file, ZIP_DEFLATED)
-    write_public(path, packed.getvalue())
+    return packed.getvalue()
 
 
 def read_archive(path: Path) -> AgreementFiles:
     """Reads a zip of `metadata/` and `targets/`; nothing is verified. Refuses FILE_MISSING, AGREEMENT_FORM."""
+    return unpack_archive(read_file(path), path)
+
+
+def unpack_archive(packed: bytes, path: Path) -> AgreementFiles:
+    """As `read_archive`, of what lies at that path or in it."""
     try:
-        with ZipFile(io.BytesIO(read_file(path))) as archive, tempfile.TemporaryDirectory() as folder:
+        with ZipFile(io.BytesIO(packed)) as archive, tempfile.TemporaryDirectory() as folder:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > MAX_FILES + MAX_ROOTS:
                 raise MalformedError(
@@ -136,8 +145,8 @@ def read_archive(path: Path) -> AgreementFiles:
             for entry in entries:
                 unpacked = Path(folder) / _safe_path(entry.filename)
                 unpacked.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as packed:
-                    left -= unpacked.write_bytes(packed.read(left + 1))
+                with archive.open(entry) as member:
+                    left -= unpacked.write_bytes(member.read(left + 1))
                 if left < 0:
                     raise MalformedError("AGREEMENT_FORM", f"{path}: expected at most {MAX_UNPACKED_BYTES} bytes in it")
             files = read_repository(Path(folder))
