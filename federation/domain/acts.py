@@ -453,9 +453,54 @@ _MEETING: Final = (
     act("reopen", "重启|reopen a task", "task:word! why:text!", answers="record_item"),
 )  # fmt: skip
 
-ACTS: Final[Mapping[str, Act]] = MappingProxyType(
-    {each.name: each for each in (*_CASE, *_MATTER, *_MEDIATION, *_COURT, *_END, *_ROUTES, *_DESK, *_LETTER, *_MEETING)}
-)
+_GROUNDS: Final = "no_dwelling|not_true|proof_missing|order_conflict|violation_pending|term_nearly_over"
+_CORRECTIONS: Final = (
+    act("file_application", "登记申请|file the person's application", "starts:day! custody:yes|no received:time",
+        items="corr_person corr_terms corr_reason document"),
+    act("office_opinion", "司法所意见|give the justice office's opinion", "opinion:agree|disagree!",
+        answers="file_application"),
+    act("person_withdraws", "本人撤回申请|the person takes the application back", "day:day!",
+        answers="file_application"),
+    act("send_consult", "征求意见|ask the receiving county", "number:text! day:day!", items="document",
+        answers="file_application"),
+    act("receive", "签收|say when something arrived", "what:consult|file|custody! received:time!"),
+    act("visit", "实地核实|visit the dwelling", "day:day!", answers="send_consult"),
+    act("file_check", "报送核实情况|file what was found", items="corr_check", answers="send_consult"),
+    act("agree", "同意接收|agree to receive the person", "number:text!", once="", freed_by="disagree send_consult",
+        answers="send_consult"),
+    act("disagree", "不同意接收|do not agree to receive the person", f"number:text! why:{_GROUNDS}!", once="",
+        freed_by="agree send_consult", answers="send_consult"),
+    act("ask_superior", "报请上级协调|ask the body above", "number:text! day:day!", answers="agree disagree"),
+    act("decide_move", "准予变更|grant the move", "number:text! day:day!", once="", answers="agree disagree"),
+    act("refuse_move", "不予变更|refuse the move",
+        f"number:text! day:day! why:{_GROUNDS}|destination_disagrees|withdrawn!", once="", answers="file_application"),
+    act("recall_move", "撤销变更|recall the move", "number:text! day:day!", answers="decide_move"),
+    act("tell_person", "告知本人|tell the person in writing", "what:granted|refused|again! day:day! report_by:day",
+        answers="decide_move refuse_move"),
+    act("send_file", "移交档案|send the file", "manifest:digest! number:text! day:day!",
+        items="corr_terms corr_file document", answers="decide_move"),
+    act("copy_to", "抄送|send a copy", "to:decider|procuratorate|police! number:text! day:day!", items="corr_copy",
+        answers="decide_move"),
+    act("hand_custody", "移交收押执行材料|hand the papers of custody over", "number:text! day:day!", items="corr_file",
+        answers="decide_move"),
+    act("answer_custody", "答复收押执行交接|answer the hand-over of custody", "result:taken|returned! day:day!",
+        answers="hand_custody"),
+    act("receipt_file", "送回回执|send the receipt of the file back", "manifest:digest! number:text! day:day!",
+        answers="send_file"),
+    act("register_person", "报到登记|register the person who reports in", "day:day!", answers="decide_move"),
+    act("announce", "入矫宣告|announce the corrections", "day:day!", answers="register_person"),
+    act("no_show", "未按时报到|the person did not report in", "day:day!", answers="decide_move"),
+    act("search_step", "组织查找|search for the person", "how:phone|visit|relatives|work!", answers="no_show"),
+    act("ask_police_help", "请公安机关协助查找|ask the police to help search", "number:text! day:day!",
+        answers="no_show"),
+    act("tell_procuratorate", "通报人民检察院|tell the procuratorate", "number:text! day:day!", answers="no_show"),
+    act("found", "已找到|the person was found", "day:day! report_by:day!", answers="no_show"),
+    act("file_violation", "报送违规处理|file the violation", "number:text! day:day!", answers="no_show"),
+)  # fmt: skip
+"""Heads say no kind of sentence, no reason and no name (社区矫正法 63): dates, numbers and words of closed lists."""
+
+_TABLES: Final = (_CASE, _MATTER, _MEDIATION, _COURT, _END, _ROUTES, _DESK, _LETTER, _MEETING, _CORRECTIONS)
+ACTS: Final[Mapping[str, Act]] = MappingProxyType({each.name: each for table in _TABLES for each in table})
 
 EVERYWHERE: Final = frozenset(each.name for each in _CASE) - {"open"}
 """What every stage allows: nothing here may hold up a remedy that law gives (人民调解法第三条)."""

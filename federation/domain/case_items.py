@@ -70,6 +70,13 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "vehicle": "plate:line vin:line brand:line keeper:line",
     "licence": "number:number class:line valid_until:day",
     "inspection": "passed:yes day:day root:digest",
+    "corr_person": "name:line sex:word birth_date:day number:number address:line new_address:line phone:phone "
+    "sealed:yes",
+    "corr_terms": "kind:word begins:day ends:day order:yes positioning_until:day",
+    "corr_reason": "kind:word text:text proofs:line",
+    "corr_check": "dwelling:yes guardian:line opinion:word reason:text",
+    "corr_file": "judgment:line execution_notice:line list:text root:digest",
+    "corr_copy": "to:line number:line day:day",
     "agenda": "title:line text:text",
     "resolution": "text:text owner:line partners:line due:day tag:word",
     "detail": "place:line time:line people:count violence:yes both_sides:yes need:line sex:word age_band:line "
@@ -89,7 +96,7 @@ CLASSES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 """The classes of items, the fields of each, and the form of each field."""
 AT_HOME: Final = frozenset({"note", "informer", "health"})
 """The classes that leave the author's province for nobody, whatever a procedure says."""
-SHOWS_CHILD: Final = frozenset({"party", "contact", "person", "applicant"})
+SHOWS_CHILD: Final = frozenset({"party", "contact", "person", "applicant", "corr_person"})
 """The classes that tell who a person is: of a child under 14 they wait for the guardian's consent (PIPL article 31)."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -201,6 +202,21 @@ def _minutes_signed_by_all(case: Case) -> bool:
     return text is not None and len(sides) > 1 and all(signed.get(side) == text for side in sides)
 
 
+# ---- community corrections
+
+
+def _copies_sent(case: Case, *, own: bool) -> bool:
+    """矫正法 27(2): since the decision each side told whom it must; the old place, who decided on corrections, too."""
+    decided = case.last("decide_move")
+    copied = {
+        found.head.fields["to"]
+        for found in case.done.get("copy_to", ())
+        if decided is not None and found.at > decided.at and (found.entry.author == case.home) == own
+    }
+    return copied >= ({"decider", "procuratorate", "police"} if own else {"procuratorate", "police"})
+
+
+_COPY: Final = (frozenset({"decide_move"}), frozenset({"copy_to"}))
 _LICENCE: Final = _takes("renew", "licence_change", "moved", "reissue", "cancel")
 _CRIMINAL: Final = done("receive_letter") & says("fill_letter", "case_kind", "criminal")
 _ENDED: Final = ("verify", "carry_over", "drop_task", "decline_task")
@@ -300,8 +316,8 @@ ROWS: Final = (
        _takes(kind) & done("accept") & not_after("accept", "refuse")) for kind in _PLACES),
     ("accepted_licence", "已受理驾驶证业务", "business of a licence was accepted", "驾规68、69",
         _LICENCE & done("accept") & not_after("accept", "refuse")),
-    ("request_refused", "不予办理", "refused, with the reason", "登规；驾规", done("refuse") & not_after("refuse",
-        "accept")),
+    ("request_refused", "不予办理", "refused, with the reason", "登规；驾规；矫办30",
+        (done("refuse") & not_after("refuse", "accept")) | done("refuse_move")),
     ("home_issued", "登记地已核发", "the home office issued it", "登规；驾规",
         Fact(_home_issued, (frozenset({"issue"}),))),
     ("paper_issued", "已核发", "the paper was issued, and is no temporary one", "登规；驾规",
@@ -318,6 +334,45 @@ ROWS: Final = (
     ("term_over", "本环节期限已满", "the time of the stage is over", "[P]",
         Fact(lambda case: any(clock.late and clock.name in case.timed_here for clock in case.clocks.values()),
              (frozenset({"overdue"}),))),
+    # community corrections
+    ("application_filed", "申请已登记", "the person's application is on file", "矫办30", done("file_application")),
+    ("office_opinion_filed", "司法所已提出意见", "the justice office gave its opinion", "矫办30",
+        after("file_application", "office_opinion")),
+    ("question_sent", "已发函征求意见", "the receiving county was asked", "矫办30",
+        after("file_application", "send_consult")),
+    ("answer_filed", "新执行地已答复", "the receiving county answered", "矫办30",
+        after("send_consult", "agree", "disagree")),
+    ("move_agreed", "新执行地同意接收，或者上级已决定", "the receiving county agreed, or the body above decided",
+        "矫办30",
+        (after("send_consult", "agree") & not_after("agree", "disagree")) | after("ask_superior",
+        "file_superior_decision")),
+    ("superior_asked", "已报请上级协调", "the body above was asked", "矫办30", here("ask_superior")),
+    ("not_withdrawn", "本人未撤回申请", "the person did not take the application back", "[P]",
+        not_after("file_application", "person_withdraws")),
+    ("person_withdrew", "本人已撤回申请", "the person took the application back", "[P]",
+        after("file_application", "person_withdraws")),
+    ("request_granted", "准予变更", "the move was granted", "矫办31", done("decide_move")),
+    ("move_recalled", "变更已撤销", "the move was recalled", "[P]", after("decide_move", "recall_move")),
+    ("person_told", "已书面告知本人", "the person was told in writing", "矫办30、31",
+        after("decide_move", "tell_person") | after("refuse_move", "tell_person")),
+    ("file_sent", "档案已移交", "the file was sent", "矫办31", after("decide_move", "send_file")),
+    ("origin_copies_sent", "原执行地已抄送", "the old place told decider, procuratorate and police", "矫正法27",
+        Fact(partial(_copies_sent, own=True), _COPY)),
+    ("destination_copies_sent", "新执行地已抄送", "the new place told procuratorate and police", "矫正法27",
+        Fact(partial(_copies_sent, own=False), _COPY)),
+    ("custody_settled", "收押执行已交接或者不需交接", "custody was handed over, or there is none", "矫办31",
+        never_says("file_application", "custody", "yes") | done("hand_custody")),
+    ("receipt_sent", "回执已送回", "the receipt of the file was sent back", "矫办31", after("send_file",
+        "receipt_file")),
+    ("person_reported", "本人已报到", "the person reported in", "矫办31",
+        after("decide_move", "register_person") & not_after("register_person", "no_show")),
+    ("person_missed", "未按时报到", "the person did not report in", "矫办31；矫正法30",
+        done("no_show") & not_after("no_show", "found", "register_person")),
+    ("person_found", "已找到本人", "the person was found", "矫正法30", after("no_show", "found")),
+    ("procuratorate_told", "已通报人民检察院", "the procuratorate was told", "矫正法30", after("no_show",
+        "tell_procuratorate")),
+    ("violation_filed", "违规处理已报送", "the violation was filed", "矫正法28、30", after("no_show",
+        "file_violation")),
     # meetings
     ("agenda_settled", "议题已确定", "no objection is open", "[P]",
         Fact(_agenda_settled, (frozenset({"propose_item"}),))),

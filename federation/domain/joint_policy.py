@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from federation.domain.joint import Head
 from federation.domain.joint_case import LEAD
-from federation.domain.joint_sight import SIGHT_ACTS, Sight
+from federation.domain.joint_sight import SIGHT_ACTS, Sight, stages_that_open
 from federation.domain.joint_state import Case
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.form import Count, Item, Positive, Time, always
@@ -143,7 +143,8 @@ def shown_by(case: Case) -> object:
 
     It holds all that `see_request` and the choice of provinces read of a case.
     """
-    return case.members, case.invited, *(len(case.done.get(act, ())) for act in ("remove", *SIGHT_ACTS))
+    handed = (len(case.done.get(act, ())) for act in ("remove", *SIGHT_ACTS))
+    return case.members, case.invited, stages_that_open(case), *handed
 
 
 def read_request(

@@ -1,8 +1,9 @@
 """The facts of an entry and its case that decide who is shown which items of it, and whom the items are about.
 
-Rules kept: an office is shown a field when the procedure gives its role that at once, or allows for it later and
-`disclose_item` named it; of a child under 14 only once the guardian has agreed, for as long as that stands; of a person
-who is sealed never. A child is one by what an entry says, by the number or by the party that it names: one is enough.
+Rules kept: an office is shown a field when the procedure gives its role that, at once or since a stage that the case
+has entered, or allows for it later and `disclose_item` named it; of a child under 14 only once the guardian has agreed,
+for as long as that stands; of a person who is sealed never. A child is one by what an entry says, by the number or by
+the party that it names: one is enough.
 Sources: PIPL articles 6, 31 and 45; 刑事诉讼法第二百八十六条; DESIGN section 5.
 """
 
@@ -51,7 +52,8 @@ def sights(
     """The open places of an entry by number, each as an office would be shown it."""
     roles, side = case.roles(agency), "A" if agency.node == case.home else "B"
     both = head.fields.get("agreed") == "both"
-    at_once = {cls: case.procedure.seen(cls, roles, side, agreed=both) for cls in set(head.items)}
+    entered = stages_that_open(case)
+    at_once = {cls: case.procedure.seen(cls, roles, side, agreed=both, entered=entered) for cls in set(head.items)}
     later = {cls: case.procedure.given_later(cls, roles, side) for cls in set(head.items)}
     handed, children = handed_to(case, name, agency), _child_items(case, head, name=name, parts=parts)
     agreed = bool(children) and _guardian_agreed(case, head, name=name)
@@ -68,6 +70,13 @@ def sights(
                     sealed=bool(sealed),
                 ),
             )
+
+
+def stages_that_open(case: Case) -> frozenset[str]:
+    """The stages that the case has entered, as far as some role is given more from them on."""
+    since = case.procedure.since
+    moves = case.done.get("move", ()) if since else ()
+    return frozenset(str(found.head.fields["to"]) for found in moves) & since.keys()
 
 
 def handed_to(case: Case, name: str, agency: AgencyId) -> Mapping[int, frozenset[str]]:

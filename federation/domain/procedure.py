@@ -147,7 +147,10 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     `lookups` are the purposes for which look-ups may be granted in it, none where none may.
     `classes`: for each class of items what each role is given, all or some fields. `A` stands for every office of the
     province where a case was opened, `B` for those of the other that are not named by their role, `citizen` for the
-    party whom an item is about. `later`: in the same form, what may be handed to a role beyond that (`disclose_item`).
+    party whom an item is about. `since`: in the same form, what a role is given beyond that once the case has entered a
+    stage. `later`: what may be handed to a role beyond all that (`disclose_item`).
+
+    `pair`: nobody takes part but offices of the province where it was opened and of one other.
     """
 
     name: _Name
@@ -162,12 +165,14 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     papers_administrative: tuple[_Word, ...] = ()
     lookups: tuple[str, ...] = ()
     held_back: bool = False
+    pair: bool = False
     role: tuple[Role, ...]
     stage: tuple[Stage, ...]
     outcome: tuple[Outcome, ...]
     event: tuple[Event, ...] = ()
     gate: tuple[Gate, ...] = ()
     classes: dict[str, dict[str, str | tuple[str, ...]]] = {}  # noqa: RUF012  # as above
+    since: dict[str, dict[str, dict[str, str | tuple[str, ...]]]] = {}  # noqa: RUF012  # as above
     later: dict[str, dict[str, str | tuple[str, ...]]] = {}  # noqa: RUF012  # as above
     duties: tuple[Listed, ...] = ()
     tasks: tuple[Listed, ...] = ()
@@ -230,12 +235,18 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     def is_return(self, stage: str, to: str) -> bool:
         return self.order[to] < self.order[stage]
 
-    def seen(self, name: str, roles: Iterable[str], side: str, *, agreed: bool = True) -> frozenset[str]:
+    def seen(
+        self, name: str, roles: Iterable[str], side: str, *, agreed: bool = True, entered: Iterable[str] = ()
+    ) -> frozenset[str]:
         """The fields of a class of items that an office of these roles and that side (A, B) is given; none for none.
 
-        `agreed`: both sides agreed on what the entry says.
+        `agreed`: both sides agreed on what the entry says. `entered`: the stages that the case has entered.
         """
-        return _fields_of(self.classes.get(name, {}), name, roles, side, agreed=agreed)
+        tables = (self.classes, *(self.since.get(stage, {}) for stage in entered))
+        known = (*roles,)
+        return frozenset().union(
+            *(_fields_of(table.get(name, {}), name, known, side, agreed=agreed) for table in tables)
+        )
 
     def given_later(self, name: str, roles: Iterable[str], side: str) -> frozenset[str]:
         """The fields of a class that may be handed to such an office, as `seen`, when another one decides so."""
@@ -244,7 +255,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     def seen_by_any(self, name: str, side: str) -> frozenset[str]:
         """The fields of a class of items that some office of that side may be given, at once or later."""
         roles = (*self.roles, *self.acting_roles)
-        return self.seen(name, roles, side) | self.given_later(name, roles, side)
+        return self.seen(name, roles, side, entered=self.since) | self.given_later(name, roles, side)
 
 
 def _fields_of(

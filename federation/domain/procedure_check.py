@@ -228,6 +228,7 @@ def _strangers(procedure: Procedure) -> Iterator[Finding]:
     for end in procedure.outcome:
         yield from not_in((end.stage,), {*procedure.stages, ANY}, what="STAGE_UNKNOWN", where=f"outcome {end.id}")
         yield from not_in(end.needs, CONDITIONS, what="CONDITION_UNKNOWN", where=f"outcome {end.id}")
+    yield from not_in(procedure.since, procedure.stages, what="STAGE_UNKNOWN", where="since")
     for gate in procedure.gate:
         yield from not_in((gate.act,), procedure.acts, what="ACT_NOT_HERE", where="gate")
         yield from not_in(gate.needs, CONDITIONS, what="CONDITION_UNKNOWN", where=f"gate {gate.act}")
@@ -370,6 +371,7 @@ def _classes(procedure: Procedure) -> Iterator[Finding]:
     roles = procedure.roles.keys() | _BUILT_IN | {"A", "B", "citizen"}
     carried = {name for act in procedure.acts for name in ACTS[act].items}
     tables = {"classes": procedure.classes, "later": procedure.later}
+    tables |= {f"since {stage}": views for stage, views in procedure.since.items()}
     for table, name, views in ((table, *row) for table, rows in tables.items() for row in rows.items()):
         where = f"{table} {name}"
         if name not in CLASS_FIELDS:
@@ -384,7 +386,7 @@ def _classes(procedure: Procedure) -> Iterator[Finding]:
             if fields not in (ALL, AGREED):
                 unknown = fields if isinstance(fields, tuple) else (fields,)
                 yield from not_in(unknown, CLASS_FIELDS[name], what="FIELD_UNKNOWN", where=f"{where} {role}")
-        is_seen = any(procedure.seen(name, procedure.roles, side) for side in "AB")
+        is_seen = any(procedure.seen(name, procedure.roles, side, entered=procedure.since) for side in "AB")
         if table == "classes" and not is_seen and "citizen" not in views:
             yield Finding(what="CLASS_UNSEEN", where=where)
 

@@ -1,0 +1,152 @@
+"""A change of place between two nodes: what crosses at which stage, who knows of it, and an answer behind a cut link."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from federation.domain.case_items import CaseItem
+from federation.node.exchange.errand import begin_errand
+from federation.node.joint.records import CHANGES
+from federation.node.joint.trace import trace_case
+from federation.node.log.replay import replay_log
+from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
+from federation.protocol.ids import parse_agency_id
+from federation.protocol.trust import Agreement
+from federation.protocol.trust.members import Agency
+from tests.node.joint.desks import Desks, desks, digest, with_offices
+from tests.node.joint.test_apart import apart
+from tests.node.joint.test_entries import same
+from tests.node.joint.test_given import told
+from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
+
+ORIGIN, OFFICE = parse_agency_id("zhejiang/330822/corrections"), parse_agency_id("zhejiang/330822/justice-office")
+DESTINATION = parse_agency_id("jiangxi/361123/corrections")
+PROSECUTOR = parse_agency_id("jiangxi/361123/procuratorate")
+NUMBER = "330822219003070018"
+PERSON = CaseItem(
+    kind="corr_person",
+    fields={
+        "name": "林谷雨",
+        "sex": "male",
+        "number": NUMBER,
+        "address": "常山县示例路9号",
+        "new_address": "玉山县示例路8号",
+    },
+)
+TERMS = CaseItem(
+    kind="corr_terms", fields={"kind": "probation", "begins": "2101-01-01", "ends": "2103-01-01", "order": "no"}
+)
+REASON = CaseItem(kind="corr_reason", fields={"kind": "work", "text": "到玉山工作"})
+
+
+def with_corrections(agreement: Agreement) -> Agreement:
+    """The agreement with the offices of corrections; police and halls of both counties stay as they are."""
+    agreement = with_offices(agreement, ())
+    members = {
+        name: replace(
+            member,
+            agencies={
+                **member.agencies,
+                **{
+                    office: Agency(name=str(office), functions=frozenset({"F13"}))
+                    for office in (ORIGIN, OFFICE, DESTINATION, PROSECUTOR)
+                    if office.node == name
+                },
+            },
+        )
+        for name, member in agreement.members.items()
+    }
+    return replace(agreement, members=members)
+
+
+@pytest.fixture
+async def case(tmp_path: Path) -> AsyncIterator[Desks]:
+    """Applied in Changshan; the body of Yushan was invited early."""
+    async with desks(tmp_path, wait=0.05) as found:
+        found.rig.put_in_force(with_corrections(found.rig.agreement))
+        made = Desks(found.rig, why=("corrections.move", "F13"))
+        await made.open(ORIGIN, procedure="corrections-move", role="origin", division="330822", fields={})
+        for office, role in ((OFFICE, "origin_office"), (DESTINATION, "destination"), (PROSECUTOR, "procuratorate")):
+            await made.does(ORIGIN, "invite", agency=str(office), role=role)
+            await made.settled()
+            await made.does(office, "join")
+            await made.settled()
+        await made.does(OFFICE, "file_application", PERSON, TERMS, REASON, starts="2101-03-01", custody="no")
+        for kind in ("application", "proof"):
+            await made.does(OFFICE, "attach_paper", paper_kind=kind, manifest=digest(kind))
+        await made.does(OFFICE, "office_opinion", opinion="agree")
+        await made.settled()
+        yield made
+
+
+async def fields_shown(case: Desks, office) -> set[str]:
+    """The fields of the application, by class, that an office reads."""
+    (line,) = [line for line in await case.entries(office) if line.act == "file_application"]
+    return {f"{item.kind}.{name}" for item in line.items for name in item.fields}
+
+
+async def consulted(case: Desks) -> None:
+    await case.does(ORIGIN, "move", to="consulting")
+    await case.does(ORIGIN, "send_consult", number="常社矫函1号", day="2100-11-26")
+    await case.does(ORIGIN, "move", to="checking")
+    await case.settled()
+
+
+async def test_each_class_crosses_from_its_stage_on_and_the_person_is_told_each_step(case: Desks) -> None:
+    """Nothing before the question; end day and order with it; all terms, and the procuratorate, from the hand-over on."""
+    assert await fields_shown(case, DESTINATION) == await fields_shown(case, PROSECUTOR) == set()
+    assert {line.asker for line in told(case, ZHEJIANG, NUMBER).lines} <= {ORIGIN, OFFICE}
+
+    await consulted(case)
+    person = {f"corr_person.{name}" for name in PERSON.fields} | {"corr_reason.kind", "corr_reason.text"}
+    assert await fields_shown(case, DESTINATION) == person | {"corr_terms.ends", "corr_terms.order"}
+    assert await fields_shown(case, PROSECUTOR) == set()
+    assert DESTINATION in {line.asker for line in told(case, ZHEJIANG, NUMBER).lines}
+
+    await case.does(DESTINATION, "agree", number="玉社矫函1号")
+    await case.does(DESTINATION, "move", to="deciding")
+    await case.settled()
+    await case.does(ORIGIN, "decide_move", number="常社矫变1号", day="2100-11-29")
+    await case.does(ORIGIN, "move", to="handing_over")
+    await case.settled()
+    terms = {f"corr_terms.{name}" for name in TERMS.fields}
+    assert await fields_shown(case, DESTINATION) == await fields_shown(case, PROSECUTOR) == person | terms
+    assert PROSECUTOR in {line.asker for line in told(case, ZHEJIANG, NUMBER).lines}
+    for name in (ZHEJIANG, JIANGXI):
+        book = case.rig[name].trust.in_force.policies
+        assert replay_log(case.rig[name].database, lambda _version, _digest, book=book: book).is_whole
+
+
+async def test_nobody_but_who_takes_part_knows_that_there_is_such_a_case(case: Desks) -> None:
+    """No list, no feed, no reading of a neighbouring office; no counter tells of its code, here or beyond the border."""
+    code = case.case
+    for node, others in ((ZHEJIANG, (HALL, POLICE)), (JIANGXI, (YUSHAN_HALL, YUSHAN_POLICE))):
+        for office in others:
+            assert case.lines(office) == {}
+            assert CHANGES.count(case.rig[node].database, str(office)) == 0
+            assert not (await case.view(office)).decision.allowed
+    assert list(case.lines(DESTINATION).values()) == ["applied"]
+    assert CHANGES.count(case.rig[JIANGXI].database, str(DESTINATION)) > 0
+    for counter in (HALL, YUSHAN_HALL):
+        errand = begin_errand(case.rig[counter.node], counter, act("permit.check", "F01"))
+        with pytest.raises(NotFoundError) as caught:
+            await trace_case(errand, code)
+        assert caught.value.reason == "CASE_CODE"
+
+
+async def test_answer_and_withdrawal_behind_a_cut_link_both_stand_and_the_persons_will_counts(case: Desks) -> None:
+    """Yushan agrees, the person withdraws in Changshan on the same day: both nodes fold alike, and nothing is granted."""
+    await consulted(case)
+    with apart(case):
+        await case.does(DESTINATION, "agree", number="玉社矫函1号")
+        await case.does(ORIGIN, "person_withdraws", day="2100-11-28")
+    await case.settled()
+    folded = same(case)
+    assert {"agree", "person_withdraws"} <= folded.done.keys()
+    await case.does(ORIGIN, "close", outcome="withdrawn")
+    await case.settled()
+    assert same(case).outcome == "withdrawn"
