@@ -1,31 +1,42 @@
 """Disclosures: what this province gave or refused about a person, for their report; never who the officer was.
 
 Written in the transaction that receives the request, whatever the verdict; found by the blind index of the number
-alone. Items of joint cases and alerts have rows of their own (`joint/given`). Source: PIPL articles 45, 55 and 56 (kept
+alone. Items of joint cases and alerts have rows of their own (`joint/given`); of a permit of ours it is told who may
+read the copy that another province was sent, and who recognised it. Source: PIPL articles 45, 55 and 56 (kept
 at least three years).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import product
+from typing import Final
 
 from federation.domain.lookups_case import LookupCase
+from federation.domain.permits import PermitUrn
+from federation.domain.permits_policy import FUNCTION_OF, LEGAL_BASIS, PermitPurpose, permit_facts, read_request
+from federation.domain.recognition import decode_recognition_item
 from federation.domain.reports import DEFERRED_PURPOSE, Disclosure, SubjectReport, build_report
 from federation.domain.retention import PROVISION
 from federation.node.joint.given import GIVEN
 from federation.node.joint.records import FAMILIES
 from federation.node.lookups import records
-from federation.node.node import Node
-from federation.node.permits_sharing import PERMIT
+from federation.node.node import InForce, Node, agency_facts
+from federation.node.permits_sharing import PERMIT, RECOGNITION, SYNC, list_copies, load_own_version
+from federation.node.recognition import RECOGNISED, copy_time
 from federation.protocol.form import decode, encode
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
+from federation.protocol.policy import decide
 from federation.protocol.statement import Statement
 from federation.store.database import Source
+from federation.store.messages import load_message
 from federation.store.records import Record, find_by_subject, list_versions
+from federation.wire.rpc import COUNTERS
 
 DISCLOSED = "lookup-given"
+_READ_FOR: Final = (PermitPurpose.CHECK, PermitPurpose.SERVICE)
 
 
 def disclosure_of(
@@ -75,9 +86,50 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
     numbers = (citizen_number, *_former_numbers(node, citizen_number))
     entries = [entry for number in numbers for entry, _ in list_disclosures(node.database, number)]
     entries += [given.disclosure for number in numbers for given in GIVEN.by_subject(node.database, number)]
+    entries += [entry for number in numbers for entry in (*_copies_of(node, number), *_recognised(node, number))]
     named = {(entry.asker, entry.case_id) for entry in entries if entry.deferred_until is not None}
     ends = {name: end for name in named if (end := _end_of(node, *name)) is not None}
     return build_report(entries, given_by=node.name, now=now, ends=ends)
+
+
+def _copies_of(node: Node, citizen_number: str) -> Iterator[Disclosure]:
+    """The counters of other provinces that may read the last copy that theirs was sent, by what policy opens to each.
+
+    No office is named of a copy that none may read, nor where none went: a permit that the law seals, a child's.
+    """
+    in_force, source = node.trust.in_force, node.database
+    uses = [(purpose, in_force.occasion(purpose, FUNCTION_OF[purpose])) for purpose in _READ_FOR]
+    for urn in (PermitUrn(each.id) for each in find_by_subject(source, PERMIT, citizen_number) if not each.replica):
+        for copy in list_copies(source, urn):
+            message = load_message(source, "sent", copy.message_id)
+            facts = permit_facts(load_own_version(source, urn, copy.version), today=node.today())
+            for office, (purpose, occasion) in product(_counters(in_force, copy.holder), uses):
+                question = read_request(agency_facts(in_force, office), facts, occasion=occasion)
+                if (decision := decide(in_force.policies, question)).allowed:
+                    yield _of_permit(message.created, office, purpose, step=SYNC.name, fields=decision.fields)
+
+
+def _counters(in_force: InForce, holder: NodeName) -> Sequence[AgencyId]:
+    member = in_force.agreement.members.get(holder)
+    return sorted((office for office in member.agencies if office.kind in COUNTERS), key=str) if member else ()
+
+
+def _recognised(node: Node, citizen_number: str) -> Iterator[Disclosure]:
+    """The offices of other provinces that told us what they made of a permit of ours at their window."""
+    for record in find_by_subject(node.database, RECOGNITION, citizen_number):
+        time = copy_time(node.database, record)
+        if time is not None:
+            item = decode_recognition_item(record.content, node.trust.in_force.agreement.realm)
+            yield _of_permit(time, item.agency, PermitPurpose.RECOGNITION, step=RECOGNISED.name)
+
+
+def _of_permit(
+    time: datetime, office: AgencyId, purpose: PermitPurpose, *, step: str, fields: frozenset[str] = frozenset()
+) -> Disclosure:
+    return Disclosure(
+        time=truncate_to_millisecond(time), asker=office, purpose=purpose, function=FUNCTION_OF[purpose],
+        basis=LEGAL_BASIS[purpose], case_id="", step=step, verdict=Verdict.ALLOWED, fields=fields,
+    )  # fmt: skip
 
 
 def _end_of(node: Node, asker: AgencyId, case_id: str) -> datetime | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace as replaced
 from datetime import date
 from functools import partial
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from federation.domain.division import code_today, province_of
 from federation.domain.permits import (
@@ -48,7 +49,7 @@ from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import InForce, Node
 from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.form import Item, Positive, Time, always, encode, replace
-from federation.protocol.ids import AgencyId, NodeName, Realm, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient
 from federation.store.collection import Collection, item_collection
@@ -79,6 +80,14 @@ _MAX_HOLDERS: Final = 100
 MAX_DOUBLES: Final = 16
 """So many permits of others are told of one; a person has four at most."""
 AnyPermit: TypeAlias = Permit | PermitItem
+
+
+class SentCopy(NamedTuple):
+    """A province that was sent copies of a permit of ours; the version of the last, and the message that brought it."""
+
+    holder: NodeName
+    version: int
+    message_id: MessageId
 
 
 def put_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, owner: NodeName, before: int) -> None:
@@ -302,16 +311,23 @@ def _drafts_for(
         yield replace(draft, rows=partial(_sent_records, [record for _, _, record in share]))
 
 
-def list_holders(source: Source, urn: PermitUrn) -> Sequence[NodeName]:
-    """The provinces that were ever sent a copy of a permit of ours, entitled to it still or not."""
+def list_copies(source: Source, urn: PermitUrn) -> Sequence[SentCopy]:
+    """The last copy of a permit of ours that each province was ever sent, entitled to it still or not."""
     prefix = f"{urn}/"
     found = list_records(source, SENT, after_id=prefix, limit=_MAX_HOLDERS, replica=True)
-    return [NodeName(record.id.removeprefix(prefix)) for record in found if record.id.startswith(prefix)]
+    return [
+        SentCopy(
+            holder=NodeName(record.id.removeprefix(prefix)),
+            version=record.version,
+            message_id=MessageId(record.content.decode()),
+        )
+        for record in found
+        if record.id.startswith(prefix)
+    ]
 
 
 def _sent_records(records: Sequence[Record], sent: Sent) -> Sequence[Record]:
-    del sent
-    return records
+    return [replaced(record, content=sent.id.encode()) for record in records]
 
 
 def _sent_record(permit: Permit, recipient: NodeName, *, owner: NodeName) -> Record:

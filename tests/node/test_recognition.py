@@ -18,6 +18,7 @@ from federation.domain.recognition import (
 )
 from federation.node import permits
 from federation.node.corrections.notices import list_notices
+from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.recognition import RECOGNISED, recognise, recognitions_of
@@ -116,6 +117,34 @@ async def test_recognise_time_counts_the_days_of_residence(rig: Rig, urn: Permit
     assert answer.recognition.outcome is RecognitionOutcome.RECOGNISED_PART
     assert answer.recognition.counted_days == 1
     assert len(shown(rig, ZHEJIANG)) == 1
+
+
+async def test_person_is_told_which_offices_may_read_the_copy_and_which_recognised_it(rig: Rig, urn: PermitUrn) -> None:
+    """Their county's two counters, by what policy opens to each, and the window; Yushan's node adds nothing of it."""
+    await at_window(rig, urn)
+
+    told = tell_subject(rig[ZHEJIANG], NUMBER, now=rig.clock()).lines
+
+    assert {(line.asker, line.step, line.purpose) for line in told} == {
+        (YUSHAN_POLICE, "permit.sync", "permit.check"),
+        (YUSHAN_HALL, "permit.sync", "permit.service"),
+        (YUSHAN_HALL, "permit.recognition", "permit.recognition"),
+    }
+    of_police = next(line.fields for line in told if line.asker == YUSHAN_POLICE)
+    assert "residence_address" in of_police
+    assert {"photo_digest", "ethnicity"}.isdisjoint(of_police)
+    assert tell_subject(rig[JIANGXI], NUMBER, now=rig.clock()).lines == ()
+
+
+async def test_person_whose_permit_is_sealed_by_law_is_told_of_no_office(rig: Rig) -> None:
+    """No copy went out, so nobody elsewhere may read one; nor is anybody else told of a permit that is not theirs."""
+    rig.start_delivery()
+    sealed = application(sealed=True)
+    await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), sealed)
+    await rig.drain()
+
+    assert tell_subject(rig[ZHEJIANG], sealed.holder.citizen_number, now=rig.clock()).lines == ()
+    assert tell_subject(rig[ZHEJIANG], application(nth=1).holder.citizen_number, now=rig.clock()).lines == ()
 
 
 async def test_recognise_in_both_modes_keeps_both_links(rig: Rig, urn: PermitUrn) -> None:

@@ -46,8 +46,8 @@ from federation.node.permits_sharing import (
     Double,
     find_outdated,
     find_own_permit,
+    list_copies,
     list_doubles,
-    list_holders,
 )
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError
@@ -119,7 +119,7 @@ class Step:
 def copy_notices(node: Node, permit: Permit, *, entitled: Iterable[NodeName], step: Step) -> list[Draft]:
     """To each province that was sent a copy once and does not get this version: yours is outdated."""
     notice = CorrectionNotice(time=truncate_to_millisecond(node.now()), urn=permit.urn, version=permit.version)
-    holders = [name for name in list_holders(node.database, permit.urn) if name not in entitled]
+    holders = [copy.holder for copy in list_copies(node.database, permit.urn) if copy.holder not in entitled]
     members = node.trust.in_force.agreement.members
     return [_draft(Recipient(node=name), notice, step) for name in holders if name in members]
 

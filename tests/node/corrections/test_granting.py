@@ -13,7 +13,7 @@ from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import grant
 from federation.node.exchange.errand import begin_errand
-from federation.node.permits_sharing import find_own_permit, list_holders
+from federation.node.permits_sharing import find_own_permit, list_copies
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm, parse_agency_id
@@ -100,7 +100,7 @@ async def test_province_no_longer_entitled_is_told_and_its_copy_stays(tmp_path: 
         assert copy_of(case, JIANGXI) == before
         assert (copy_of(case, ANHUI).household_division, copy_of(case, ANHUI).version) == ("341022", 2)
         assert sent_kinds(case, JIANGXI)[-2:] == ["correction.notice", "correction.answer"]
-        assert list_holders(case.rig[ZHEJIANG].database, case.urn) == [ANHUI, JIANGXI]
+        assert [copy.holder for copy in list_copies(case.rig[ZHEJIANG].database, case.urn)] == [ANHUI, JIANGXI]
         page = await list_lines(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert [(notice.urn, notice.version, notice.owner) for notice in page.notices] == [(case.urn, 2, ZHEJIANG)]
         shown = await permits.show(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), case.urn)
@@ -135,10 +135,12 @@ async def test_holders_are_remembered_from_an_import_too(tmp_path: Path, monkeyp
         caller = parse_agency_id("zhejiang/330824/service-hall")
         (urn,) = await permits_import.import_permits(begin_errand(case.rig[ZHEJIANG], caller, act()), chunk)
 
-        assert list_holders(case.rig[ZHEJIANG].database, urn) == [ANHUI, JIANGXI]
-        assert list_holders(case.rig[ZHEJIANG].database, "urn:permit:330824:2026:999999") == []
-        record = find_record(case.rig[ZHEJIANG].database, "permit-sent", f"{urn}/{JIANGXI}", replica=True)
-        assert (record.content, record.subject) == (b"", None)
+        assert [copy.holder for copy in list_copies(case.rig[ZHEJIANG].database, urn)] == [ANHUI, JIANGXI]
+        assert list_copies(case.rig[ZHEJIANG].database, "urn:permit:330824:2026:999999") == []
+        database = case.rig[ZHEJIANG].database
+        record = find_record(database, "permit-sent", f"{urn}/{JIANGXI}", replica=True)
+        sent = list_messages(database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=100)[-1]
+        assert (record.content.decode(), record.subject) == (sent.id, None)
 
 
 async def test_grant_on_a_permit_that_changed_or_ended_meanwhile(tmp_path: Path, monkeypatch) -> None:
