@@ -7,13 +7,14 @@ not taken for "nothing". The exit code is 1 when refused and 3 when a province h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
-from federation.cli.show import local_time, object_of
-from federation.cli.words import RECORD_FIELDS, condensed, enclosed, label, said, titled, word, word_of
+from federation.cli.show import CHINA, local_minute, local_time, mask_number, object_of
+from federation.cli.words import RECORD_FIELDS, condensed, enclosed, label, punctuated, said, titled, word, word_of
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import SUBJECT_FUNCTION, SUBJECT_PURPOSE
 from federation.domain.reports import ReportLine, purpose_words
@@ -22,6 +23,35 @@ from federation.wire.agency import reports as wire
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
+
+CORRECTION_RIGHT: Final = (
+    "记录有误的，可以在本窗口申请更正，应于三十日内答复并说明理由（个人信息保护法第四十六、五十条） | "
+    "A record that is wrong: ask for its correction here; answered within 30 days, with reasons (PIPL articles 46, 50)"
+)
+COMPLAINT_RIGHT: Final = (
+    "认为处理违法的，可以向该单位的上级或者网信部门投诉、举报；请求被拒绝的，可以依法起诉（第五十、六十五条） | "
+    "What you hold unlawful: complain to the office above that agency or to the cyberspace administration; "
+    "a request that was refused: go to court (articles 50, 65)"
+)
+_OF_ITEM: Final = {
+    "party": "当事人", "contact": "联系方式", "claim": "诉求", "fact": "情况", "document": "材料", "session": "听证",
+    "agreement": "协议", "decision": "决定", "place": "地点", "tie": "回避事项", "account": "账户", "letter": "函件",
+    "person": "人员", "outline": "提纲", "record": "笔录", "recording": "录音录像", "evidence": "证据", "lead": "线索",
+    "applicant": "申请人", "vehicle": "车辆", "licence": "驾驶证", "inspection": "检验", "agenda": "议题",
+    "resolution": "议定事项", "detail": "警情事项",
+}  # fmt: skip
+_ITEM_FIELDS: Final = {
+    "address": "地址", "age_band": "年龄段", "agreed": "双方认可", "amount": "金额", "bank": "银行", "basis": "依据",
+    "birth_date": "出生日期", "class": "准驾车型", "clothing": "衣着", "county": "县", "date": "日期", "day": "日期",
+    "division": "区划", "due": "期限", "e_service": "电子送达", "id_kind": "证件种类", "keeper": "车主",
+    "kind": "种类", "last4": "后四位", "last_seen": "最后出现的时间和地点", "left": "未付金额", "minor": "未成年",
+    "minutes": "笔录", "name": "姓名", "document.name": "名称", "number": "号码", "obligations": "义务",
+    "paid": "已付金额", "period": "期间", "person": "人员", "phone": "电话", "place": "地点", "plate": "号牌", "point": "坐标",
+    "result": "结果", "role": "角色", "root": "摘要", "sealed": "封存", "served_on": "送达日期", "sex": "性别",
+    "side": "哪一方", "signatures": "签名", "source": "来源", "state": "状态", "tag": "代号", "text": "内容",
+    "time": "时间", "title": "标题", "valid_until": "有效期至", "village": "村（社区）", "vin": "车辆识别代号",
+}  # fmt: skip
+"""Fields of items in words; one without is shown as it is typed."""
 
 app = typer.Typer(
     name="subject", no_args_is_help=True, help="For the person (本人): who asked about me; my record is wrong."
@@ -45,8 +75,10 @@ def report(
     """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
     question = wire.ReportQuestion(citizen_number=condensed(read_line(number)), identity_checked=checked)
     page = desk.read(wire.GET_REPORT, question, paging)
+    head = head_lines(page, question.citizen_number, now=datetime.now(CHINA))
+    lines = (*head, *report_lines(page), said(CORRECTION_RIGHT), said(COMPLAINT_RIGHT))
     notes = more_notes(page.next_page_token)
-    desk.show(page, report_lines(page), data=report_object(page), notes=notes, code=report_code(page))
+    desk.show(page, lines, data=report_object(page), notes=notes, code=report_code(page))
 
 
 def report_code(page: wire.ReportPage) -> int:
@@ -57,22 +89,35 @@ def report_code(page: wire.ReportPage) -> int:
     return 0 if found <= {Outcome.HIT} else 3
 
 
+def head_lines(page: wire.ReportPage, number: str, *, now: datetime) -> Iterator[str]:
+    """The head of the paper that is handed out: of whom it is, of when, and which provinces have answered."""
+    person, time = mask_number(number), local_minute(now)
+    yield said(f"本人查阅 {person}，{time} | Report to {person}, {time}")
+    answered = [each.node for each in page.provinces if each.outcome is Outcome.HIT]
+    names = "、".join(word_of("NodeName", name) for name in answered)
+    yield f"{titled('已答复的省|provinces that answered')}{punctuated(names)}"
+
+
 def report_lines(page: wire.ReportPage) -> Iterator[str]:
+    """The entries, newest first; then what is withheld, who has not answered, and what there is of more age."""
     for line in page.lines:
         yield from _entry_lines(line)
-    if not page.lines:
-        yield "没有可告知的记录 | nothing that may be told now"
+    silent = [each for each in page.provinces if each.outcome is not Outcome.HIT]
+    if not page.lines and not silent:
+        yield said("没有可告知的记录 | nothing that may be told now")
+    elif not page.lines:
+        yield said("已答复的省没有可告知的记录 | nothing that may be told now by the provinces that answered")
     if page.withheld_count and page.next_shown is not None:
-        yield (
-            f"暂缓告知 {page.withheld_count} 条，最早于 {page.next_shown.isoformat()} 告知 | "
-            f"{page.withheld_count} withheld for now, the first will be shown on {page.next_shown.isoformat()}"
-        )
+        day = page.next_shown.isoformat()
+        chinese = f"暂缓告知 {page.withheld_count} 条，最早于 {day} 告知"
+        yield said(f"{chinese} | {page.withheld_count} withheld for now, the first will be shown on {day}")
+    for province in silent:
+        name, outcome = word_of("NodeName", province.node), word(province.outcome)
+        gap = said("其记录不在以上所列，请另日再查|its entries are not among these: ask again another day")
+        yield punctuated(f"{name}: {outcome}; {gap}")
     for province in page.provinces:
-        name, older = word_of("NodeName", province.node), province.older_count
-        if province.outcome is not Outcome.HIT:
-            yield f"{name}: {word(province.outcome)}"
-        if older:
-            yield f"{name}: 另有更早的 {older} 条 | {older} older"
+        if older := province.older_count:
+            yield punctuated(f"{word_of('NodeName', province.node)}: {said(f'另有更早的 {older} 条 | {older} older')}")
 
 
 def report_object(page: wire.ReportPage) -> dict[str, JsonOut]:
@@ -84,20 +129,27 @@ def report_object(page: wire.ReportPage) -> dict[str, JsonOut]:
 
 
 def _entry_lines(line: ReportLine) -> Iterator[str]:
-    purpose_zh, purpose_en = purpose_words(line.purpose)
     given = said("拒绝|refused") if line.verdict is Verdict.REFUSED else said("提供|given")
     step, province = word_of("Step", line.step), word_of("NodeName", line.given_by)
     asker = f"{line.asker_name}{enclosed(line.asker)}" if line.asker_name else str(line.asker)
     yield f"{local_time(line.time)}  {asker}  {step}  {given}  {province}"
     if _is_refused_at_home(line):
         yield said("  被本省拒绝，未向任何人提供 | asked and was refused by its own province; nothing was told")
-    yield f"  {titled('目的|purpose')}{said(f'{purpose_zh} | {purpose_en}')}"
+    yield f"  {titled('目的|purpose')}{said(' | '.join(purpose_words(line.purpose)))}"
     if line.fields:
-        named = (label(name) for name in RECORD_FIELDS if name in line.fields)
-        of_items = sorted(line.fields - RECORD_FIELDS.keys())
-        yield f"  {titled('字段|fields')}{', '.join((*named, *of_items))}"
+        named = [label(name) for name in RECORD_FIELDS if name in line.fields]
+        of_items = [_item_field(name) for name in sorted(line.fields - RECORD_FIELDS.keys())]
+        yield f"  {titled('字段|fields')}{punctuated('、'.join((*named, *of_items)))}"
     if line.basis:
         yield f"  {titled('依据|basis')}{line.basis}"
+
+
+def _item_field(name: str) -> str:
+    """A field of an item of a case or an alert, `person.name`, in words as far as there are any."""
+    kind, _, field = name.partition(".")
+    chinese = _OF_ITEM.get(kind)
+    meant = _ITEM_FIELDS.get(name) or _ITEM_FIELDS.get(field, field)
+    return said(f"{chinese}的{meant}|{name}") if chinese and field else name
 
 
 def _entry_object(line: ReportLine) -> JsonOut:

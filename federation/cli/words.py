@@ -463,6 +463,8 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "alert.entry": "警情通报",
         "alert.disclosure": "警情另行提供",
         "alert.document": "调取照片或材料",
+        "permit.sync": "可查阅居住证副本",
+        "permit.recognition": "居住证互认",
     },
     "Outcome": {
         "hit": "命中",
@@ -527,6 +529,8 @@ _ENGLISH: Final[Mapping[str, str]] = {
     "Step.alert.entry": "told in an alert",
     "Step.alert.disclosure": "told more of an alert later",
     "Step.alert.document": "a picture or paper of an alert was fetched",
+    "Step.permit.sync": "may read a copy of the permit",
+    "Step.permit.recognition": "recognition of the permit",
 }
 AWAITED: Final = "等待答复|waiting"
 """In the place of an outcome that has not come yet."""

@@ -6,7 +6,16 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from federation.cli.reports import report_code, report_lines, report_object
+from federation.cli.reports import (
+    COMPLAINT_RIGHT,
+    CORRECTION_RIGHT,
+    head_lines,
+    report_code,
+    report_lines,
+    report_object,
+)
+from federation.cli.show import mask_number
+from federation.cli.words import LANGUAGE_VARIABLE, said
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.lookups import Outcome
 from federation.domain.reports import ReportLine
@@ -17,8 +26,10 @@ from federation.protocol.policy import Decision, Grounds
 from federation.wire.agency.reports import ProvinceReport, ReportPage
 from federation.wire.rpc import ruling_of
 from tests.cli.command_line import HALL, run
+from tests.cli.test_one_language import assert_one_language
 
 JIANGXI = NodeName("jiangxi")
+NUMBER = format_citizen_number("341022", date(2191, 3, 7), sequence=61)
 ALLOWED = ruling_of(
     Decision(
         verdict=Verdict.ALLOWED,
@@ -56,9 +67,38 @@ def test_report_lines_say_who_when_what_for_and_what_waits():
 
     assert told[0] == "2026-03-02 10:00:00+08:00  zhejiang/330822/police  调取 fetch  提供 given  江西 jiangxi"
     assert told[1] == "  目的 purpose: 公安机关核实身份 | the police checked an identity"
-    assert told[2] == "  字段 fields: 状态 status, 姓名 holder_name"
+    assert told[2] == "  字段 fields: 状态 status、姓名 holder_name"
     assert "2 withheld for now, the first will be shown on 2026-04-01" in told[4]
     assert told[5].endswith("3 older")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_report_is_in_one_language_and_names_fields_of_items_in_words(language, monkeypatch):
+    """A paper for somebody who reads one of them; the law, an office's name and what is typed stay as they are."""
+    monkeypatch.setenv(LANGUAGE_VARIABLE, language)
+    of_items = replace(LINE, step="alert.entry", fields=frozenset({"person.name", "detail.people"}), basis="")
+    silent = ProvinceReport(node=NodeName("fujian"), outcome=Outcome.UNREACHABLE)
+    page = replace(PAGE, lines=(LINE, of_items), provinces=(*PAGE.provinces, silent))
+    head = head_lines(page, NUMBER, now=datetime(2026, 3, 2, 2, 0, tzinfo=UTC))
+    told = "\n".join((*head, *report_lines(page), said(CORRECTION_RIGHT), said(COMPLAINT_RIGHT)))
+
+    assert_one_language(language, told, data=("居民身份证法第十五条", "警情事项的people"))
+    assert mask_number(NUMBER) in told
+    assert NUMBER not in told
+    assert ("字段：警情事项的people、人员的姓名" in told) is (language == "zh")
+    assert ("fields: detail.people, person.name" in told) is (language == "en")
+
+
+def test_report_with_a_silent_province_does_not_say_that_there_is_nothing():
+    """That there is nothing is said of those that have answered alone, and what is missing is named."""
+    silent = ProvinceReport(node=NodeName("fujian"), outcome=Outcome.UNREACHABLE)
+    told = list(report_lines(replace(PAGE, lines=(), withheld_count=0, provinces=(*PAGE.provinces, silent))))
+
+    assert told[0].startswith(
+        "已答复的省没有可告知的记录 | nothing that may be told now by the provinces that answered"
+    )
+    assert told[1].startswith("福建 fujian: 无法到达 unreachable; 其记录不在以上所列，请另日再查")
+    assert next(report_lines(replace(PAGE, lines=()))).startswith("没有可告知的记录 |")
 
 
 def test_report_names_the_agency_and_shows_no_basis_for_what_nobody_registered():
@@ -112,9 +152,6 @@ def test_report_code_tells_silence_from_nothing(outcome, code):
 def test_report_help_is_there():
     """The command explains itself."""
     assert "Usage: bridgehead subject report" in run("subject", "report", "--help").out
-
-
-NUMBER = format_citizen_number("341022", date(2191, 3, 7), sequence=61)
 
 
 def test_report_of_somebody_never_asked_about_is_empty_and_whole(nodes):
