@@ -24,7 +24,7 @@ from federation.cli.options import (
     paper_digest,
     read_line,
 )
-from federation.cli.reports import app
+from federation.cli.reports import COMPLAINT_RIGHT, app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
 from federation.cli.words import (
     PERMIT_FIELDS,
@@ -55,6 +55,12 @@ WORDS["CorrectionStanding"] = {
     "refused": "未受理", "undelivered": "未送达",
 }  # fmt: skip
 _LATE: Final = frozenset({wire.CorrectionStanding.WAITING, wire.CorrectionStanding.UNDELIVERED})
+_NO: Final = frozenset({wire.CorrectionStanding.REFUSED, wire.CorrectionStanding.DENIED})
+_NEXT: Final = "所属省尚未答复，稍后查看 | its owner has not answered, look later: bridgehead subject corrections"
+_COPIES: Final = (
+    "  新版本送有权接收的省；其他持有副本的省、经核查取得该字段的单位获告已更正 | "
+    "the new version goes to every entitled province; who else holds a copy or looked the field up is told"
+)
 
 
 @command(app, "correct")
@@ -206,12 +212,16 @@ def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
     if line.deadline is not None and line.standing is wire.CorrectionStanding.OPEN:
         yield f"  {titled('期限|due')}{deadline_text(line.deadline)}"
     if line.answer:
-        yield f"  {titled('答复|answer')}{line.answer}"
+        when = f"{local_minute(line.answer_time)}  " if line.answer_time is not None else ""
+        yield f"  {titled('答复|answer')}{when}{line.answer}"
     if line.permit_version:
         yield f"  {titled('居住证版本|permit version')}{line.permit_version}"
+        yield said(_COPIES)
     if line.policies:
         why = said(f"{line.title_zh} | {line.title_en}")
         yield f"  {titled('理由|because')}{why} ({', '.join(line.policies)})"
+    if line.standing in _NO:
+        yield said(f"  {COMPLAINT_RIGHT}")
 
 
 def _take_step(desk: Desk, rpc: Rpc[Q, wire.CorrectionOutcome], question: Q, *, full: bool) -> None:
@@ -221,7 +231,8 @@ def _take_step(desk: Desk, rpc: Rpc[Q, wire.CorrectionOutcome], question: Q, *, 
 def _show_outcome(desk: Desk, outcome: wire.CorrectionOutcome, *, full: bool, code: int = 0) -> None:
     line = masked(outcome.correction, full=full) if outcome.correction is not None else None
     lines = correction_lines(line, full=full) if line is not None else ()
-    desk.show(replace(outcome, correction=line), lines, full=full, code=code)
+    steps = (_NEXT,) if line is not None and line.standing in _LATE else ()
+    desk.show(replace(outcome, correction=line), lines, full=full, steps=steps, code=code)
 
 
 def _id(text: str) -> str:

@@ -29,9 +29,9 @@ CORRECTION_RIGHT: Final = (
     "A record that is wrong: ask for its correction here; answered within 30 days, with reasons (PIPL articles 46, 50)"
 )
 COMPLAINT_RIGHT: Final = (
-    "认为处理违法的，可以向该单位的上级或者网信部门投诉、举报；请求被拒绝的，可以依法起诉（第五十、六十五条） | "
+    "认为处理违法的，可以向该单位上级或者网信部门投诉举报；请求被拒绝的，可以起诉（个人信息保护法第五十、六十五条） | "
     "What you hold unlawful: complain to the office above that agency or to the cyberspace administration; "
-    "a request that was refused: go to court (articles 50, 65)"
+    "a request that was refused: go to court (PIPL articles 50, 65)"
 )
 _OF_ITEM: Final = {
     "party": "当事人", "contact": "联系方式", "claim": "诉求", "fact": "情况", "document": "材料", "session": "听证",
@@ -46,10 +46,11 @@ _ITEM_FIELDS: Final = {
     "division": "区划", "due": "期限", "e_service": "电子送达", "id_kind": "证件种类", "keeper": "车主",
     "kind": "种类", "last4": "后四位", "last_seen": "最后出现的时间和地点", "left": "未付金额", "minor": "未成年",
     "minutes": "笔录", "name": "姓名", "document.name": "名称", "number": "号码", "obligations": "义务",
-    "paid": "已付金额", "period": "期间", "person": "人员", "phone": "电话", "place": "地点", "plate": "号牌", "point": "坐标",
-    "result": "结果", "role": "角色", "root": "摘要", "sealed": "封存", "served_on": "送达日期", "sex": "性别",
-    "side": "哪一方", "signatures": "签名", "source": "来源", "state": "状态", "tag": "代号", "text": "内容",
-    "time": "时间", "title": "标题", "valid_until": "有效期至", "village": "村（社区）", "vin": "车辆识别代号",
+    "paid": "已付金额", "period": "期间", "person": "人员", "phone": "电话", "place": "地点", "plate": "号牌",
+    "point": "坐标", "result": "结果", "role": "角色", "root": "摘要", "sealed": "封存", "served_on": "送达日期",
+    "sex": "性别", "side": "哪一方", "signatures": "签名", "source": "来源", "state": "状态", "tag": "代号",
+    "text": "内容", "time": "时间", "title": "标题", "valid_until": "有效期至", "village": "村（社区）",
+    "vin": "车辆识别代号",
 }  # fmt: skip
 """Fields of items in words; one without is shown as it is typed."""
 

@@ -8,13 +8,16 @@ from datetime import UTC, date, datetime
 import pytest
 
 from federation.cli.corrections import correction_lines, filing_code, masked, page_lines, read_wanted
+from federation.cli.reports import COMPLAINT_RIGHT
 from federation.cli.show import object_of
+from federation.cli.words import LANGUAGE_VARIABLE, said
 from federation.domain.permits import PermitUrn
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.corrections import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL
+from tests.cli.test_one_language import assert_one_language
 from tests.wire.answers import ALLOWED, CORRECTION, CORRECTION_WAITING, REFUSED, URN
 
 NEW_NAME = "徐谷语"
@@ -44,6 +47,29 @@ def test_number_and_day_of_birth_are_masked_until_full():
         assert (masked(line, full=False).value, masked(line, full=True).value) == (shown, value)
         assert "*" in object_of(line, full=False)["citizen_number"]
         assert value not in "".join(correction_lines(line, full=False))
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_corrections_and_notices_are_in_one_language_with_the_remedy_under_a_no(language, monkeypatch):
+    """What was said stays as it was written; a no names complaint and court, a yes what the copies are told."""
+    monkeypatch.setenv(LANGUAGE_VARIABLE, language)
+    denied = replace(CORRECTION, standing=CorrectionStanding.DENIED, overdue=False, permit_version=0)
+    granted = replace(denied, standing=CorrectionStanding.GRANTED, permit_version=2, policies=())
+    time = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    notices = tuple(
+        NoticeLine(time=time, owner=NodeName("zhejiang"), version=2, **about)
+        for about in ({"urn": URN}, {"field": "sex", "case_id": "A3611-0042"}, {"urn": URN, "other": URN},
+                      {"urn": URN, "decided_on": date(2026, 11, 30)})
+    )  # fmt: skip
+    data = (CORRECTION.words, CORRECTION.value, CORRECTION.answer, "ab" * 8)
+    no, yes = ("\n".join(correction_lines(line, full=False)) for line in (denied, granted))
+    page = "\n".join(
+        page_lines(CorrectionPage(decision=ALLOWED, corrections=(CORRECTION,), notices=notices), full=False)
+    )
+
+    assert_one_language(language, f"{no}\n{yes}\n{page}", data=data)
+    assert [said(COMPLAINT_RIGHT) in text for text in (no, yes, page)] == [True, False, False]
+    assert ["有权接收的省" in text or "entitled province" in text for text in (no, yes)] == [False, True]
 
 
 def test_notices_say_what_is_outdated_here():
