@@ -169,7 +169,7 @@ def party(
     """Enter a party (登记当事人); name and number go field by field to whom the procedure gives them."""
     given = {"side": side, "role": role, "name": name, "county": county}
     if number:
-        given |= {"number": number, "last4": number[-4:]}
+        given |= {"number": number.upper(), "last4": number[-4:].upper()}
     items = [CaseItem(kind="party", fields=given | ({"minor": "yes"} if minor else {}))]
     if phone:
         items.append(CaseItem(kind="contact", fields={"phone": phone}))

@@ -41,6 +41,7 @@ TYPES: Final[Mapping[str, _Takes]] = MappingProxyType(
         "purpose": _form("[a-z][a-z0-9_]{0,30}([.][a-z][a-z0-9_]{0,30})+"),
         "text": bool,
         "day": lambda text: len(text) == 10 and date.fromisoformat(text),
+        "past": lambda text: len(text) == 10 and date.fromisoformat(text),
         "time": parse_time,
         "digest": _form("[0-9a-f]{64}"),
         "entry": _form("[0-9a-f]{64}"),
@@ -56,7 +57,10 @@ TYPES: Final[Mapping[str, _Takes]] = MappingProxyType(
         "cut": _form("[a-z][a-z0-9]{1,30}:[0-9]{1,5}"),
     }
 )
-"""The types that are written as text, and which texts they take. `number` and `fen` are integers from 0 on."""
+"""The types that are written as text, and which texts they take. `number` and `fen` are integers from 0 on.
+
+A `past` is a day on which something happened: whoever writes it is held to no day to come by the own node.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +192,7 @@ _CASE: Final = (
     act("report_police", "报告公安机关|report to the police", "agency:agency!", items="document"),
     act("signpost", "告知救济途径|tell the remedies", "remedy:word! body:text! last_day:day"),
     act("withdraw", "当事人撤回|a party withdraws", of_party=True, items="document"),
-    act("sign_first_filed", "确认最先立案|sign which filing was first", "body:agency! filed:day! number:text!",
+    act("sign_first_filed", "确认最先立案|sign which filing was first", "body:agency! filed:past! number:text!",
         answers="accept accept_application accept_order accept_arbitration file_suit"),
 )  # fmt: skip
 """What any case may do: opening and ending, who takes part, time, ties, and what nothing may hold up."""
@@ -237,7 +241,7 @@ _MEDIATION: Final = (
     act("add_fact", "登记事实|file a fact", "fact:word! agreed:both|A|B! source:word", items="fact document"),
     act("close_facts", "事实清单核定|close the list of facts", answers="add_fact"),
     act("add_claim", "登记诉求|enter a claim",
-        "claim:word! party:word! kind:word sum:fen basis:word first_asked:day",
+        "claim:word! party:word! kind:word sum:fen basis:word first_asked:past",
         once="claim", items="claim account document"),
     act("verify_claim", "核实诉求|verify a claim", "claim:word! sum:fen", items="document", answers="add_claim"),
     act("dispute_claim", "对诉求提出异议|dispute a claim", "claim:word! why:text!", items="document",
@@ -264,7 +268,7 @@ _COURT: Final = (
     act("name_court", "选定法院|name the court", "court:agency!"),
     act("apply_confirmation", "申请司法确认|apply for confirmation", "court:agency!",
         once="court on_behalf", freed_by="decide_confirmation", of_party=True, items="document", answers="draft"),
-    act("accept_application", "法院收案|the court takes the application", "number:text! filed:day!",
+    act("accept_application", "法院收案|the court takes the application", "number:text! filed:past!",
         once="number", items="document", answers="apply_confirmation"),
     act("ask_papers", "要求补正|ask for papers", "missing:text!", items="document", answers="apply_confirmation"),
     act("decide_confirmation", "裁定|decide on confirmation",
@@ -274,12 +278,12 @@ _COURT: Final = (
 )  # fmt: skip
 
 _END: Final = (
-    act("record_payment", "登记付款|record a payment", "obligation:word! sum:fen! day:day! proof:digest",
+    act("record_payment", "登记付款|record a payment", "obligation:word! sum:fen! day:past! proof:digest",
         items="document", answers="add_obligation"),
-    act("record_performance", "确认已履行|record performance", "obligation:word! day:day!", once="obligation",
+    act("record_performance", "确认已履行|record performance", "obligation:word! day:past!", once="obligation",
         freed_by="draft", items="document", answers="add_obligation"),
     act("remind", "督促履行|remind", "obligation:word!", answers="add_obligation"),
-    act("report_breach", "报告未履行|report a breach", "obligation:word! day:day!", items="document",
+    act("report_breach", "报告未履行|report a breach", "obligation:word! day:past!", items="document",
         answers="add_obligation"),
     act("open_route", "转入其他途径|open the next route",
         "route:enforcement|suit|payment_order|arbitration|small_claim! body:agency", items="document"),
@@ -313,35 +317,35 @@ _ROUTES: Final = (
     act("apply_order", "申请支付令|apply for a payment order", "court:agency!",
         once="court on_behalf", freed_by="end_order", of_party=True, items="document"),
     act("accept_order", "受理支付令申请|the court takes the application for an order",
-        "number:text! filed:day!", once="number", answers="apply_order"),
-    act("issue_order", "发出支付令|issue the payment order", "agreement:digest! number:text! sum:fen! issued:day!",
+        "number:text! filed:past!", once="number", answers="apply_order"),
+    act("issue_order", "发出支付令|issue the payment order", "agreement:digest! number:text! sum:fen! issued:past!",
         once="number", items="decision document", answers="apply_order"),
     act("serve", "送达|serve a paper",
-        "what:order|claim|award|judgment|decision|letter! day:day! tried:yes|no form:paper|electronic party:word",
+        "what:order|claim|award|judgment|decision|letter! day:past! tried:yes|no form:paper|electronic party:word",
         items="document"),
     act("object", "提出书面异议|object in writing", "about:entry!", of_party=True, items="document",
         answers="issue_order"),
-    act("end_order", "支付令终结|end the payment order", "result:paid|final|objected|lapsed|withdrawn! day:day!",
+    act("end_order", "支付令终结|end the payment order", "result:paid|final|objected|lapsed|withdrawn! day:past!",
         answers="apply_order"),
     act("refuse_suit", "不同意转入诉讼|object to a suit", of_party=True, answers="end_order"),
     act("apply_arbitration", "申请仲裁|apply for arbitration", "court:agency!", once="court on_behalf", of_party=True,
         items="document"),
-    act("accept_arbitration", "仲裁受理|the commission accepts", "number:text! filed:day!", once="number",
+    act("accept_arbitration", "仲裁受理|the commission accepts", "number:text! filed:past!", once="number",
         answers="apply_arbitration"),
     act("answer", "答辩|answer the claim", of_party=True, items="document", answers="accept_arbitration"),
     act("pass_answer", "转送答辩|pass the answer on", answers="answer"),
     act("ask_annulment", "申请撤销裁决|ask to annul the award", "court:agency!", of_party=True, items="document",
         answers="award"),
     act("award", "裁决|award",
-        "agreement:digest! number:text! sum:fen! served:day", once="number", items="decision document",
+        "agreement:digest! number:text! sum:fen! served:past", once="number", items="decision document",
         answers="accept_arbitration"),
-    act("file_suit", "立案|file the suit", "number:text! filed:day!", once="number", items="document"),
+    act("file_suit", "立案|file the suit", "number:text! filed:past!", once="number", items="document"),
     act("ask_help", "请求协助送达、调查|ask a court to serve or inquire", "agency:agency! what:serve|inquire|enforce!",
         items="document"),
     act("answer_help", "协助完毕|answer the request for help", "about:entry! result:word!", items="document",
         answers="ask_help"),
     act("judge", "判决|judge",
-        "agreement:digest! number:text! sum:fen! served:day", once="number", items="decision document",
+        "agreement:digest! number:text! sum:fen! served:past", once="number", items="decision document",
         answers="file_suit"),
     act("apply_enforcement", "申请执行|apply for enforcement", "court:agency!", of_party=True, items="document"),
 )  # fmt: skip

@@ -343,6 +343,7 @@ _ROWS: Final = (
         never_says("classify", "excluded", "status", "title", "ip", "not_court")),
     ("both_applied", "双方共同申请", "both parties applied", "民诉205",
         for_each_party("apply_confirmation", since="draft")),
+    ("application_taken", "法院已收案", "the court took the application", "民诉解释355", done("accept_application")),
     ("confirmation_in_time", "仍在申请期限内", "the thirty days are not over", "民诉205",
         clock_not_over("med.confirm")),
     ("confirmation_settled", "司法确认已有结果", "confirmed, refused, withdrawn, waived or out of time",

@@ -182,8 +182,9 @@ def answers_nothing(case: Case, name: str) -> NoEffect | None:
 
 def _names_nothing(case: Case, head: Head) -> NoEffect | None:
     """None when the party of an act was entered, and the claim or obligation of an answer by what it answers."""
-    if head.act != "add_party" and "party" in head.fields and _find_party(case, head.fields["party"]) is None:
-        return NoEffect(reason="PARTY_UNKNOWN", missing=("party",))
+    for said in ("party", "payer") if head.act != "add_party" else ():
+        if said in head.fields and _find_party(case, head.fields[said]) is None:
+            return NoEffect(reason="PARTY_UNKNOWN", missing=(said,))
     for thing in (CLAIM, OBLIGATION):
         makers = [each for each in ACTS[head.act].answers if thing in ACTS[each].known]
         if thing not in head.fields or not makers:
@@ -284,6 +285,43 @@ def _cannot_propose(case: Case, entry: Entry) -> NoEffect | None:
     who = entry.head.fields["who"]
     offices = {office_of(each) for each in who} if isinstance(who, tuple) else set[AgencyId]()
     return None if offices <= case.members.keys() else NoEffect(reason="NOT_A_MEMBER")
+
+
+def _cannot_ask(case: Case, entry: Entry) -> NoEffect | None:
+    """None when the office that is asked is a member or was invited: nobody else is told, or answers."""
+    asked = entry.head.fields.get("agency")
+    there = asked is None or parse_agency_id(str(asked)) in {*case.members, *case.invited}
+    return None if there else NoEffect(reason="NOT_A_MEMBER", missing=("agency",))
+
+
+def _cannot_sign(case: Case, entry: Entry) -> NoEffect | None:
+    """人民调解法 29: a party's signature says whose it is; for the mediators one signs who was named."""
+    said, proposed = entry.head.fields, case.standing("propose_mediators")
+    if said["as"] == PARTY and "on_behalf" not in said:
+        return NoEffect(reason="ACT_FORM", missing=("on_behalf",))
+    who = () if proposed is None else proposed.head.fields["who"]
+    is_other = said["as"] == "mediator" and isinstance(who, tuple) and officer_of(entry.head) not in who
+    return NoEffect(reason="MEDIATOR_OTHER") if is_other else None
+
+
+def _cannot_confirm(case: Case, entry: Entry) -> NoEffect | None:
+    """民诉解释 355: what a court has not taken in it may decline, and confirms it not."""
+    taken = entry.head.fields["result"] != "confirmed" or "accept_application" in case.done
+    return None if taken else NoEffect(reason="CONDITION_MISSING", missing=("application_taken",))
+
+
+def _cannot_end_duty(case: Case, entry: Entry) -> NoEffect | None:
+    """A payment is performed once its sum was paid, and an obligation broken once its last day is over."""
+    said = entry.head.fields
+    owed = case.obligations.get(said["obligation"])
+    if owed is None:
+        return None
+    if entry.head.act == "report_breach":
+        runs = str(said["day"]) <= str(owed.fields.get("due", ""))
+        return NoEffect(reason="CLOCK_NOT_OVER", missing=("due",)) if runs else None
+    due = owed.fields.get("sum", 0)
+    short = isinstance(due, int) and case.paid.get(str(said["obligation"]), 0) < due
+    return NoEffect(reason="NOT_PAID", missing=("sum",)) if short else None
 
 
 def _cannot_speak_for(case: Case, entry: Entry) -> NoEffect | None:
@@ -422,6 +460,10 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         GRANT: cannot_grant,
         **dict.fromkeys(("accept_lead", "decline_lead"), _cannot_take_lead),
         "serve": _cannot_serve,
+        "sign": _cannot_sign,
+        "decide_confirmation": _cannot_confirm,
+        **dict.fromkeys(("ask_ledger", "ask_peer", "ask_help"), _cannot_ask),
+        **dict.fromkeys(("record_performance", "report_breach"), _cannot_end_duty),
         "file_result": _cannot_tell_record,
         "raise": _cannot_change_tier,
         "lower": _cannot_change_tier,

@@ -195,6 +195,8 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "TASK_UNKNOWN": ("没有这一任务", "there is no such task"),
         "NOT_THEIR_TASK": ("不是该单位的任务", "it is another agency's task"),
         "CONSENT_MISSING": ("尚未经各方同意", "not every side has agreed to it"),
+        "MEDIATOR_OTHER": ("须由指派的调解员本人签署", "a mediator who was named signs it"),
+        "NOT_PAID": ("应付款项尚未付清", "what was to be paid is not all paid"),
         "NOT_REPORTED": ("尚未反馈办理结果", "no result was reported"),
         "VERIFIES_OWN_WORK": ("承办人和承办单位不得自行核查", "who did it does not verify it"),
         "CLOCK_NOT_RUNNING": ("该期限未在计算", "that clock does not run"),

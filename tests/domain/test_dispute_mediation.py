@@ -152,10 +152,11 @@ def test_a_path_dispute_is_settled_confirmed_performed_and_visited(agreed):
 
 
 def test_what_was_paid_in_part_is_not_performed(agreed):
-    """Negative: a mark of performance does not outweigh the sums."""
+    """Negative: a mark of performance does not outweigh the sums, and stops no clock."""
     agreed.does("town", "move", to="performance")
     agreed.does("village", "record_payment", obligation="o1", sum=299_999, day="2027-01-15")
-    agreed.does("village", "record_performance", obligation="o1", day="2027-01-15")
+    agreed.cannot("village", "record_performance", "NOT_PAID", obligation="o1", day="2027-01-15")
+    assert agreed.case.clocks["agreement.due:o1"].runs
     agreed.cannot("village", "move", "CONDITION_MISSING", "performed_or_route_opened", to="follow_up")
     agreed.does("town", "report_breach", obligation="o1", day="2027-01-21")
     agreed.does("town", "open_route", route="suit")

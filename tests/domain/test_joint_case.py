@@ -79,6 +79,7 @@ VALUES = {
     "number": (0, 1, 2**53 - 1),
     "fen": (0, 300_000, 2**53 - 1),
     "day": ("2026-12-13", "0001-01-01", "9999-12-31"),
+    "past": ("2026-12-13", "0001-01-01", "9999-12-31"),
     "time": (format_time(MONDAY), *(format_time(each.due) for each in CASE.case.clocks.values() if each.due)),
     "digest": (TEXT, digest("other")),
     "entry": tuple(entry.name for entry in ENTRIES),

@@ -131,7 +131,8 @@ def test_straight_six_workers_are_paid_by_an_order_on_their_agreement():
     settle(case)
     case.does("body", "move", to="performance")
     assert not case.case.clocks["labour.mediate"].runs
-    case.day(20).does("labour", "report_breach", obligation="o-p1", day="2026-12-10")
+    case.day(20).cannot("labour", "report_breach", "CLOCK_NOT_OVER", obligation="o-p1", day="2026-12-10")
+    case.does("labour", "report_breach", obligation="o-p1", day="2026-12-11")
     case.does("centre", "open_route", route="payment_order", body=str(case.desks["court"]))
     state_routes(case, employed="yes", in_time="yes")
     case.does("centre", "name_court", court=str(case.desks["court"]))
@@ -401,8 +402,10 @@ def test_agreement_on_payments_is_confirmed_by_the_court_of_the_bodys_seat_and_p
     case.does("centre", "move", to="confirmation")
     for desk, party in (("centre", "p1"), ("peer", FIRM)):
         case.does(desk, "apply_confirmation", court=str(case.desks["home_court"]), on_behalf=party)
+    confirmed = {"result": "confirmed", "number": "确1"}
+    case.cannot("home_court", "decide_confirmation", "CONDITION_MISSING", "application_taken", **confirmed)
     case.does("home_court", "accept_application", number="确1", filed="2026-11-27")
-    case.does("home_court", "decide_confirmation", result="confirmed", number="确1")
+    case.does("home_court", "decide_confirmation", **confirmed)
     case.does("centre", "move", to="performance")
     pay(case, ["o-p1"])
     case.does("centre", "move", to="archive")
@@ -441,6 +444,7 @@ def test_apart_a_split_and_a_confirmation_count_by_their_order():
     for tag in (*workers(4), FIRM):
         desk = "peer" if tag == FIRM else "centre"
         case.does(desk, "apply_confirmation", court=str(case.desks["home_court"]), on_behalf=tag)
+    case.does("home_court", "accept_application", number="确1", filed="2026-11-27")
     decided = case.make("home_court", "decide_confirmation", result="confirmed", number="确1")
     split = case.make("centre", "split", claims=("c-p5", "c-p6"), other="jiangxi/01936000-0000-7000-8000-000000000009")
     assert "decide_confirmation" not in fold(RULES, (*case.entries, decided, split)).done
@@ -455,3 +459,20 @@ def test_claim_that_an_entry_is_about_was_entered():
     case.day(3)
     case.cannot("labour", "verify_claim", "CITES_NOTHING", "claim", claim="c-p9", sum=SUM)
     case.does("labour", "verify_claim", claim="c-p1", sum=SUM)
+
+
+def test_what_is_told_to_nobody_or_of_nobody_has_no_effect():
+    """Wrong: a ledger asked of a stranger, a payer nobody entered, a hearing without a mediator, nobody's signature."""
+    case = claim(1)
+    case.cannot("centre", "ask_ledger", "NOT_A_MEMBER", "agency", agency="zhejiang/330881/labour")
+    case.does("centre", "invite", agency="jiangxi/361123/labour", role="labour")
+    case.does("centre", "ask_ledger", agency="jiangxi/361123/labour")
+    case.cannot("labour", "name_payer", "PARTY_UNKNOWN", "payer", payer="boss", basis="contractor")
+    verify(case, 1)
+    choose(case, "mediation", 1)
+    case.does("centre", "move", to="mediation")
+    heard = {"parties": ("p1", FIRM), "form": "online"}
+    case.cannot("body", "hear", "CONDITION_MISSING", "mediator_named", **heard)
+    settle(case, 1)
+    case.cannot("body", "sign", "ACT_FORM", "on_behalf", agreement=TEXT, as_="party")
+    case.cannot("body", "sign", "MEDIATOR_OTHER", agreement=TEXT, as_="mediator", officer="m-2", seal=TEXT)

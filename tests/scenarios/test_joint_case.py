@@ -13,6 +13,7 @@ from pathlib import Path
 
 from federation.cli.demo.provinces import stop_nodes, stop_process, wait_ready
 from federation.domain.case_items import CaseItem
+from federation.domain.clock import china_day
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName
@@ -193,8 +194,9 @@ async def test_dispute_is_settled_though_one_province_was_away(tmp_path: Path) -
         await case.does("body", "sign", officer="m-1", agreement=text, as_="mediator")
         await case.does("body", "sign", agreement=text, as_="body")
         await case.does("town", "move", to="performance")
-        await case.does("town", "record_payment", obligation="o1", sum="300000", day="2026-11-29")
-        await case.does("town", "record_performance", obligation="o1", day="2026-11-29")
+        today = china_day(utc_now()).isoformat()
+        await case.does("town", "record_payment", obligation="o1", sum="300000", day=today)
+        await case.does("town", "record_performance", obligation="o1", day=today)
         await case.does("town", "move", to="follow_up")
         await case.does("village", "record_visit", satisfied="yes", relapse="no")
         await case.does("town", "move", to="archive")

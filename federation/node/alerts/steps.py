@@ -48,7 +48,16 @@ from federation.node.alerts.lists import (
 from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty
 from federation.node.exchange.errand import Errand, joining, on
 from federation.node.feed import Followed
-from federation.node.joint.acting import Doing, EntryWritten, handed_on, read_fields, text_of, write_entry, write_more
+from federation.node.joint.acting import (
+    Doing,
+    EntryWritten,
+    handed_on,
+    read_fields,
+    refusal,
+    text_of,
+    write_entry,
+    write_more,
+)
 from federation.node.joint.entries import record_key
 from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, keep_rules, load_held
 from federation.node.joint.shown import deliveries
@@ -95,7 +104,7 @@ async def raise_alert(errand: Errand, asked: AlertRaising) -> AlertOutcome:
     kind = load_kind(rules.table, given.get("kind", ""))
     given = {**_defaults(rules, kind, given, now=node.now()), **given}
     fields: dict[str, FieldValue] = {
-        **read_fields(ALERT_ACTS, "raise", given),
+        **read_fields(ALERT_ACTS, "raise", given, today=errand.node.today()),
         "cap_id": "",
         "agreement": errand.in_force.agreement.version,
     }
@@ -123,7 +132,7 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
         given = {**_as_before(alert), **given}
     if "about" not in given and (about := _about(alert, asked.name)):
         given["about"] = about
-    fields = read_fields(ALERT_ACTS, asked.name, given)
+    fields = read_fields(ALERT_ACTS, asked.name, given, today=errand.node.today())
     if asked.name in _NAMED:
         fields["cap_id"] = ""
     if asked.name == "update" and isinstance(alert.rules, AgreedAlerts):
@@ -290,8 +299,7 @@ def _verify_allowed(alert: Alert, entry: Entry) -> None:
         found = NoEffect(reason="HELD_BY_OTHER")
     if not isinstance(found, NoEffect):
         return
-    zh, en = ALERT_REASONS.get(found.reason) or REASONS.get(found.reason, ("", ""))
-    raise RuleError("ALERT_ACT", f"{zh} {en} ({found.reason})", why=found.reason)
+    raise refusal("ALERT_ACT", found, {**REASONS, **ALERT_REASONS})
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------

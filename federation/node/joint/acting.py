@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import ClassVar, Final, Generic
 
 from federation.domain.acts import COMMON, Act, Field
 from federation.domain.case_items import Places
-from federation.domain.joint import Entry, FieldValue
+from federation.domain.joint import Entry, FieldValue, NoEffect
 from federation.node.documents import file_documents
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Rows, follow
@@ -179,8 +180,21 @@ def _put(
     return EntryWritten(record=doing.held.id, name=entry.kept.name)
 
 
-def read_fields(acts: Mapping[str, Act], act: str, given: Mapping[str, str]) -> dict[str, FieldValue]:
-    """The fields of an act as its table types them. Refuses CASE_FIELD, CASE_ACT."""
+def refusal(
+    reason: str, found: NoEffect, words: Mapping[str, tuple[str, str]], *, lacks: Sequence[tuple[str, str]] = ()
+) -> RuleError:
+    """The error that says in words why an act would be without effect, and what is missing for it."""
+    zh, en = words.get(found.reason, ("", ""))
+    chinese, english = "；".join(each for each, _ in lacks), "; ".join(each for _, each in lacks)
+    return RuleError(
+        reason,
+        f"{zh}{'：' if lacks else ''}{chinese} | {en} ({found.reason}){': ' if lacks else ''}{english}",
+        why=found.reason,
+    )
+
+
+def read_fields(acts: Mapping[str, Act], act: str, given: Mapping[str, str], *, today: date) -> dict[str, FieldValue]:
+    """The fields of an act as its table types them; a day of what happened is no day to come. Refuses CASE_FIELD."""
     if act not in acts:
         raise RuleError("CASE_ACT", "expected an act that the provinces agreed on", why="ACT_UNKNOWN")
     types = {field.name: field for field in (*COMMON, *acts[act].fields)}
@@ -192,7 +206,7 @@ def read_fields(acts: Mapping[str, Act], act: str, given: Mapping[str, str]) -> 
         if field.type in _NUMBERS and not (text.isascii() and text.isdigit() and len(text) < 16):
             raise MalformedError("CASE_FIELD", f"{act}: expected {name!r} to be a plain number", field=name)
         value = tuple(text.split(LIST_SIGN)) if field.is_list else int(text) if field.type in _NUMBERS else text
-        if not field.takes(value):
+        if not field.takes(value) or (field.type == "past" and text > today.isoformat()):
             raise MalformedError("CASE_FIELD", f"{act}: expected {name!r} to be {_form_of(field)}", field=name)
         found[name] = value
     return found
@@ -205,11 +219,16 @@ _FORMS: Final = {
     "desk": "a desk of a duty sheet: bridgehead duty show",
     "division": "a division: six digits, or nine of a township",
     "officer": "an officer: province/county/kind#pseudonym",
+    "past": "a day that has come: YYYY-MM-DD",
+    "time": "a time: 2026-11-30T01:00:00.000Z",
+    "word": "a word of lower-case letters",
+    "entry": "an entry, as case history shows it",
+    "digest": "a paper of the case by its file's name, or 64 digits",
 }
 
 
 def _form_of(field: Field) -> str:
-    return " or ".join(sorted(field.words)) if field.words else _FORMS.get(field.type, field.type)
+    return f"one of {', '.join(sorted(field.words))}" if field.words else _FORMS.get(field.type, field.type)
 
 
 def text_of(value: FieldValue) -> str:

@@ -285,7 +285,8 @@ def _offer(each: Offer, *, title: str) -> CaseOffer:
     """An offer in words; `title` is that of the stage or the end, in both languages."""
     act, refused = ACTS[each.act], each.refused
     zh, _, en = title.partition("|")
-    fields = tuple(_written_field(field) for field in act.fields if field.name not in ("to", "outcome", CUT))
+    own = [_written_field(field) for field in act.fields if field.name not in ("to", "outcome", CUT)]
+    fields = (*own, *(("on_behalf:word!",) if act.of_party else ()))
     return CaseOffer(
         act=each.act, zh=f"{act.zh}：{zh}" if zh else act.zh, en=f"{act.en} ({en})" if en else act.en,
         possible=each.open, reason="" if refused is None else refused.reason,
@@ -294,5 +295,5 @@ def _offer(each: Offer, *, title: str) -> CaseOffer:
 
 
 def _written_field(field: Field) -> str:
-    kind = "|".join(sorted(field.words)) or field.type
+    kind = "|".join(sorted(field.words)) or ("day" if field.type == "past" else field.type)
     return f"{field.name}:{kind}{'[]' if field.is_list else ''}{'!' if field.required else ''}"

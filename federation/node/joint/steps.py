@@ -41,7 +41,7 @@ from federation.domain.procedure import Rules, procedure_names, read_rules
 from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.exchange.judge import Rows, follow
 from federation.node.joint import shown
-from federation.node.joint.acting import Doing, handed_on, read_fields, write_entry
+from federation.node.joint.acting import Doing, handed_on, read_fields, refusal, write_entry
 from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.disclose import refused_to
 from federation.node.joint.entries import settle
@@ -92,7 +92,7 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
     rules = read_rules(in_force.agreement.files, asked.procedure)
     record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
     fields: dict[str, FieldValue] = {
-        **read_fields(ACTS, "open", asked.fields),
+        **read_fields(ACTS, "open", asked.fields, today=node.today()),
         "procedure": asked.procedure,
         "agreement": in_force.agreement.version,
         "role": asked.role,
@@ -121,7 +121,7 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
     if asked.name == "open":
         raise RuleError("CASE_ACT", "expected an act in the case; it is open")
     places = split(asked.items, realm=errand.in_force.agreement.realm)
-    fields = read_fields(ACTS, asked.name, asked.fields)
+    fields = read_fields(ACTS, asked.name, asked.fields, today=errand.node.today())
     if asked.name == "invite" and "agency" in fields:  # nobody would ever answer for an office with a wrong digit
         errand.in_force.agency(parse_agency_id(str(fields["agency"])))
     said = Said(agency=errand.caller, officer=errand.act.officer, act=asked.name, fields=fields, places=places)
@@ -174,9 +174,11 @@ def _verify_allowed(case: Case, entry: Entry) -> None:
     found = advance(case, entry)
     if isinstance(found, Case):
         return
-    lacks = "; ".join(f"{each.zh} {each.en} ({each.name}; {each.rule})" for each in shown.missing(found.missing))
-    zh, en = REASONS.get(found.reason, ("", ""))
-    raise RuleError("CASE_ACT", f"{zh} {en} ({found.reason}){': ' if lacks else ''}{lacks}", why=found.reason)
+    lacks = [
+        (f"{each.zh}（{each.rule}）", f"{each.en} ({each.name}; {each.rule})") if each.rule else (each.zh, each.en)
+        for each in shown.missing(found.missing)
+    ]
+    raise refusal("CASE_ACT", found, REASONS, lacks=lacks)
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from federation.domain.acts import ACTS
 from federation.domain.joint_state import Case
 from federation.node.exchange.errand import begin_errand
 from federation.node.joint import acting, entries, lists, taking
+from federation.node.joint.acting import read_fields
 from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.records import CASE, CASES
 from federation.node.joint.steps import list_entries
@@ -131,6 +134,18 @@ async def test_act_that_the_case_does_not_allow_is_not_written_and_says_what_is_
         assert caught.value.reason == "CASE_ACT"
         assert "parties_named" in caught.value.message
         assert len(case.held(ZHEJIANG).kept) == before
+
+
+def test_day_of_what_happened_is_no_day_to_come() -> None:
+    """Wages first asked for next month, or a suit filed tomorrow, are slips of the hand; today is as good as any."""
+    today = date(2026, 12, 1)
+    fields = {"claim": "c1", "party": "p1", "kind": "wage"}
+    for day in ("2026-12-01", "2025-01-31"):
+        assert read_fields(ACTS, "add_claim", {**fields, "first_asked": day}, today=today)["first_asked"] == day
+    for name, field in (("add_claim", "first_asked"), ("record_payment", "day"), ("file_suit", "filed")):
+        with pytest.raises(MalformedError, match="a day that has come"):
+            read_fields(ACTS, name, {field: "2026-12-02"}, today=today)
+    assert read_fields(ACTS, "add_obligation", {"due": "2026-12-02"}, today=today)
 
 
 async def test_case_of_others_is_not_there(tmp_path: Path) -> None:
