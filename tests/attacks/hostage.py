@@ -87,17 +87,17 @@ class Attacked:
         finally:
             await made.close()
 
-    def stranger(self, port: int, *, source: str = "127.0.0.1", seconds: float = 10) -> socket.socket:
+    def stranger(self, port: int, *, source: str = "127.0.0.1", seconds: float = 60) -> socket.socket:
         """A bare connection from an address of the loopback net."""
         return socket.create_connection(("127.0.0.1", port), timeout=seconds, source_address=(source, 0))
 
     def health(self) -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.read_port}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.read_port}/healthz", timeout=60) as answer:
             return int(answer.status)
 
     def read(self, path: str, *, source: str) -> int:
         """The status that the read side answers to a caller at that address."""
-        connection = HTTPConnection("127.0.0.1", self.read_port, timeout=10, source_address=(source, 0))
+        connection = HTTPConnection("127.0.0.1", self.read_port, timeout=60, source_address=(source, 0))
         try:
             connection.request("GET", path)
             return connection.getresponse().status
@@ -116,7 +116,7 @@ class Attacked:
 
     def until_answers(self, name: str, path: str) -> None:
         """Waits until a member that connects now is answered: a port counts a closed connection a moment later."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             try:
                 with self.member(name) as member:

@@ -84,7 +84,7 @@ class HostileMember:
     async def sends(self, *submissions: Submission) -> tuple[Answer, ...]:
         client = self.client()
         try:
-            return tuple(await client.submit(submissions, timeout_seconds=20))
+            return tuple(await client.submit(submissions, timeout_seconds=60))
         finally:
             await client.close()
 

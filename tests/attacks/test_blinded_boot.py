@@ -37,7 +37,7 @@ def status(federation: Federation) -> dict:
 
 def health(federation: Federation) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"{read_url(federation, ZHEJIANG)}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"{read_url(federation, ZHEJIANG)}/healthz", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -52,7 +52,7 @@ def read_url(federation: Federation, node: NodeName) -> str:
 
 
 async def until(found: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await asyncio.to_thread(found):
             await asyncio.sleep(0.05)
 

@@ -148,7 +148,7 @@ async def test_her_signature_of_one_call_opens_no_other(tmp_path: Path) -> None:
         async def send(path: str, request: bytes) -> str:
             call = channel.unary_unary(path, response_deserializer=READ_LOOKUP.response.FromString)
             try:
-                await call(request, timeout=10, metadata=((SIGNATURE_KEY, signature),))
+                await call(request, timeout=60, metadata=((SIGNATURE_KEY, signature),))
             except Exception as error:  # noqa: BLE001 - the status is what is looked at
                 return error_of_call(error).reason
             return "answered"

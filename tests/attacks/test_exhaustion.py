@@ -87,7 +87,7 @@ async def test_answer_that_is_compressed_is_not_unpacked(tmp_path) -> None:
         authority=tmp_path / "ca.crt",
         server_name=f"jiangxi.{FEDERATION}",
     )
-    client = AgencyClient(profile, timeout_seconds=10)
+    client = AgencyClient(profile, timeout_seconds=60)
     with pytest.raises(MalformedError, match="ANSWER_FORM"):
         await client.call(GET_STATUS, None, Nothing())
     await client.close()

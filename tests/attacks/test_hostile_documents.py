@@ -118,7 +118,7 @@ async def read(town: AgencyClient, place: DocumentPlace) -> bytes:
 async def upload(town: AgencyClient, chunks: Sequence[bytes], *, begin: int = 0, document: str = "") -> str:
     for number in range(begin, len(chunks)):
         chunk = ChunkUpload(document=document, number=number, data=chunks[number])
-        standing = await town.call(documents.UPLOAD_CHUNK, acts(), chunk, timeout_seconds=30)
+        standing = await town.call(documents.UPLOAD_CHUNK, acts(), chunk, timeout_seconds=60)
     return standing.root
 
 
@@ -129,7 +129,7 @@ async def _set_up(attacked: Attacked) -> Attack:
             procedure="dispute-mediation", role="town", division="361123",
             fields={"stage": "registration", "source": "walk_in"},
         )  # fmt: skip
-        opened = await town.call(cases.OPEN_CASE, acts(), opening, timeout_seconds=30)
+        opened = await town.call(cases.OPEN_CASE, acts(), opening, timeout_seconds=60)
         assert opened.line is not None, opened.decision
         record = RecordId(opened.line.record)
         chunks = [b"%PDF-1.7\n".ljust(MIB, b"0"), *[bytes(MIB)] * 7]
@@ -141,11 +141,11 @@ async def _set_up(attacked: Attacked) -> Attack:
         )  # fmt: skip
         item = CaseItem(kind="document", fields=manifest_fields(manifest))
         added = await town.call(
-            cases.ACT_IN_CASE, acts(), CaseStep(case=record, name="add_document", items=(item,)), timeout_seconds=30
+            cases.ACT_IN_CASE, acts(), CaseStep(case=record, name="add_document", items=(item,)), timeout_seconds=60
         )
         invited = await town.call(
             cases.ACT_IN_CASE, acts(),
-            CaseStep(case=record, name="invite", fields={"agency": str(OFFICE), "role": "peer"}), timeout_seconds=30,
+            CaseStep(case=record, name="invite", fields={"agency": str(OFFICE), "role": "peer"}), timeout_seconds=60,
         )  # fmt: skip
     place = Place(n=1, parents=frozenset({invited.entry.name}), height=3)
     sent, name = member.entry(record, place, "join")

@@ -136,7 +136,7 @@ async def test_no_peer_ends_a_round(scene: Scene) -> None:
     peers = Peers(node, scene.honest.delivery, tls=scene.tls)
     peers.clients.update({name: Peer(name, error) for name, error in errors.items()})
     duty = asyncio.create_task(keep_agreement(node, scene.home, peers))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await twice.wait()
     duty.cancel()
 

@@ -62,7 +62,7 @@ async def submit(running: Running, federation: Federation, tls: TlsFiles, sent: 
         server_name=f"jiangxi.{running.node.settings.federation}",
     )
     try:
-        (answer,) = await client.submit([sent], timeout_seconds=10)
+        (answer,) = await client.submit([sent], timeout_seconds=60)
     finally:
         await client.close()
     return answer

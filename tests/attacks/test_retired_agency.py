@@ -54,7 +54,7 @@ async def reasons(federation: Federation) -> dict[str, str]:
         async with federation.client(str(office)) as client:
             channel = client._channel.current()
             make = channel.unary_stream if rpc.stream else channel.unary_unary
-            call = make(rpc.path, request_serializer=None, response_deserializer=None)(b"", timeout=10)
+            call = make(rpc.path, request_serializer=None, response_deserializer=None)(b"", timeout=60)
             try:
                 await (call.read() if rpc.stream else call)
                 found[rpc.name] = "answered"
@@ -94,7 +94,7 @@ async def test_open_stream_ends_although_nothing_comes(federation: Federation, j
     node, revoked = jiangxi.node, federation.home("jiangxi") / "tls" / REVOKED_FILE
     before, officer = revoked.read_bytes(), calls.ACT.officer
     federation.register(officer, agency=calls.POLICE, key=federation.key(officer, agency=calls.POLICE))
-    async with federation.client(str(calls.POLICE)) as client, asyncio.timeout(30):
+    async with federation.client(str(calls.POLICE)) as client, asyncio.timeout(60):
         waiting = asyncio.ensure_future(anext(client.watch(WATCH_NOTICES, calls.ACT, "")))
         while not node.waiters._waiting:  # for what comes next
             await asyncio.sleep(0.02)

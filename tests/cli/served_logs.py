@@ -73,7 +73,7 @@ class ServedLogs:
         await asyncio.gather(*(running.stop() for running in self._running))
 
     def _call(self, work) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
 
 
 @dataclass(frozen=True)

@@ -499,7 +499,7 @@ def test_live_screen_at_a_real_node(nodes):
                 await running
 
             key = load_ed25519(nodes.key(CENTRE, "clerk"))
-            await ask_node(profile, live, sign=lambda _: key, timeout_seconds=20)
+            await ask_node(profile, live, sign=lambda _: key, timeout_seconds=60)
             await seen.until(lambda: seen.written.endswith("\x1b[?1049l"))
         return seen.written
 

@@ -156,7 +156,7 @@ def test_serve_runs_until_it_is_told_to_stop(tmp_path, vouched):
         status = waited.json["nodes"][0]
     finally:
         process.send_signal(signal.SIGTERM)
-        out, rest = process.communicate(timeout=30)
+        out, rest = process.communicate(timeout=60)
 
     lines += [json.loads(line) for line in rest.splitlines()]
     assert process.returncode == 0

@@ -14,7 +14,7 @@ from tests.forked import write_program
 from tests.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[2]
-BLOCK_SECONDS = 170
+BLOCK_SECONDS = 600
 _BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PLAIN = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SETTING = re.compile(r'`([A-Z]="[^"`]+")`')

@@ -287,7 +287,7 @@ class Rig:
         self.agreement = kit().agreement
         self.settings = {
             "group_window_ms": 0.0, "delivery_pause_seconds": 0.02, "drain_seconds": 5.0, "delivery_batch": 16,
-            "delivery_timeout_seconds": 5.0,
+            "delivery_timeout_seconds": 60.0,
             **settings,
         }  # fmt: skip
         self.hosts = {name: Host(self, name) for name in names}

@@ -104,8 +104,8 @@ async def test_metrics_are_on_a_port_of_their_own_where_it_is_named(
     monkeypatch.setenv("BRIDGEHEAD_METRICS_PORT", str(port))
     async with running_node(federation.home("zhejiang"), island=ISLAND):
         with pytest.raises(HTTPError, match="404"):
-            await asyncio.to_thread(urlopen, f"http://127.0.0.1:{ports(federation)[2]}/metrics", timeout=10)
-        with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            await asyncio.to_thread(urlopen, f"http://127.0.0.1:{ports(federation)[2]}/metrics", timeout=60)
+        with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
 
     found = {family.name: family for family in text_string_to_metric_families(text)}

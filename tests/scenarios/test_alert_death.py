@@ -91,7 +91,7 @@ class Burst:
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:
-                    outcome = await self.desk.call(rpc, act, question, timeout_seconds=10)
+                    outcome = await self.desk.call(rpc, act, question, timeout_seconds=60)
                 except UnavailableError:
                     await asyncio.sleep(0.05)
                     continue

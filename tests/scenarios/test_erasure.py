@@ -62,7 +62,7 @@ def files_of(home: Path) -> bytes:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Looks until something holds, as a person would."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.02)
 
@@ -87,7 +87,7 @@ async def order_copy_erased(found: Border) -> tuple[StoredMessage, str, ErasureL
         async def first() -> ErasureLine:
             return (await hall.call(LIST_ERASURES, acting, ErasureQuery())).lines[0]
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (line := await first()).state is not ErasureState.RECEIPTED:
                 await asyncio.sleep(0.02)
     assert find_body(zhejiang.database, message.id) is None

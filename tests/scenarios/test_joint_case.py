@@ -70,7 +70,7 @@ class Matter:
         step = CaseStep(
             case=self.code, name=name, fields={key.rstrip("_"): text for key, text in fields.items()}, items=items
         )
-        outcome = await self.desks[desk].call(ACT_IN_CASE, why(officer), step, timeout_seconds=30)
+        outcome = await self.desks[desk].call(ACT_IN_CASE, why(officer), step, timeout_seconds=60)
         assert outcome.decision.allowed, outcome.decision
         assert outcome.entry is not None
         assert outcome.entry.without_effect == "", outcome.entry
@@ -121,7 +121,7 @@ async def registered(case: Matter) -> None:
         procedure="dispute-mediation", role="town", division="330822",
         fields={"stage": "registration", "source": "walk_in"},
     )  # fmt: skip
-    opened = await case.desks["town"].call(OPEN_CASE, why(), opening, timeout_seconds=30)
+    opened = await case.desks["town"].call(OPEN_CASE, why(), opening, timeout_seconds=60)
     assert opened.line is not None, opened.decision
     case.code = opened.line.code
     assert opened.entry is not None

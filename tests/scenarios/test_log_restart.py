@@ -103,7 +103,7 @@ async def test_rolled_back_log_is_retired_and_the_node_goes_on(tmp_path: Path) -
         async with running_node(home, island=ISLAND) as running:
             assert running.node.sequencer.failure.reason == "LOG_ROLLED_BACK"
 
-        clients = WitnessClients(timeout_seconds=10)
+        clients = WitnessClients(timeout_seconds=60)
         shown = await ask_heads(home, ask=clients.ask, now=now())
         clients.close()
         assert (set(shown.heads), shown.never, shown.needed) == ({"jiangxi"}, (), 2)

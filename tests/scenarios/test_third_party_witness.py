@@ -62,7 +62,7 @@ async def test_third_party_cosigns_is_counted_and_is_asked_at_the_start(
     async with running_rig(tmp_path, (ZHEJIANG, JIANGXI, FUJIAN, ANHUI)) as rig:
         agreement = with_witness(rig.agreement, university)
         rig.put_in_force(agreement)
-        clients = WitnessClients(timeout_seconds=10)
+        clients = WitnessClients(timeout_seconds=60)
 
         async def post(url: str, body: bytes) -> tuple[int, bytes]:
             is_theirs = url.startswith(university.url)

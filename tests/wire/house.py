@@ -92,7 +92,7 @@ class House:
             authority=authority,
             server_name=f"jiangxi.{FEDERATION}",
         )
-        client = AgencyClient(profile, timeout_seconds=10)
+        client = AgencyClient(profile, timeout_seconds=60)
         try:
             yield client
         finally:

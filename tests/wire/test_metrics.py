@@ -75,7 +75,7 @@ async def test_port_serves_metrics_and_nothing_else():
         return STATUS
 
     def ask(path: str) -> tuple[int, str, bytes]:
-        connection = HTTPConnection("127.0.0.1", running.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", running.port, timeout=60)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

@@ -81,7 +81,7 @@ async def _serve(site: Site, **named):
 
 
 def _ask(port: int, verb: str, path: str, body: bytes | None = None, **headers: str):
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(
             verb, path, body=body, headers={name.replace("_", "-"): text for name, text in headers.items()}
@@ -214,7 +214,7 @@ async def test_body_over_the_limit_is_refused_while_it_is_read(chunked):
 
 
 def _status_of_post(port, body):
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", "/witness/add-checkpoint", body=body)
         return connection.getresponse().status
@@ -279,7 +279,7 @@ async def test_client_reads_what_the_server_serves():
             await client.load(Tile(0, 1))
         with pytest.raises(NotFoundError, match="NEVER_COSIGNED"):
             await client.cosigned("fujian.bridgehead.example/exchange/2026")
-        witnesses = WitnessClients(timeout_seconds=10)
+        witnesses = WitnessClients(timeout_seconds=60)
         url = f"http://127.0.0.1:{port}/witness"
         assert await witnesses.post(url, b"old 0\n") == (200, site.answer.body)
         assert await witnesses.ask(url, ORIGIN) == CHECKPOINT

@@ -50,10 +50,10 @@ TREE = (
 
 
 async def _submit(client):
-    return await client.submit([SUBMISSION], timeout_seconds=10)
+    return await client.submit([SUBMISSION], timeout_seconds=60)
 
 
-async def _raw_submit(channel, *, timeout=10, request=None):
+async def _raw_submit(channel, *, timeout=60, request=None):
     submit = channel.unary_unary(
         SUBMIT.path,
         request_serializer=SUBMIT.request.SerializeToString,
@@ -68,7 +68,7 @@ async def test_submit_from_a_peer_hands_caller_and_values_and_returns_each_answe
         house.peer_port() as server,
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
     ):
-        found = await client.submit([SUBMISSION, Submission(envelope=b"x")], timeout_seconds=10)
+        found = await client.submit([SUBMISSION, Submission(envelope=b"x")], timeout_seconds=60)
 
     assert house.functions.calls == [(ZHEJIANG, None, (SUBMISSION, Submission(envelope=b"x")))]
     assert found[0] == RECEIPT
@@ -305,7 +305,7 @@ async def test_call_with_too_short_a_deadline_is_refused_before_any_work(house: 
         house.peer_port() as server,
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
     ):
-        await client.fetch_agreement(timeout_seconds=10)  # the connection is open: the deadline is the call's alone
+        await client.fetch_agreement(timeout_seconds=60)  # the connection is open: the deadline is the call's alone
         with pytest.raises((StaleError, UnavailableError), match="DEADLINE"):
             await client.submit([SUBMISSION], timeout_seconds=0.09)
 
@@ -324,7 +324,7 @@ async def test_message_over_the_size_limit_is_refused_before_it_is_parsed(house:
             assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         async with house.peer_client(server.port, issued) as client:
             with pytest.raises(MalformedError, match="MESSAGE_SIZE"):
-                await client.submit([big], timeout_seconds=10)
+                await client.submit([big], timeout_seconds=60)
             assert await _submit(client) == (RECEIPT,)
 
 
@@ -335,7 +335,7 @@ async def test_request_of_the_wrong_shape_is_refused_by_field(house: House):
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
     ):
         with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
-            await client.submit([SUBMISSION, Submission(envelope=b"")], timeout_seconds=10)
+            await client.submit([SUBMISSION, Submission(envelope=b"")], timeout_seconds=60)
 
     assert caught.value.facts == {"field": "submissions[1].envelope"}
     assert house.functions.calls == []
@@ -416,7 +416,7 @@ async def test_health_says_what_is(house: House):
         health = health_pb2_grpc.HealthStub(channel)
 
         async def state(service: str) -> int:
-            return (await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)).status
+            return (await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=60)).status
 
         assert await state("") == states.NOT_SERVING
         await server.set_serving(serving=True)
@@ -437,7 +437,7 @@ async def test_health_watch_tells_the_drain(house: House):
         house.raw_channel(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as channel,
     ):
         await server.set_serving(serving=True)
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
         assert (await watch.read()).status == states.SERVING
         stopping = asyncio.create_task(server.stop(0.2))
         assert (await watch.read()).status == states.NOT_SERVING
@@ -450,7 +450,7 @@ async def test_health_watch_ends_with_the_certificate(house: House, monkeypatch:
     issued = house.authorities[ZHEJIANG].node("zhejiang")
     async with house.peer_port() as server, house.raw_channel(server.port, issued) as channel:
         await server.set_serving(serving=True)
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=20)
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
         await watch.read()
         house.revoked.add((ZHEJIANG, issued.serial))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -490,7 +490,7 @@ async def test_reflection_answers_only_when_asked_for(house: House, shown):
         house.raw_channel(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as channel,
     ):
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10)
+        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=60)
         if shown:
             names = {service.name for service in (await call.read()).list_services_response.service}
             assert "federation.v1.ExchangeService" in names
@@ -560,7 +560,7 @@ async def test_call_without_a_request_and_with_other_bytes_are_malformed(house: 
     ):
         for requests, reason in ((iter(()), "REQUEST_MISSING"), (iter((b"\xff",)), "REQUEST_FORM")):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await channel.stream_unary(SUBMIT.path)(requests, timeout=10)
+                await channel.stream_unary(SUBMIT.path)(requests, timeout=60)
             assert error_of_call(caught.value).reason == reason
 
     assert house.functions.calls == []

@@ -39,7 +39,7 @@ def replace_signed(border: BorderDesks, desk: str, *, signed: bool):
 async def told(stream: AsyncIterator[AlertNews], acts: int) -> list[AlertNews]:
     """The next news of so many acts; what only says that the stream is alive is passed over."""
     found: list[AlertNews] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found) < acts:
             news = await anext(stream)
             found += [news] if news.act else []

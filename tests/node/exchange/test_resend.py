@@ -86,7 +86,7 @@ async def test_receipt_that_expired_is_said_again(tmp_path: Path) -> None:
         assert find_body(found.rig[ZHEJIANG].database, release.id) is not None
 
         await destroy_ended(found.rig[JIANGXI])
-        await asyncio.wait_for(found.rig.drain(), 30)
+        await asyncio.wait_for(found.rig.drain(), 60)
 
         assert find_body(found.rig[ZHEJIANG].database, release.id) is None
         assert len(found.sent(JIANGXI, RECEIPT_KIND)) == 4

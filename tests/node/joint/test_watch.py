@@ -53,7 +53,7 @@ async def test_office_is_told_of_its_open_cases_and_at_once_of_what_changes(tmp_
             assert (line_of(first).code, line_of(first).stage) == (case.case, "registration")
             waiting = asyncio.create_task(anext(stream))
             await case.does(TOWN, "move", to="acceptance")
-            async with asyncio.timeout(feed.IDLE_SECONDS / 3):  # woken: long before it would look by itself
+            async with asyncio.timeout(feed.IDLE_SECONDS - 1):  # woken: long before it would look by itself
                 second = await waiting
         assert line_of(second).stage == "acceptance"
         assert line_of(second) == (await case.view(PEER)).line

@@ -232,7 +232,7 @@ async def test_so_many_refuse_that_no_quorum_is_left_and_the_writer_is_held(four
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0.01)
 

@@ -113,7 +113,7 @@ async def test_run_offers_when_the_log_grew_and_survives_an_unexpected_error(rig
     await grow(rig)
     offering = cosigning(rig, post=post)
     task = asyncio.create_task(offering.run(0.001))
-    await asyncio.wait_for(posted.wait(), 30)
+    await asyncio.wait_for(posted.wait(), 60)
     while offering.cosigned_size(JIANGXI) != 1:
         await asyncio.sleep(0)
     task.cancel()

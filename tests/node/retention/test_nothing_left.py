@@ -398,7 +398,7 @@ def naming(database: Database, flow: Flow) -> dict[str, bytes]:
 
 async def settled(database: Database, message_id: MessageId) -> None:
     """Waits until a message has left the queue."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while find_outbox_state(database, message_id) == "pending":
             await asyncio.sleep(0.001)
 

@@ -161,7 +161,7 @@ async def test_repeat_of_an_erased_question_gets_its_first_receipt(tmp_path: Pat
         await destroy_ended(found.rig[ZHEJIANG])
         first = find_outbox(found.rig[JIANGXI].database, search.id)
 
-        answers = await found.rig.links[JIANGXI, ZHEJIANG].submit(carried[:1], timeout_seconds=5)
+        answers = await found.rig.links[JIANGXI, ZHEJIANG].submit(carried[:1], timeout_seconds=60)
 
         assert first is not None
         assert (answers[0].leaf, answers[0].proof) == (first.receipt_leaf, first.receipt_proof)
