@@ -214,9 +214,11 @@ def _run(asked: dict) -> int:
 
 
 if __name__ == "__main__":
-    from federation.cli.main import PARTS
+    from federation.cli.main import PARTS, WITHIN
 
-    for module in (NODE, *(f"federation.cli.{where}" for part, (where, _) in PARTS.items() if part not in AS_PRINTED)):
-        import_module(module.rpartition(".")[0] if module != NODE else module)
+    import_module(NODE)
+    parts = (where for part, (where, _) in PARTS.items() if part not in AS_PRINTED)
+    for place in (*parts, *(each for some in WITHIN.values() for each in some.values())):
+        import_module(f"federation.cli.{place.rpartition('.')[0]}")
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "only a process without threads may fork"
     _serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

@@ -23,10 +23,9 @@ import typer
 
 from federation.cli import alert_rows
 from federation.cli.alert_cards import held_words, outcome_words, view_lines
-from federation.cli.alert_documents import app as documents
 from federation.cli.alert_island import OFFLINE_SECONDS, OfflineOption, keep
 from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Open, Sign
-from federation.cli.alerts import USUAL, Content, DeskOption, app, newest, said_anew
+from federation.cli.alerts import USUAL, Content, DeskOption, newest, said_anew
 from federation.cli.options import Desk, Form, ask_node, command, now
 from federation.cli.show import CHINA, JsonOut, decision_lines, json_line, say
 from federation.cli.terminal import Terminal
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 Keep = Callable[[Do, datetime], str]
-app.add_typer(documents)
+app = typer.Typer()
 A = TypeVar("A")
 Q = TypeVar("Q")
 TICK_SECONDS: Final = 0.25

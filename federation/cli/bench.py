@@ -134,7 +134,7 @@ def case(
     """Measure joint cases: the fold of their entries, entries across two nodes, and the list of what is due."""
     from federation.cli.bench_case import measure_folds
     from federation.cli.bench_case_runs import measure_cases
-    from federation.node.home.draft import read_policies
+    from federation.node.home.files import read_policies
 
     figures = measure_folds(read_policies(policies), entries)
     due, measured = _run(lambda folder: measure_cases(folder, seconds=seconds, levels=in_flight, cases=cases))

@@ -13,8 +13,6 @@ from typing import Annotated, Final
 import typer
 
 from federation.cli.cases import USUAL, CodeArgument, ReasonOption, do_act
-from federation.cli.cases import app as cases
-from federation.cli.documents import app as documents
 from federation.cli.options import Desk, command, paper_digest
 from federation.cli.show import table
 from federation.cli.words import overdue_mark, pair, said
@@ -23,8 +21,6 @@ from federation.domain.case_items import CaseItem
 from federation.wire.agency import cases as wire
 
 app = typer.Typer(name="task", no_args_is_help=True, help="Tasks of a case (任务): list, give, accept, done, verify.")
-for _part in (documents, app):
-    cases.add_typer(_part)
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="How the case calls the task, such as t1.")]
 DayOption = Annotated[str, typer.Option("--due", help="The last day: YYYY-MM-DD.")]
 

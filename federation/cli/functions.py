@@ -52,19 +52,20 @@ def functions() -> None:
 @app.command("list")
 def list_functions(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
     """List the joint functions with the kinds of message and the procedures behind each, or that it is planned."""
-    from federation.node.features import KINDS
-    from federation.node.home.draft import read_policies
+    from federation.cli.help import PACKAGE, kept
+    from federation.node.home.files import read_policies
 
     files = read_policies(policies)
     register = load_register(files)
-    behind = what_is_behind(register, files, kinds=frozenset(KINDS))
+    folders = ("node", *(str(each.relative_to(PACKAGE)) for each in sorted(PACKAGE.glob("node/*/"))))
+    behind = what_is_behind(register, files, kinds=frozenset(kept("kinds", _kinds, sources=folders)))
     show_in(form, pick(register, "version", "official") | {"functions": to_json(behind)}, _lines(behind))
 
 
 @app.command("kinds")
 def list_kinds(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
     """List the kinds of agency: who acts for an office of each, and which functions it may hold."""
-    from federation.node.home.draft import read_policies
+    from federation.node.home.files import read_policies
 
     kinds = load_register(read_policies(policies)).agency_kinds.values()
     rows = [(one.kind, f"{one.name} | {one.name_en}", one.officers, " ".join(one.functions)) for one in kinds]
@@ -73,6 +74,13 @@ def list_kinds(policies: PoliciesOption = Path("policies"), form: FormOption = F
         to_json(list(kinds)),
         align([("kind", "单位类别", said("由谁办理|who acts"), said("职能|functions")), *rows]),
     )
+
+
+def _kinds() -> dict[str, str]:
+    """The kinds of message of this version, as the node has them; its code takes more than a second to load."""
+    from federation.node.features import KINDS
+
+    return {name: kind.media_type for name, kind in KINDS.items()}
 
 
 def load_register(files: Mapping[str, bytes]) -> FunctionRegister:

@@ -11,14 +11,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from federation.cli.words import Language, cells, choose, language, said
+from federation.protocol.unseen import late
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context, Parameter
@@ -29,9 +30,10 @@ PACKAGE: Final = Path(__file__).parents[1]
 _SOURCES: Final = ("cli", "cli/demo", "cli/chinese", "domain", "wire", "wire/agency")
 _WIDTHS: Final = (60, 100)
 _COLUMN: Final = 30
-_WORD: Final = re.compile("[\u2e80-\uffff][，。；：、）》？！”]*|[^\\s\u2e80-\uffff]+[，。；：、）》？！”]*|\\s+")
+_WORD: Final = late("[\u2e80-\uffff][，。；：、）》？！”]*|[^\\s\u2e80-\uffff]+[，。；：、）》？！”]*|\\s+")
 """What is not parted at the end of a line: a word, or a Chinese sign with the punctuation behind it."""
 Screen = Mapping[str, Any]
+T = TypeVar("T")
 
 
 def find_help(given: Sequence[str], parts: Mapping[str, tuple[str, str]]) -> tuple[str, int] | None:
@@ -62,30 +64,35 @@ def find_help(given: Sequence[str], parts: Mapping[str, tuple[str, str]]) -> tup
 
 def read_screens(part: str, parts: Mapping[str, tuple[str, str]]) -> Mapping[str, Screen]:
     """The screens of a part by the command's words; those of the whole for the empty name."""
-    stamp, path = _stamp(), _cache(part)
+    return kept(f"help-{part or 'all'}", lambda: _make(part, parts), sources=_SOURCES)
+
+
+def kept(name: str, make: Callable[[], dict[str, T]], *, sources: Iterable[str]) -> Mapping[str, T]:
+    """Returns what `make` makes, or made before, when no file of these folders of the package changed since."""
+    stamp, path = _stamp(sources), _cache(name)
     with suppress(OSError, ValueError, LookupError, TypeError):
-        kept = json.loads(path.read_bytes())
-        if kept["stamp"] == stamp and isinstance(kept["screens"], dict):
-            screens: Mapping[str, Screen] = kept["screens"]
-            return screens
-    made = _make(part, parts)
+        found = json.loads(path.read_bytes())
+        if found["stamp"] == stamp and isinstance(found["made"], dict):
+            before: Mapping[str, T] = found["made"]
+            return before
+    made = make()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps({"stamp": stamp, "screens": made}), encoding="utf-8")
+        unfinished.write_text(json.dumps({"stamp": stamp, "made": made}), encoding="utf-8")
         unfinished.replace(path)
     return made
 
 
-def _cache(part: str) -> Path:
+def _cache(name: str) -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "bridgehead"
-    return folder / f"help-{sha256(str(PACKAGE).encode()).hexdigest()[:12]}-{part or 'all'}.json"
+    return folder / f"{name}-{sha256(str(PACKAGE).encode()).hexdigest()[:12]}.json"
 
 
-def _stamp() -> str:
+def _stamp(sources: Iterable[str]) -> str:
     """A digest that changes whenever a source file does."""
     seen = sha256()
-    for name in _SOURCES:
+    for name in sources:
         with os.scandir(PACKAGE / name) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if entry.name.endswith((".py", ".toml")):

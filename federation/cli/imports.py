@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, Typ
 import typer
 
 from federation.cli.options import Desk, Form, end, open_desk, read_request_id
-from federation.cli.row_files import NumberedRow, read_rows, write_template
 from federation.cli.rows import AcceptOption, Doubt, DoubtKind, Sheet, read_accepted, settle_doubts
 from federation.cli.show import JsonOut, china_today, progress, say, show_json, to_json
 from federation.cli.words import Language, error_halves, language, said
@@ -32,6 +31,7 @@ from federation.protocol.errors import BridgeheadError, ConflictError
 from federation.protocol.ids import Realm
 
 if TYPE_CHECKING:
+    from federation.cli.row_files import NumberedRow
     from federation.wire.client import AgencyClient
     from federation.wire.rpc import Act, Ruling
 
@@ -160,6 +160,8 @@ class Import:
         `rows` are sound ones in the place of a file's.
         """
         if self.template is not None:
+            from federation.cli.row_files import write_template
+
             write_template(self.template, importing.sheet, chinese=language() is not Language.ENGLISH)
             say(said(f"标题行已写入 {self.template} | the heading is in {self.template}"))
             return
@@ -172,6 +174,8 @@ class Import:
                 importing.judge(row, self.realm, today)
 
         if file is not None:
+            from federation.cli.row_files import read_rows
+
             read = read_rows(file, importing.sheet, encoding=self.encoding)
             good = check_rows(read, importing, tally, accepted=self.accepted, judge=judge)
         else:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from federation.cli.help import find_help
 from federation.cli.words import (
     LANGUAGE_VARIABLE,
     error_halves,
@@ -44,11 +43,11 @@ PARTS = {
     "lookup": ("intake.app", "Police look-ups across the border (跨省核查): case, search, fetch, history, key."),
     "lead": ("leads.app", "Leads for another province's force (线索移交): hand-over, accept, decline, list."),
     "case": (
-        "case_tasks.cases",
+        "cases.app",
         "Joint cases of several provinces (联办案件): open, join, act, show, list, due, trace.",
     ),
     "alert": (
-        "alert_watch.app",
+        "alerts.app",
         "Alerts between duty desks (警情): raise, claim, stamp, hand over, close, show, list, watch, CAP files.",
     ),
     "duty": ("duty.app", "Duty at the desks of the border counties (值守): show, roster, sign-on, hand-over, patrol."),
@@ -67,6 +66,11 @@ PARTS = {
     "bench": ("bench.app", "Measure this machine."),
 }
 """The sub-commands, where each is and what it is for, in the order in which they are listed."""
+WITHIN = {
+    "alert": {"watch": "alert_watch.app", "document": "alert_documents.app"},
+    "case": {"document": "documents.app", "task": "case_tasks.app"},
+}
+"""By sub-command, what of it lies in a module of its own, which the rest does not load."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,6 +96,8 @@ def _run(given: list[str]) -> int:
         return 2
     try:
         if ("--help" in given or not any(word.startswith("-") for word in given)) and COMPLETION not in os.environ:
+            from federation.cli.help import find_help
+
             found = find_help(given, PARTS)
             if found is not None:
                 text, code = found

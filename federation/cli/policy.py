@@ -16,8 +16,9 @@ from federation.domain.policy_check import FileCheck, TableCheck, check_files, c
 from federation.domain.procedure_check import ProcedureCheck
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import format_time
-from federation.protocol.policy import PolicyBook, format_explanation, load_policy_book
-from federation.protocol.policy import explain as explain_request
+from federation.protocol.policy import PolicyBook, load_policy_book
+from federation.protocol.policy.explain import explain as explain_request
+from federation.protocol.policy.explain import format_explanation
 
 if TYPE_CHECKING:
     from federation.node.log.replay import Difference, Replay
@@ -39,7 +40,8 @@ def check(
     form: FormOption = Form.TEXT,
 ) -> None:
     """Check every policy file and every case, every procedure, the table of alerts and the duty of each province."""
-    from federation.node.home.draft import read_duty_sheets, read_policies
+    from federation.node.home.draft import read_duty_sheets
+    from federation.node.home.files import read_policies
 
     files = read_policies(policies) | read_duty_sheets(nodes)
     file_checks = list(check_files(files))
@@ -60,7 +62,7 @@ def explain(
     form: FormOption = Form.TEXT,
 ) -> None:
     """Explain one case clause by clause, and what would make it lawful."""
-    from federation.node.home.draft import read_policies
+    from federation.node.home.files import read_policies
 
     if (case is None) == (file is None):
         raise typer.BadParameter("写明案例名称，或者 --file | expected the name of a case, or --file")
@@ -83,7 +85,7 @@ def replay(
 
     Exit 1 if one differs by the policies of the day, or was kept without what it takes to decide it again.
     """
-    from federation.node.home.draft import read_policies
+    from federation.node.home.files import read_policies
     from federation.node.log.replay import Period
     from federation.node.log.replay import replay as decide_again
     from federation.protocol.ids import parse_time

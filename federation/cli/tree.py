@@ -31,7 +31,7 @@ from typer.main import (
 )
 from typer.models import CommandInfo, TyperInfo
 
-from federation.cli.main import PARTS, VERSION
+from federation.cli.main import PARTS, VERSION, WITHIN
 
 
 class Built(MutableMapping[str, Command]):
@@ -85,7 +85,19 @@ def _command_of(info: CommandInfo) -> Command:
 
 
 def _part(name: str) -> TyperGroup:
-    module, _, attribute = PARTS[name][0].rpartition(".")
+    group = _loaded(PARTS[name][0], name)
+    here = {each: partial(group.commands.__getitem__, each) for each in group.commands}
+    group.commands = Built({**here, **{each: partial(_within, at, each) for each, at in WITHIN.get(name, {}).items()}})
+    return group
+
+
+def _within(place: str, name: str) -> Command:
+    group = _loaded(place, name)
+    return group.commands.get(name, group)
+
+
+def _loaded(place: str, name: str) -> TyperGroup:
+    module, _, attribute = place.rpartition(".")
     return group_of(TyperInfo(getattr(import_module(f"federation.cli.{module}"), attribute)), name)
 
 

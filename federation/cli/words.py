@@ -21,19 +21,19 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from unicodedata import combining, east_asian_width
 
-from federation.protocol.unseen import UNSEEN
+from federation.protocol.unseen import UNSEEN, late
 
 # ---- the language
 
 
 LANGUAGE_VARIABLE: Final = "BRIDGEHEAD_LANG"
 TABLES: Final = Path(__file__).parent / "chinese"
-HAN: Final = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_GLOSS: Final = re.compile(r" ?\([^()]*[\u3400-\u9fff][^()]*\)")
+HAN: Final = late("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_GLOSS: Final = late(r" ?\([^()]*[\u3400-\u9fff][^()]*\)")
 """A Chinese word in brackets behind the English one."""
 _TYPED: Final = re.compile(r": ((?:bridgehead [a-z]|--[a-z]).*)$")
 """What is to be typed, at the end of an English half."""
-_DATA: Final = re.compile(r"[0-9'\"/@{\u3400-\u9fff]|--")
+_DATA: Final = late(r"[0-9'\"/@{\u3400-\u9fff]|--")
 """What a sentence with something particular in it has: a number, what was quoted, an id, a name, an option."""
 
 
@@ -255,8 +255,8 @@ def write_what_it_can(stream: TextIOWrapper) -> None:
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
-_NOT_SEEN: Final = re.compile(f"[{UNSEEN}]")
-_HYPHENS: Final = re.compile("[\u2010-\u2015\u2212\u30fc]")
+_NOT_SEEN: Final = late(f"[{UNSEEN}]")
+_HYPHENS: Final = late("[\u2010-\u2015\u2212\u30fc]")
 _GAPS: Final = re.compile(r"[\s-]")
 _QUOTED: Final = re.compile(r'="((?:[^"]|"")*)"')
 LOOK_ALIKE: Final = "含形近字、兼容字、部首或自造字，请核对 | a look-alike, compatibility or private character"

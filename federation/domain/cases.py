@@ -18,18 +18,16 @@ from federation.protocol.form import Row, always, load_toml, parse_toml
 from federation.protocol.ids import AgencyId, parse_node_name
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import (
-    ActionShape,
     Attributes,
     Entity,
     EntityRef,
     PolicyBook,
     PolicyRequest,
     PolicyValue,
-    Shape,
     decide_afresh,
-    read_vocabulary,
 )
 from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR
+from federation.protocol.policy.vocabulary import ActionShape, Shape, read_vocabulary
 
 
 class AnswerBy(StrEnum):

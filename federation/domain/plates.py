@@ -19,6 +19,7 @@ from typing import Final
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Realm
+from federation.protocol.unseen import late
 
 PLATE_PROVINCES: Final = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
 NEVER_ISSUED: Final = frozenset("IO")
@@ -63,7 +64,7 @@ _DIGIT: Final = "[0-9IO]"  # an invented plate has a letter that was never issue
 _ENERGY: Final = "[A-HJK]"
 _FORMS: Final[Mapping[re.Pattern[str], tuple[PlateClass, ...]]] = MappingProxyType(
     {
-        re.compile(pattern): tuple(classes)
+        late(pattern): tuple(classes)
         for pattern, *classes in (
             (rf"{_HEAD}[0-9A-Z]{{5}}", PlateClass.SMALL_CAR, PlateClass.LARGE_CAR, PlateClass.MOTORCYCLE,
              PlateClass.MOPED, PlateClass.LOW_SPEED),
@@ -88,7 +89,7 @@ PLATE_SIGNS: Final = "挂学警领港澳试超"
 _SEPARATORS: Final = re.compile(r"[\s·.\-•・‧∙]")
 _ELSEWHERE: Final[Mapping[re.Pattern[str], tuple[str, str]]] = MappingProxyType(
     {
-        re.compile(pattern): sentence
+        late(pattern): sentence
         for pattern, sentence in (
             (r"WJ[\w]*[0-9]", ("武警号牌不在本登记之列", "plates of the armed police are not in this register")),
             (r"(?:[VKHBSLJNGC][A-Y]|[军海空北沈兰济南广成][A-Z])[0-9]{5}",

@@ -15,9 +15,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final, cast
 
 from federation.protocol.errors import MalformedError
+
+
+class _Late:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of a pattern
+        found = self.__dict__[name] = getattr(re.compile(self._text), name)
+        return found
+
+
+def late(text: str) -> re.Pattern[str]:
+    """A pattern that is compiled when it is first used: one with wide ranges of Han takes milliseconds."""
+    return cast("re.Pattern[str]", _Late(text))
+
 
 _RANGES: Final = (
     (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x34F, 0x34F), (0x600, 0x605), (0x61C, 0x61C),
@@ -36,7 +51,7 @@ _CALLED: Final = (
     (0xFEFF, 0xFEFF, "字节顺序标记"), (0xE0100, 0xE01EF, "异体字选择符"),
 )  # fmt: skip
 """The Chinese names of those that people meet; any other is 不显示的字符."""
-_UNSEEN: Final = re.compile(f"[{UNSEEN}]")
+_UNSEEN: Final = late(f"[{UNSEEN}]")
 _PLAIN: Final = bytes(byte for byte in range(0x20, 0x7F) if chr(byte) != "\\")
 """The ASCII of a text of which nothing is to be looked at."""
 _ESCAPED: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00[01]|[bfr])", re.ASCII)
@@ -66,16 +81,16 @@ _STANDARD: Final = dict(
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002a6df\U0002a700-\U0002ebef\U00030000-\U000323af"
 _DOT: Final = "\u1427\u16eb\u2022\u2024\u2027\u2219\u22c5\u2e31\u2e33\u30fb\ua78f\ufe52\uff65\U00010101"
 _SPACE: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-_DOTS: Final = re.compile(f"[{_DOT}]|(?<=[{_HAN}])\uff0e(?=[{_HAN}])")
-_SPACES: Final = re.compile(f"[{_SPACE}]")
-_FOLDED: Final = re.compile(f"[{_DOT}\uff0e{_SPACE}{''.join(map(chr, _STANDARD))}]")
-_DOUBTFUL: Final = re.compile(
+_DOTS: Final = late(f"[{_DOT}]|(?<=[{_HAN}])\uff0e(?=[{_HAN}])")
+_SPACES: Final = late(f"[{_SPACE}]")
+_FOLDED: Final = late(f"[{_DOT}\uff0e{_SPACE}{''.join(map(chr, _STANDARD))}]")
+_DOUBTFUL: Final = late(
     "[\u2e80-\u2fdf\u3300-\u33ff\ue000-\uf8ff\uf900-\ufa0d\ufa10\ufa12\ufa15-\ufa1e\ufa20\ufa22\ufa25\ufa26"
     "\ufa2a-\ufaff\uff10-\uff5a\U0002f800-\U0002fa1f\U000f0000-\U0010ffff]"
 )
 """Radicals, compatibility characters (without the twelve that are none), wide letters, the private use of some font."""
-_WIDE_SIGN: Final = re.compile("[\uff01-\uff65]")
-_DOUBTFUL_IN_NAME: Final = re.compile(f"(?<=[{_HAN}])[ .\u25cb\u25cf\u25e6\u3002](?=[{_HAN}])")
+_WIDE_SIGN: Final = late("[\uff01-\uff65]")
+_DOUBTFUL_IN_NAME: Final = late(f"(?<=[{_HAN}])[ .\u25cb\u25cf\u25e6\u3002](?=[{_HAN}])")
 """What stands between the parts of a name where a dot, or nothing, may be meant."""
 
 

@@ -12,8 +12,6 @@ import socket
 import ssl
 from datetime import UTC, datetime
 
-from cryptography import x509
-
 from federation.protocol.errors import BridgeheadError, UntrustedError
 from federation.wire.rpc import TlsFiles
 from federation.wire.tls import TlsPair
@@ -25,7 +23,7 @@ RENEW = "bridgehead keys renew (the node's own) or keys client (an agency's)"
 async def explain_ended(error: BridgeheadError, *, address: str, files: TlsFiles, pair: TlsPair) -> BridgeheadError:
     """Returns what to raise instead of that error: the same, unless a certificate of either side has ended."""
     if error.reason == "PEER_UNREACHABLE":
-        end = x509.load_pem_x509_certificate(pair.certificate).not_valid_after_utc
+        end = _end_of(pair.certificate)
         if end < datetime.now(UTC):
             sentence = f"our own certificate {files.certificate} ended on {end:%Y-%m-%d}; {RENEW}"
             return UntrustedError("OWN_CERTIFICATE_ENDED", sentence)
@@ -35,6 +33,12 @@ async def explain_ended(error: BridgeheadError, *, address: str, files: TlsFiles
             sentence = f"the certificate of the node at {address} ended on {served:%Y-%m-%d}; there: {RENEW}"
             return UntrustedError(error.reason, sentence)
     return error
+
+
+def _end_of(certificate: bytes) -> datetime:
+    from cryptography import x509  # noqa: PLC0415 - it takes 17 ms to load, and few calls fail
+
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
 def _served_end(address: str, files: TlsFiles) -> datetime | None:
@@ -51,5 +55,5 @@ def _served_end(address: str, files: TlsFiles) -> datetime | None:
             context.wrap_socket(plain) as secured,
         ):
             found = secured.getpeercert(binary_form=True)
-            return None if found is None else x509.load_der_x509_certificate(found).not_valid_after_utc
+            return None if found is None else _end_of(ssl.DER_cert_to_PEM_cert(found).encode())
     return None

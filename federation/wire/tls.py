@@ -8,17 +8,21 @@ channel when they changed. Source: DESIGN section 7.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import grpc
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.rpc import TlsFiles
+
+_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+_END: Final = b"-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +60,23 @@ class WatchedTls:
 
 
 def load_tls_pair(files: TlsFiles) -> TlsPair:
-    """Reads a certificate and its key. Raises NotFoundError TLS_FILE; MalformedError TLS_KEY, TLS_PAIR."""
+    """Reads a certificate and its key. Raises NotFoundError TLS_FILE; MalformedError TLS_KEY, TLS_PAIR.
+
+    They belong together when the certificate holds the key's SubjectPublicKeyInfo, verbatim (RFC 5280 4.1): whether it
+    is a good one is for TLS to say, and a command need not load X.509 for it (17 ms).
+    """
     try:
         pair = TlsPair(certificate=files.certificate.read_bytes(), key=files.key.read_bytes())
     except OSError as error:
         raise NotFoundError("TLS_FILE", f"expected {files.certificate} and {files.key}") from error
     try:
         key = load_pem_private_key(pair.key, password=None)
-        certificate = x509.load_pem_x509_certificate(pair.certificate)
+        leaf = base64.b64decode(pair.certificate.partition(_BEGIN)[2].partition(_END)[0])
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise MalformedError("TLS_PAIR", f"expected PEM in {files.certificate} and {files.key}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise MalformedError("TLS_KEY", f"expected an ECDSA P-256 key in {files.key}, got {type(key).__name__}")
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+    if key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) not in leaf:
         raise MalformedError("TLS_PAIR", f"the key in {files.key} is not that of {files.certificate}")
     return pair
 

@@ -26,7 +26,7 @@ from federation.cli.main import main
 from federation.cli.options import Form
 from federation.domain.procedure import read_rules
 from federation.node.exchange.send import AWAITED, ENDS
-from federation.node.home.draft import read_policies
+from federation.node.home.files import read_policies
 from federation.node.lookups.records import HANDLES
 from federation.node.serve import utc_now
 from federation.store.log_reader import check_log

@@ -120,7 +120,7 @@ def test_help_is_made_anew_when_a_source_changed(tmp_path, monkeypatch):
     first = run("permit", "--help").out
     [kept] = (tmp_path / "bridgehead").iterdir()
 
-    for wrong in ('{"stamp": "of yesterday", "screens": {}}', "no JSON", "[]"):
+    for wrong in ('{"stamp": "of yesterday", "made": {}}', "no JSON", "[]"):
         kept.write_text(wrong)
         assert run("permit", "--help").out == first
     monkeypatch.setenv("XDG_CACHE_HOME", str(kept))

@@ -10,7 +10,8 @@ from federation.domain.alert import Alert, step
 from federation.domain.alert_rules import read_alert_rules
 from federation.domain.joint import Entry, Head
 from federation.domain.joint_record import Fold, Record
-from federation.node.home.draft import read_duty_sheets, read_policies
+from federation.node.home.draft import read_duty_sheets
+from federation.node.home.files import read_policies
 from federation.protocol.ids import NodeName, format_time, parse_agency_id
 
 NIGHT = datetime(2026, 4, 3, 18, 15, tzinfo=UTC)

@@ -20,7 +20,7 @@ from federation.domain.alert_kinds import (
     verify_lifting,
 )
 from federation.domain.policy_check import verify_policies
-from federation.node.home.draft import read_policies
+from federation.node.home.files import read_policies
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 
 FILES = read_policies(Path(__file__).parents[2] / "policies")

@@ -18,7 +18,8 @@ from federation.domain.duty import (
     read_duty,
 )
 from federation.domain.policy_check import verify_policies
-from federation.node.home.draft import read_duty_sheets, read_policies
+from federation.node.home.draft import read_duty_sheets
+from federation.node.home.files import read_policies
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.ids import parse_time
 

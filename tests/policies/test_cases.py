@@ -18,7 +18,8 @@ from federation.domain.permits_policy import FUNCTION_OF
 from federation.domain.procedure import parse_procedure
 from federation.domain.registers import DOSSIER_FIELDS, REGISTER_FUNCTION
 from federation.protocol.errors import MalformedError
-from federation.protocol.policy import Effect, decide_afresh, explain, load_policy_book
+from federation.protocol.policy import Effect, decide_afresh, load_policy_book
+from federation.protocol.policy.explain import explain
 from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())

@@ -20,7 +20,8 @@ from federation.protocol.errors import ConflictError, RuleError
 from federation.protocol.form import Item, decode, encode, encode_canonical
 from federation.protocol.ids import AgencyId, MessageId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
-from federation.protocol.policy import PolicyRequest, decide, explain
+from federation.protocol.policy import PolicyRequest, decide
+from federation.protocol.policy.explain import explain
 from federation.protocol.statement import Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.database import Source

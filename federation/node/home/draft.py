@@ -40,7 +40,7 @@ from federation.node.home.agreement import (
     refreshed_files,
     write_repository,
 )
-from federation.node.home.files import make_private_folder, read_file, read_json, read_toml, write_public
+from federation.node.home.files import make_private_folder, read_file, read_json, read_policies, read_toml, write_public
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home.setup import member_bundle, write_bundle
 from federation.protocol.errors import (
@@ -146,14 +146,6 @@ def load_witness_sheet(path: Path) -> tuple[OutsideWitness, ...]:
         raise MalformedError(
             "AGREEMENT_WITNESS", f"{path}: expected each [[witness]] to have name, vkey and url"
         ) from error
-
-
-def read_policies(folder: Path) -> dict[str, bytes]:
-    """Reads every file below a folder as `policies/...`, hidden files left out. Refuses AGREEMENT_FORM."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
-    if not paths:
-        raise MalformedError("AGREEMENT_FORM", f"expected policy files in {folder}")
-    return {f"policies/{path.relative_to(folder).as_posix()}": read_file(path) for path in paths}
 
 
 def read_duty_sheets(nodes: Path, provinces: Iterable[str] | None = None) -> dict[str, bytes]:
@@ -415,7 +407,3 @@ def _verify_own_entry(files: AgreementFiles, keyring: Keyring, home: Path, *, no
             "BUNDLE_STALE",
             f"expected the draft to say of {identity.node} what its home says, not: {', '.join(differing)}",
         )
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)

@@ -64,6 +64,18 @@ def read_file(path: Path) -> bytes:
     return content
 
 
+def read_policies(folder: Path) -> dict[str, bytes]:
+    """Reads every file below a folder as `policies/...`, hidden files left out. Refuses AGREEMENT_FORM."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    if not paths:
+        raise MalformedError("AGREEMENT_FORM", f"expected policy files in {folder}")
+    return {f"policies/{path.relative_to(folder).as_posix()}": read_file(path) for path in paths}
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+
+
 def new_key() -> bytes:
     """A new Ed25519 private key, as PKCS #8 in PEM, to be written by `write_secret`."""
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

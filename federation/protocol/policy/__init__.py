@@ -1,4 +1,7 @@
-"""The policies of the provinces, in Cedar, as verified values. Start reading at `book.decide`."""
+"""The policies of the provinces, in Cedar, as verified values. Start reading at `book.decide`.
+
+What explains a decision is loaded by its own name: a command that decides nothing needs the words alone.
+"""
 
 from federation.protocol.policy.book import (
     Decision,
@@ -10,12 +13,9 @@ from federation.protocol.policy.book import (
     load_policy_book,
 )
 from federation.protocol.policy.engine import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
-from federation.protocol.policy.explain import ClauseFinding, Explanation, PolicyFinding, explain, format_explanation
 from federation.protocol.policy.text import Effect, PolicyText, Sentence
-from federation.protocol.policy.vocabulary import ActionShape, Shape, read_vocabulary
 
 __all__ = [
-    "ActionShape", "Attributes", "ClauseFinding", "Decision", "Effect", "Entity", "EntityRef", "Explanation", "Grounds",
-    "PolicyBook", "PolicyFinding", "PolicyRequest", "PolicyText", "PolicyValue", "Sentence", "Shape", "decide",
-    "decide_afresh", "explain", "format_explanation", "join_decisions", "load_policy_book", "read_vocabulary",
+    "Attributes", "Decision", "Effect", "Entity", "EntityRef", "Grounds", "PolicyBook", "PolicyRequest", "PolicyText",
+    "PolicyValue", "Sentence", "decide", "decide_afresh", "join_decisions", "load_policy_book",
 ]  # fmt: skip

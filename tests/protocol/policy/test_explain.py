@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from federation.protocol.form import replace
-from federation.protocol.policy import EntityRef, decide, explain, format_explanation
+from federation.protocol.policy import EntityRef, decide
+from federation.protocol.policy.explain import explain, format_explanation
 from tests.protocol.policy.books import DENY_SECRET, READ, READ_OFFICE, book_of, office, paper, question
 
 BOOK = book_of(READ + READ_OFFICE, DENY_SECRET)
