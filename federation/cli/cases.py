@@ -7,6 +7,7 @@ exit code is 1 when another province refused the entry.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,12 +21,13 @@ from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now
 from federation.cli.show import local_minute, show_lines
 from federation.cli.words import WORDS, enclosed, overdue_mark, pair, punctuated, said, sentences, titled, word
-from federation.domain.acts import EVERYWHERE
+from federation.domain.acts import ACTS, EVERYWHERE
 from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME
 from federation.domain.joint_offers import REASONS
 from federation.domain.joint_policy import CaseLine
 from federation.domain.lookups import Outcome
+from federation.protocol.errors import MalformedError
 from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import CaseOpening, CaseStep, DueQuery, EntryQuery
 from federation.wire.rpc import Act, PageQuery
@@ -33,6 +35,8 @@ from federation.wire.rpc import Act, PageQuery
 if TYPE_CHECKING:
     from rich.table import Table
 
+_FULL: Final = re.compile("[0-9a-f]{64}")
+PAPER_FORM: Final = "a paper of the case by its file's name, or 64 digits"
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 app = typer.Typer(name="case", no_args_is_help=True, help="Joint cases of several provinces (联办案件).")
 USUAL: Final = ("dispute.mediation", "F09")
@@ -68,6 +72,7 @@ NEXT_STEPS.update({
     "CASE_ITEM_MANY": "分几次提交 | file it in several acts",
     "CASE_ITEM_NAMES_PERSON": "号码只写入 number 一项 | a number stands in the field number alone",
     "CASE_MOVED": "重新提交一次 | send it once more",
+    "CASE_ROLE": "换用上列角色之一：bridgehead case lists | take one of the roles named: bridgehead case lists",
     "CASE_RULES": "稍候再试：节点正在取案件所依据的协议版本 | try again shortly: the node is fetching that version",
     "HEAD_NAMES_PERSON": "号码只写入 number 一项：--item | a number stands in an item's field number alone: --item",
     "HEAD_SIZE": "写短些，或分几次办理 | say it shorter, or in several acts",
@@ -495,9 +500,43 @@ def do_act(
     if view.line is None:
         desk.refuse(view.decision)
         return
-    given = dict(pairs(fields)) | ({"reason": reason} if reason else {})
-    asked = CaseStep(case=view.line.record, name=name.replace("-", "_"), fields=given, items=(*filed, *_items(items)))
+    act, given = name.replace("-", "_"), dict(pairs(fields)) | ({"reason": reason} if reason else {})
+    given |= _cited(desk, view.line.record, act, given=given)
+    asked = CaseStep(case=view.line.record, name=act, fields=given, items=(*filed, *_items(items)))
     _show_outcome(desk, desk.call(wire.ACT_IN_CASE, asked, act=_act_of(desk, view.line.procedure)))
+
+
+def _cited(desk: Desk, record: str, act: str, *, given: Mapping[str, str]) -> dict[str, str]:
+    """The full names of what is cited as a person has it before them; what is of the full form stays as it is.
+
+    An entry by its number (`zhejiang:31`) or the signs that `case history` shows, a paper by its file's name, or by the
+    first signs of a digest that the case says. Refuses CASE_FIELD where not exactly one entry or paper is so called.
+    """
+    known = ACTS[act].known if act in ACTS else {}
+    kinds = {name: known[name].type for name, text in given.items() if name in known and not _FULL.fullmatch(text)}
+    short = {name: given[name] for name, kind in kinds.items() if kind in ("entry", "digest")}
+    if not short:
+        return {}
+    lines = desk.read(wire.LIST_ENTRIES, EntryQuery(case=record), Paging(1000, "", everything=True)).lines
+    entries = {name: line.name for line in lines for name in (line.name, f"{line.author}:{line.n}")}
+    papers = {text: text for line in lines for text in _digests(line)}
+    roots = [(item.fields.get("name"), item.fields.get("root")) for line in lines for item in line.items]
+    found = {}
+    for name, text in short.items():
+        names = entries if kinds[name] == "entry" else papers
+        begun = {full for typed, full in names.items() if typed == text or (len(text) >= 8 and typed.startswith(text))}
+        meant = begun | {root for file, root in roots if root and file == text and kinds[name] == "digest"}
+        if len(meant) != 1:
+            form = "an entry, as case history shows it" if names is entries else PAPER_FORM
+            raise MalformedError("CASE_FIELD", f"{act}: expected {name!r} to be {form}", field=name)
+        found[name] = meant.pop()
+    return found
+
+
+def _digests(line: wire.EntryLine) -> Iterator[str]:
+    """The digests that the head of an entry says."""
+    known = ACTS[line.act].known if line.act in ACTS else {}
+    return (text for name, text in line.fields.items() if name in known and known[name].type == "digest")
 
 
 def _act_of(desk: Desk, procedure: str) -> Act:

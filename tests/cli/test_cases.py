@@ -94,6 +94,34 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert nodes.ask("zhejiang/330822/village", *counted, "-o", "json").json["lines"] == []
 
 
+def test_entry_and_paper_are_cited_as_a_person_has_them_before_them(nodes, tmp_path):
+    """By the number or the first signs that the history shows, by the file's name; what is no one of the case is not."""
+    code = nodes.ask(
+        TOWN, "case", "open", "dispute-mediation", "--role", "town", "--division", "330822",
+        "--set", "stage=registration", "--set", "source=walk_in", "-o", "json",
+    ).json["line"]["code"]  # fmt: skip
+    noted = nodes.ask(TOWN, "case", "act", code, "note", "-o", "json").json["entry"]["name"]
+    letter = tmp_path / "letter.pdf"
+    letter.write_bytes(b"%PDF-1.4\n")
+    filed = nodes.ask(TOWN, "case", "document", "add", code, str(letter), "-o", "json").json["entry"]
+    for typed in ("zhejiang:2", noted[:16]):
+        act = ("act", code, "guardian-withdraws", "--set", f"about={typed}", "--set", "paper=letter.pdf", "-o", "json")
+        fields = nodes.ask(TOWN, "case", *act).json["entry"]["fields"]
+        assert fields == {"about": noted, "paper": filed["items"][0]["fields"]["root"]}
+    for said in ("about=zhejiang:99", f"about={noted[:7]}", "paper=other.pdf"):
+        assert "CASE_FIELD" in nodes.ask(TOWN, "case", "act", code, "guardian-withdraws", "--set", said, code=2).err
+
+
+def test_role_that_an_office_cannot_have_is_refused_with_those_that_it_can(nodes):
+    """At the opening and in an invitation; whoever mistypes a role is told the roles, and no code is spent."""
+    opening = ("case", "open", "dispute-mediation", "--division", "330822", "--set", "stage=registration", "--role")
+    refused = nodes.ask(TOWN, *opening, "court", "-o", "json", code=1).error
+    assert (refused["reason"], "town" in refused["message"]) == ("CASE_ROLE", True)
+    code = nodes.ask(TOWN, *opening, "town", "--set", "source=walk_in", "-o", "json").json["line"]["code"]
+    asked = nodes.ask(TOWN, "case", "invite", code, PEER, "pear", "-o", "json", code=1).error
+    assert (asked["reason"], "peer" in asked["message"]) == ("CASE_ROLE", True)
+
+
 @pytest.mark.parametrize("typed", [("--set", "stage"), ("--item", "fact;text")])
 def test_field_without_a_value_is_a_usage_error(nodes, typed):
     """Nothing is asked of the node."""

@@ -37,7 +37,7 @@ from federation.domain.joint_record import Record as JointRecord
 from federation.domain.joint_sight import DISCLOSE
 from federation.domain.joint_state import Case
 from federation.domain.joint_trace import format_case_code
-from federation.domain.procedure import Rules, procedure_names, read_rules
+from federation.domain.procedure import Procedure, Rules, procedure_names, read_rules
 from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.exchange.judge import Rows, follow
 from federation.node.joint import shown
@@ -52,7 +52,15 @@ from federation.node.lookups.cases import count_opened
 from federation.node.node import agency_facts
 from federation.protocol.errors import RuleError
 from federation.protocol.form import replace
-from federation.protocol.ids import RecordId, format_message_id, parse_agency_id, parse_record_id, record_node
+from federation.protocol.ids import (
+    AgencyId,
+    NodeName,
+    RecordId,
+    format_message_id,
+    parse_agency_id,
+    parse_record_id,
+    record_node,
+)
 from federation.protocol.policy import decide
 from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
@@ -90,6 +98,7 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
     """Opens a case under a procedure of the agreement in force. Refuses PROCEDURE_UNKNOWN, and as `act_in_case`."""
     node, in_force = errand.node, errand.in_force
     rules = read_rules(in_force.agreement.files, asked.procedure)
+    _verify_role(rules.procedure, errand.caller, asked.role, home=node.name)
     record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
     fields: dict[str, FieldValue] = {
         **read_fields(ACTS, "open", asked.fields, today=node.today()),
@@ -123,9 +132,23 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
     places = split(asked.items, realm=errand.in_force.agreement.realm)
     fields = read_fields(ACTS, asked.name, asked.fields, today=errand.node.today())
     if asked.name == "invite" and "agency" in fields:  # nobody would ever answer for an office with a wrong digit
-        errand.in_force.agency(parse_agency_id(str(fields["agency"])))
+        office = parse_agency_id(str(fields["agency"]))
+        errand.in_force.agency(office)
+        _verify_role(case.procedure, office, str(fields.get("role", "")), home=record_node(held.id))
     said = Said(agency=errand.caller, officer=errand.act.officer, act=asked.name, fields=fields, places=places)
     return await _do(errand, _doing(errand, held, case, said, about=held.id))
+
+
+def _verify_role(procedure: Procedure, office: AgencyId, role: str, *, home: NodeName) -> None:
+    """Refuses a role that an office of that kind and side has not in the procedure, and names those that it has."""
+    sides = ("any", "A" if office.node == home else "B")
+    may = [each for each in procedure.role if office.kind in each.kinds and each.side in sides]
+    if any(each.id == role for each in may):
+        return
+    zh, en = "、".join(f"{each.id} {each.zh}" for each in may), ", ".join(each.id for each in may)
+    raise RuleError(
+        "CASE_ROLE", f"{office} 可担任的角色：{zh or '无'} | the roles that {office} may have: {en or 'none'}"
+    )
 
 
 def _doing(errand: Errand, held: Held[Case], case: Case, said: Said, *, about: str) -> Doing[Case]:
