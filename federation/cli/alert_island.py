@@ -21,6 +21,7 @@ from federation.cli.alert_cards import outcome_words
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, now, show_in
 from federation.cli.show import local_time
+from federation.cli.words import said
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_island import (
     FIRST,
@@ -44,11 +45,13 @@ OfflineOption = Annotated[
     Path | None,
     typer.Option("--offline", metavar="FILE", help="When the node is away: sign it into this local file (本地登记)."),
 ]
+NOT_HERE: Final = "ALERT_NOT_HERE"
 _ANOTHER: Final = "换一个本地文件：--offline | name another local file: --offline"
 _WHOLE: Final = (
     "本地文件整份不收：人工核对后加 --made 另行补录 | nothing of the file is taken: enter it by hand, with --made"
 )
 NEXT_STEPS.update({
+    "ALERT_NOT_HERE": "等其送达后再补交本文件，不会重复 | once it arrived hand the file in again: it is done once",
     "ISLAND_CHAIN": _WHOLE,
     "ISLAND_CLOSED": _ANOTHER,
     "ISLAND_EMPTY": "核对文件：没有可补交的登记 | check which file it is: it holds nothing to hand in",
@@ -121,17 +124,31 @@ def hand_in(desk: Desk, path: Path) -> Iterator[HandedIn]:
         island = read_island(_append(desk, path, end), key)
     if island.closed is None:
         raise NotFoundError("ISLAND_EMPTY", f"expected {path} to be closed")
+    missing: set[str] = set()
     for line in island.lines:
-        yield _handed_in(desk, line, island.closed.stamp.at)
+        done = _not_here(line) if line.stamp.alert in missing else _handed_in(desk, line, island.closed.stamp.at)
+        if done.reason == NOT_HERE:
+            missing.add(line.stamp.alert)  # its later lines wait with it, in their order
+        yield done
+
+
+def _done(line: Written) -> HandedIn:
+    stamp = line.stamp
+    return HandedIn(n=stamp.n, act=stamp.act, alert=stamp.alert, made=stamp.at, request_id=line.request_id)
+
+
+def _not_here(line: Written) -> HandedIn:
+    """The end of a line whose alert the node does not show to the office: on its way after an outage, or not for it."""
+    sentence = "本单位节点尚未收到该警情，或编号有误 | the node has not received the alert yet, or its number is wrong"
+    return replace(_done(line), reason=NOT_HERE, message=sentence)
 
 
 def _handed_in(desk: Desk, line: Written, at: datetime) -> HandedIn:
-    stamp = line.stamp
-    done = HandedIn(n=stamp.n, act=stamp.act, alert=stamp.alert, made=stamp.at, request_id=line.request_id)
+    stamp, done = line.stamp, _done(line)
     try:
         view = desk.call(READ_ALERT, stamp.alert, changes=False)
         if view.line is None:
-            return replace(done, outcome=AlertOutcome(decision=view.decision))
+            return _not_here(line)
         step = AlertStep(alert=view.line.record, name=stamp.act, fields=line.handed_in(at))
         act = replace(desk.act(view.line.purpose, view.line.function), request_id=line.request_id)
         return replace(done, outcome=desk.call(ACT_IN_ALERT, step, act=act))
@@ -143,7 +160,7 @@ def _handed_in(desk: Desk, line: Written, at: datetime) -> HandedIn:
 
 def handed_in_line(done: HandedIn) -> str:
     act = ALERT_ACTS[done.act]
-    end = outcome_words(done.outcome) if done.outcome is not None else f"{done.message} [{done.reason}]"
+    end = outcome_words(done.outcome) if done.outcome is not None else f"{said(done.message)} [{done.reason}]"
     return f"{done.n}  {local_time(done.made)}  补录 {act.zh} {act.en}  {done.alert}：{end}"
 
 

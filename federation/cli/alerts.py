@@ -60,7 +60,7 @@ NEXT_STEPS.update({
     "ALERT_FULL": "办结后另行首报 | close it, and raise another one",
     "ALERT_KIND_REFUSED": "按所列依据办理，不作警情 | handle it as the rule named says; it is no alert",
     "ALERT_KIND_UNKNOWN": "查看警情类别：bridgehead alert kinds | see the kinds: bridgehead alert kinds",
-    "ALERT_UNKNOWN": "核对编号：bridgehead alert list --ended | check its number: bridgehead alert list --ended",
+    "ALERT_UNKNOWN": "只由收到通报的席位办理，核对编号 | only who was told acts: bridgehead alert list --ended",
     "CAP_ENCODING": "请原单位另存为 UTF-8 | have its sender save it as UTF-8",
     "CAP_SIZE": "请原单位缩短报文 | have its sender shorten the file",
     "CLOSE_UNARRIVED": "先登记到场，或加 --by-phone --reason | stamp the arrival, or close with --by-phone --reason",
@@ -260,6 +260,8 @@ def hand_in(
     """Hand in (补录) what was claimed and stamped while the node was away: each once, however often it is handed in."""
     done = tuple(alert_island.hand_in(desk, file))
     show_in(desk.form, {"lines": to_json(done)}, map(alert_island.handed_in_line, done))
+    for reason in dict.fromkeys(each.reason for each in done if each.reason in NEXT_STEPS):
+        say(f"  -> {NEXT_STEPS[reason]}")
     end(int(not all(each.took for each in done)))
 
 
@@ -454,7 +456,7 @@ def line_of(desk: Desk, alert: str) -> AlertLine:
 def _view(desk: Desk, alert: str) -> tuple[wire.AlertView, AlertLine]:
     view = desk.call(wire.READ_ALERT, alert, changes=False)
     if view.line is None:
-        desk.refuse(view.decision)
+        desk.refuse(view.decision, steps=(NEXT_STEPS["ALERT_UNKNOWN"],))
         raise typer.Exit(1)
     return view, view.line
 

@@ -79,9 +79,6 @@ NEXT_STEPS.update({
     "ITEM_ERASED": "重新登记后再提供 | enter it again in an entry of its own",
     "ITEM_UNKNOWN": "查看记录内容：bridgehead case history CODE | see its items: bridgehead case history CODE",
     "PROCEDURE_UNKNOWN": "查看有哪些程序：bridgehead case lists | see which there are: bridgehead case lists",
-    "RECORD_FULL": "结案后另立新案 | close it, and open another case",
-    "RECORD_LINE_ENDED": "报告节点管理员：本省记录有分叉 | tell the node's operator: two entries of one number",
-    "RECORD_NOT_OPENED": "等待立案记录到达 | wait until the opening has arrived",
     "WATCH_TOKEN": "不加 --after 重新开始 | begin anew, without --after",
 })  # fmt: skip
 

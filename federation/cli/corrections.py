@@ -165,8 +165,9 @@ def read_wanted(field: str, value: str) -> tuple[str, str]:
     try:
         read = APPLICATIONS.fields[known].read(value)
     except UnreadableError as error:
-        message = f"{PERMIT_FIELDS[known]}：{error.chinese} | {known}: {error}"
-        raise MalformedError("CORRECTION_VALUE", message, field="value") from error
+        raise MalformedError(
+            "CORRECTION_VALUE", f"{PERMIT_FIELDS[known]}：{error.chinese} | {known}: {error}", field="value"
+        ) from error
     return known, read if isinstance(read, str) else str(to_json(read))
 
 

@@ -58,7 +58,6 @@ NEXT_STEPS.update({
     "DOCUMENT_ROOT": "重新运行；再现则报告管理员 | run it again; if it stays, tell the node's operator",
     "DOCUMENT_TYPE": "另存为 PDF、OFD、图片或 docx | save it as PDF, OFD, a picture or docx",
     "DOCUMENT_UNKNOWN": "已提交过或已过一天 | it was filed already, or is older than a day: document list CODE",
-    "FILE_EXISTS": "换一个目录：--to | name another folder: --to",
 })  # fmt: skip
 
 
@@ -122,7 +121,7 @@ def fetch(desk: Desk, record: str, entry: str, item: int, *, to: Path) -> None:
         raise NotFoundError("DOCUMENT_NOT_OPEN", f"expected one document of entry {entry!r:.70}, got {len(lines)}")
     target = to / lines[0].manifest.name
     if target.exists():
-        raise ConflictError("FILE_EXISTS", f"{target} is there already")
+        raise ConflictError("FILE_EXISTS", f"{target} is there already", option="--to")
     part = target.with_name(f"{target.name}.{lines[0].manifest.root[:16]}.part")
     desk.ask(lambda client: _until_done(lambda: _download(client, desk.act(), lines[0], part)), changes=False)
     part.rename(target)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.lookups import app, command
+from federation.cli.lookups import app, command, find_field
 from federation.cli.options import Desk, PageSize, PageToken, Paging
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.words import said, word, word_of
@@ -48,7 +48,7 @@ def release(
     ] = None,
 ) -> None:
     """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer."""
-    question = wire.ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
+    question = wire.ReleaseQuestion(request_id=request, fields=frozenset(map(find_field, fields or ())))
     signed = release_bytes(desk.profile.agency, desk.named_officer(), request_id=request, fields=question.fields)
     question = replace(question, signature=desk.sign(signed))
     _show_answer(desk, desk.call(wire.RELEASE_INTAKE, question))

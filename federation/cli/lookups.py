@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli.lookups_home import keys, planted
-from federation.cli.next_step import find_rule_steps, retry_step
+from federation.cli.next_step import find_refusal_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, china_today, decision_lines, local_time, say, table, to_json, way_lines
-from federation.cli.words import AWAITED, condensed, punctuated, said, titled, word, word_of
+from federation.cli.words import AWAITED, RECORD_FIELDS, condensed, plain, punctuated, said, titled, word, word_of
 from federation.domain.division import find_division_doubt
 from federation.domain.lookups import (
     FetchItem,
@@ -199,7 +199,7 @@ def fetch(
         case_id=case_id,
         node=parse_node_name(province),
         handle=handle.removeprefix(HANDLE_PREFIX),
-        fields=frozenset(fields),
+        fields=frozenset(map(find_field, fields)),
     )
     result = desk.call(wire.FETCH, question)
     allowed = result.decision is not None and result.decision.allowed
@@ -208,7 +208,7 @@ def fetch(
         fetch_lines(result, full=full),
         data={"node": question.node},
         full=full,
-        steps=find_rule_steps(result.policies) if allowed else (),
+        steps=find_refusal_steps(result.policies) if allowed and result.policies else (),
         code=fetch_code(result.outcome),
     )
 
@@ -265,7 +265,7 @@ def read_later(lookup_id: str) -> str:
 
 def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:
     rules = [rule for answer in result.answers for rule in answer.policies]
-    steps = find_rule_steps(rules) if rules else ()
+    steps = find_refusal_steps(rules) if rules else ()
     missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
     return (*steps, retry_step(request_id)) if missed else steps
 
@@ -389,3 +389,9 @@ def exact_name(text: str) -> str:
     name = normalise_permit_urn(text.strip())
     plate = normalise_plate(name)
     return name if name.startswith("urn:") else plate if plate != name else condensed(name)
+
+
+def find_field(text: str) -> str:
+    """The protocol's name of a record's field that was given by either name; what is none stays as it is."""
+    named = plain(text)
+    return next((name for name, chinese in RECORD_FIELDS.items() if named == chinese), named)

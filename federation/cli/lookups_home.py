@@ -1,6 +1,6 @@
 """`bridgehead lookup key|planted`: officers' own keys, and what the node's operator keeps for look-ups.
 
-An officer's own key (民警本人密钥) lies beside the profile on the officer's machine (`node/home/files`); its public
+An officer's own key (经办人本人密钥) lies beside the profile on the officer's machine (`node/home/files`); its public
 part is registered by an administrator of the office (密钥管理员). Planted records (诱饵记录) lie in the node's store.
 """
 
@@ -54,7 +54,7 @@ planted = typer.Typer(
     name="planted", no_args_is_help=True, help="Planted records (诱饵记录): who asks for one is flagged."
 )
 keys = typer.Typer(
-    name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs what an officer does."
+    name="key", no_args_is_help=True, help="The officer's own key (经办人本人密钥), which signs what an officer does."
 )
 
 NamesArgument = Annotated[
@@ -75,9 +75,16 @@ def new_key(
 ) -> None:
     """Make your own key (mode 0600), once: the profile remembers it and you; prints your offer to be registered.
 
-    A key in a FILE of its own is remembered by nobody: it is given each time, with --key and --officer.
+    A profile that works for somebody else goes on so until the key is registered. A key in a FILE of its own is
+    remembered by nobody: it is given each time, with --key and --officer.
     """
-    from federation.node.home.files import create_officer_key, create_profile_key, load_ed25519, officer_key_path
+    from federation.node.home.files import (
+        create_officer_key,
+        create_profile_key,
+        load_ed25519,
+        officer_key_path,
+        remember_officer,
+    )
     from federation.protocol.keys import format_public_key
 
     if file is not None:
@@ -88,8 +95,14 @@ def new_key(
         raise typer.BadParameter("--officer NAME：1 至 64 个字母、数字、- 或 _ | 1 to 64 letters, digits, - and _")
     profile = find_profile(client, home, agency)
     create_profile_key(profile.officers, officer)
+    before = profile.current_officer()
+    if not before:
+        remember_officer(profile.officers, officer)
     own = load_ed25519(officer_key_path(profile.officers, officer))
     show_value("offer", offer_key(own, agency=profile.agency, officer=officer), form)
+    if before:
+        chinese = f"登记前仍以 {before} 办理；登记后写明本人：--officer {officer}"
+        say(f"{chinese} | it goes on as {before} until this one is registered; then name yourself: --officer {officer}")
     say("交给本单位密钥管理员 | give this line to your office's administrator: bridgehead lookup key register OFFER")
 
 
@@ -112,11 +125,16 @@ def register_key(
     ] = False,
 ) -> None:
     """Register (登记) the key that an officer of your office offers: you administer keys, and sign with your own."""
+    from federation.node.home.files import officer_key_path, remember_officer
+
     offered = parse_offer(read_line(offer))
     question = wire.KeyQuestion(
         officer=offered.officer, key=offered.key, proof=offered.proof, administers=administers, replaces=replaces
     )
-    _show_key(desk, desk.call(wire.REGISTER_KEY, question))
+    registered, folder = desk.call(wire.REGISTER_KEY, question), desk.profile.officers
+    if registered.standing is KeyStanding.REGISTERED and officer_key_path(folder, registered.officer).is_file():
+        remember_officer(folder, registered.officer)  # who works with this very profile does so from now on
+    _show_key(desk, registered)
 
 
 @command(keys, "withdraw")

@@ -112,7 +112,7 @@ def _run(given: list[str]) -> int:
         from federation.cli.next_step import exit_code, find_next_steps
 
         _raise_when_debugging()
-        _tell(error.message, error.reason, find_next_steps(error), as_json=as_json)
+        _tell(error.message, error.reason, find_next_steps(error, given), as_json=as_json)
         return exit_code(error, given)
     except BrokenPipeError:  # who read us has gone, e.g. `| head`
         return 0

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, UnavailableError
+from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR
 
 _NUMBER = "对照证件逐位核对号码 | compare the number with the card, digit by digit"
 _ONE = "只能按一个号码、居住证、号牌或信用代码查询 | give one citizen number, permit, plate or USCC"
@@ -93,6 +94,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "COUNTERSIGN_SELF": "由未在本案查询过的人会签 | somebody who has not asked in the case countersigns",
     "DATA_KEYS": "从备份恢复 keys/data.key | restore keys/data.key from the backup of this home",
     "DEADLINE_EXCEEDED": "多等一会儿：--timeout | give it more time: --timeout",
+    "DEFAULT_DENY": "由符合上列条件之一的单位办理 | an office of which a line above is true does it",
     "DIGEST_READER": "只有本单位案件领导可查他人 | only a leader of the office reads another's: --officer, --key",
     "DOUBTED": "核实后写明疑点：--accept | look at each, then name it: --accept DOUBT",
     "DRAFT_EXISTS": "换一个新文件夹：--out | take a new folder: --out",
@@ -119,7 +121,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "FILE": "核对路径：须是可读写的文件 | check the path: a file that may be read and written",
     "FILE_EMPTY": "文件中没有数据行 | the file holds no rows: check which file it is",
     "FILE_ENCODING": "另存为“CSV UTF-8”，或加 --encoding gb18030 | save as 'CSV UTF-8', or add --encoding gb18030",
-    "FILE_EXISTS": "换一个文件名 | take another name",
+    "FILE_EXISTS": "换一处：{option} | name another one: {option}",
     "FILE_KIND": "文件名以 .csv 或 .xlsx 结尾 | end the name in .csv or .xlsx",
     "FILE_MISSING": "核对文件路径 | check the path of the file",
     "FILE_SHEET": "照 --template 的表另存 | save it anew as the sheet that --template writes",
@@ -200,6 +202,8 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "PLATE_CLASS": "核对号牌种类 | check the class of the plate",
     "PLATE_FORM": "核对号牌，如 浙H·I0001 | check how the plate is written, such as 浙H·I0001",
     "POLICY_CHECK": "改正规则或案例：bridgehead policy check | mend them: bridgehead policy check",
+    "POLICY_ERROR": "请联系节点管理员 | call the node's operator",
+    "POLICY_REFUSED": "照上列改正后重试 | mend what the lines above name, and run it again",
     "PORT_TAKEN": "停掉占用端口的程序，或在 node.toml 换端口 | stop what listens there, or change it in node.toml",
     "PRIVATE_KEY": "用本人的私钥文件：bridgehead lookup key new | take your own key file: bridgehead lookup key new",
     "PROFILE": "换用审计单位的配置：--client | take the profile of a member's agency: --client",
@@ -283,6 +287,11 @@ _VERIFIERS: Final = frozenset(
     {"agreement", "alert hand-in", "audit verify", "keys admit", "node check", "policy check", "report unite"}
 )
 """Commands that judge what they are given: what is malformed in it is their answer, not a fault of who typed."""
+_KEPT_OFFLINE: Final = (
+    "节点恢复前，签收和时点可存入本地文件：alert claim、alert stamp --offline FILE，恢复后：alert hand-in FILE"
+    " | until it is back a claim or a stamp is kept in a local file: alert claim, alert stamp --offline FILE;"
+    " then alert hand-in FILE"
+)
 _NOT_THERE: Final = frozenset({"AGENCY_PROFILE", "FEDERATION_FILE", "FILE_MISSING"})
 """What was named on the command line and is nowhere."""
 _FROM_AFAR: Final = frozenset({"ANSWER_COUNT", "ANSWER_FORM"})
@@ -298,15 +307,20 @@ def exit_code(error: BridgeheadError, given: Sequence[str] = ()) -> int:
     return 2 if isinstance(error, MalformedError) and not judged and error.reason not in _FROM_AFAR else 1
 
 
-def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
-    """Finds what to do next, one line a step, for why it may not be done before the reason; none when nothing works."""
+def find_next_steps(error: BridgeheadError, given: Sequence[str] = ()) -> tuple[str, ...]:
+    """Finds what to do next, one line a step, for why it may not be done before the reason; none when nothing works.
+
+    `given` is what was typed: a part that goes on without its node says how.
+    """
     step = NEXT_STEPS.get(str(error.facts.get("why", ""))) or NEXT_STEPS.get(error.reason)
     step = _field_step(error) if error.reason == "FIELD_RULE" else step
+    step = step and step.replace("{option}", str(error.facts.get("option", "")))
     retry = None
     if isinstance(error, UnavailableError) and "request_id" in error.facts:
         retry = retry_step(str(error.facts["request_id"]))
+    is_away = isinstance(error, UnavailableError) and given[:1] == ["alert"] and "--offline" not in given
     if step is not None or retry is not None:
-        return tuple(filter(None, (step, retry)))
+        return tuple(filter(None, (step, retry, _KEPT_OFFLINE if is_away else None)))
     if isinstance(error, UnavailableError):
         return ("稍后再试 | try again later",)
     if isinstance(error, CorruptError):
@@ -324,6 +338,12 @@ def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
     rules = [name.removeprefix("rule-") for name in policies if name.startswith("rule-")]
     reasons = dict.fromkeys(name.upper().replace("-", "_") for name in rules)
     return tuple(NEXT_STEPS[reason] for reason in reasons if reason in NEXT_STEPS)
+
+
+def find_refusal_steps(policies: Sequence[str]) -> tuple[str, ...]:
+    """Finds what to do next after any no of policy: by the rule, else by what the no itself says must be otherwise."""
+    usual = next((each for each in (DEFAULT_DENY, POLICY_ERROR) if each in policies), "policy-refused")
+    return find_rule_steps(policies) or find_rule_steps([f"rule-{usual}"])
 
 
 def retry_step(request_id: str) -> str:

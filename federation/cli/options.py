@@ -328,6 +328,7 @@ class Desk:
         """
         ruling: Ruling | None = getattr(answer, "decision", None)
         refused = ruling is not None and not ruling.allowed
+        steps = tuple(steps) or (_steps_after(ruling) if ruling is not None and refused else ())
         if self.form is Form.JSON:
             show.show_json({"request_id": self.request_id, **show.object_of(answer, full=full), **(data or {})})
         else:
@@ -352,11 +353,19 @@ class Desk:
         counted = f"本页 {count} 条 | {count} on this page" if more else f"共 {count} 条 | {count} {noun}"
         self.show(page, lines, data=data, notes=(counted, *more))
 
-    def refuse(self, ruling: Ruling) -> None:
-        """Shows policy's no alone, and ends the command with 1."""
+    def refuse(self, ruling: Ruling, *, steps: Sequence[str] = ()) -> None:
+        """Shows policy's no alone and what to do next, and ends the command with 1."""
         data: JsonOut = {"request_id": self.request_id, "decision": show.to_json(ruling)}
         show_in(self.form, data, show.decision_lines(ruling))
+        for step in steps or _steps_after(ruling):
+            show.say(f"  -> {step}")
         end(1)
+
+
+def _steps_after(ruling: Ruling) -> Sequence[str]:
+    from federation.cli.next_step import find_refusal_steps
+
+    return find_refusal_steps(ruling.policies)
 
 
 def more_notes(next_page_token: str) -> Sequence[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from federation.cli.options import Desk, Paging, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
-from federation.cli.words import AWAITED, OVERDUE, said, sentences, titled, word, word_of
+from federation.cli.words import AWAITED, OVERDUE, WORDS, said, sentences, titled, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
     Digest,
@@ -75,18 +76,28 @@ def notices(desk: Desk, paging: Paging) -> None:
     desk.show_page(page, notice_lines(page.notices), items="notices")
 
 
+class Judged(StrEnum):
+    """The findings that a leader chooses between: a review that is open has none."""
+
+    JUSTIFIED = Finding.JUSTIFIED
+    UNJUSTIFIED = Finding.UNJUSTIFIED
+
+
+WORDS["Judged"] = {each.value: WORDS["Finding"][each.value] for each in Judged}
+
+
 @command(app, "review")
 def review(
     desk: Desk,
     case_id: CaseArgument,
-    finding: Annotated[Finding, typer.Option("--finding", help="justified or unjustified.")],
+    judged: Annotated[Judged, typer.Option("--finding", help="justified or unjustified.")],
     words: Annotated[str, typer.Option("--words", help="Why; an unjustified case is not closed without.")] = "",
 ) -> None:
     """Review (审查) a case that was opened without a letter; its leader does, by the next working day.
 
     Until then the office breaks no other glass; what is unjustified is closed at once, everywhere.
     """
-    text = verify_words(words)
+    text, finding = verify_words(words), Finding(judged)
     signed = review_bytes(parse_case_id(case_id), desk.profile.agency, finding=finding, words=text)
     question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=desk.sign(signed))
     state = desk.call(wire.REVIEW_BREAK_GLASS, question)

@@ -88,7 +88,9 @@ def write_template(path: Path, sheet: Sheet[T], *, chinese: bool) -> None:
         with path.open("xb") as file:
             file.write(made.getvalue())
     except FileExistsError as error:
-        raise MalformedError("FILE_EXISTS", f"文件已存在，未改动 | {path} is there already") from error
+        raise MalformedError(
+            "FILE_EXISTS", f"文件已存在，未改动 | {path} is there already", option="--template"
+        ) from error
 
 
 # ---- bytes and lines

@@ -182,11 +182,16 @@ def _fitting(message: str, reason: str) -> tuple[str, str] | None:
 
 
 class Gap(str):
-    """The text of a gap of the English; `{:field}` and `{:PermitStatus}` say it in words where there are any."""
+    """The text of a gap of the English; `{:field}` and `{:PermitStatus}` say it in words where there are any.
+
+    `{:fields}` has the word beside each name of a list.
+    """
 
     __slots__ = ()
 
     def __format__(self, kind: str) -> str:
+        if kind == "fields":
+            return "、".join(f"{LABELS.get(each, '')} {each}".strip() for each in self.split(", "))
         names = LABELS if kind == "field" else WORDS.get(kind, {})
         return names.get(self.strip("'\"").removeprefix("act."), str(self))
 
@@ -334,7 +339,7 @@ LABELS: Final[Mapping[str, str]] = {
     "mark": "标记",
     "message_id": "消息",
     "node": "省",
-    "officer": "民警",
+    "officer": "经办人",
     "opened": "开启",
     "ordered": "通知",
     "outcome": "结果",

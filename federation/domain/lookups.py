@@ -330,7 +330,9 @@ def verify_fields(fields: frozenset[str]) -> frozenset[str]:
         raise MalformedError("LOOKUP_FIELD", "expected at least one named field")
     unknown = fields.difference(*DOSSIER_FIELDS.values())
     if unknown:
-        raise MalformedError("LOOKUP_FIELD", f"no such field of a permit, vehicle or enterprise: {min(unknown)!r:.60}")
+        known = "; ".join(f"{kind} {', '.join(sorted(names))}" for kind, names in DOSSIER_FIELDS.items())
+        sentence = f"no such field of a permit, vehicle or enterprise: {min(unknown)!r:.60}; there are {known}"
+        raise MalformedError("LOOKUP_FIELD", sentence)
     if not any(fields <= known for known in DOSSIER_FIELDS.values()):
         raise MalformedError("LOOKUP_FIELD", "expected fields of one kind of record: permit, vehicle or enterprise")
     return fields

@@ -46,7 +46,7 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "subject.access": ("本人查阅", "the person asked for their own report"),
         "subject.correct": ("本人更正", "the person asked for a correction"),
         "erasure.order": ("通知删除", "an order to erase"),
-        "keys.administration": ("登记民警密钥", "keys of officers were registered"),
+        "keys.administration": ("登记经办人密钥", "keys of officers were registered"),
         "figures.report": ("统计报告", "a report of figures"),
         "audit.exchange": ("审计交换记录", "an audit of what was exchanged"),
         "audit.trace": ("追查泄露", "a leak was traced"),

@@ -59,7 +59,7 @@ from federation.wire.agency.keys import KeyPage, KeyQuery, KeyQuestion
 TOLD: Final = "officer-key-told"
 KEY_SECONDS: Final = 3.0
 """How long a fetch waits for the other province to have the key; one that is down hears of it later."""
-_TOLD = allowed_by_rule(KEY_TOLD_RULE, "民警本人密钥的告知", "The notice of an officer's own key")
+_TOLD = allowed_by_rule(KEY_TOLD_RULE, "经办人本人密钥的告知", "The notice of an officer's own key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ def test_document_is_added_listed_and_fetched_across_the_border(nodes, code, tmp
     assert "已在本省 here" in nodes.ask(PEER, "case", "document", "list", code).out
     refused = nodes.ask(PEER, "case", "document", "get", code, line["entry"][:16], "--to", to, code=1)
     assert "FILE_EXISTS" in refused.err
+    assert "name another one: --to\n" in refused.err
     (part,) = [to / f"协议.pdf.{line['manifest']['root'][:16]}.part"]
     (to / "协议.pdf").unlink()
     part.write_bytes(CONTENT[:5000])

@@ -408,6 +408,17 @@ def test_fetch_with_a_key_that_is_not_registered_is_refused(nodes, case, person,
     assert "OFFICER_KEY" in done.err
 
 
+def test_fetch_takes_a_field_by_either_name_and_lists_what_there_is(nodes, case, person, key):
+    """As a card labels it; one that no record has is refused with every name that one has, in both languages."""
+    handle = hit(nodes, person)["handle"]
+    assert person["holder_name"] in fetch(nodes, handle, key, "--field", "姓名").out
+    refused = fetch(nodes, handle, key, "--field", "nickname", "-o", "json", code=2).error
+    assert refused["reason"] == "LOOKUP_FIELD"
+    assert "没有字段 'nickname'；居住证有：出生日期 birth_date、公民身份号码 citizen_number、" in refused["message_zh"]
+    assert "；机动车有：品牌型号 brand_model、" in refused["message_zh"]
+    assert "there are permit birth_date, citizen_number, " in refused["message"]
+
+
 @pytest.mark.attack("a colleague who lets the program name the officer", held_by="no officer by default")
 def test_nobody_acts_until_a_key_is_made_and_then_nothing_is_typed(nodes):
     """No name without a key of one's own: made and registered once, the profile remembers officer and key."""
@@ -417,9 +428,12 @@ def test_nobody_acts_until_a_key_is_made_and_then_nothing_is_typed(nodes):
     assert "KEY_MISSING" in run("lookup", "history", *who, "--officer", "somebody", code=1).err
 
     run("keys", "administrator", run("lookup", "key", "new", *who, "--officer", "admin-1").out, "--home", home)
-    offer = run("lookup", "key", "new", *who, "--officer", "me").out
-    assert "OFFICER_KEY" in run("lookup", "history", *who, code=1).err
-    assert "ADMINISTRATOR_KEY" in run("lookup", "key", "register", offer, *who, code=1).err
+    made = run("lookup", "key", "new", *who, "--officer", "me")
+    offer = made.out
+    assert "it goes on as admin-1 until this one is registered" in made.err
+    assert run("lookup", "key", "list", *who, "-o", "json").json["keys"][0]["officer"] == "admin-1"
+    assert "OFFICER_KEY" in run("lookup", "history", *who, "--officer", "me", code=1).err
+    assert "ADMINISTRATOR_KEY" in run("lookup", "key", "register", offer, *who, "--officer", "me", code=1).err
     run("lookup", "key", "register", offer, *who, "--officer", "admin-1")
 
     assert run("lookup", "history", *who, "-o", "json").json["lines"] == []
@@ -430,6 +444,7 @@ def test_nobody_acts_until_a_key_is_made_and_then_nothing_is_typed(nodes):
     assert "OFFICER_KEY_EXISTS" in run(*again, code=1).err
     assert "已登记 registered" in run(*again, "--replace").out
     assert "OFFICER_KEY" in run("lookup", "history", *who, code=1).err
+    assert "it goes on as me" in run("lookup", "key", "new", *who, "--officer", "third").err
     assert run("lookup", "history", *who, "--key", other, "-o", "json").json["lines"] == []
     admin = (*who, "--officer", "admin-1")
     assert run("lookup", "key", "withdraw", "me", *admin, "-o", "json").json["standing"] == "withdrawn"

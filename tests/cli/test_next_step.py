@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.next_step import NEXT_STEPS, find_next_steps
+from federation.cli.next_step import NEXT_STEPS, find_next_steps, find_refusal_steps
+from federation.cli.words import halves
 from federation.protocol import errors
+from federation.protocol.policy.book import load_policy_book
+from federation.protocol.policy.explain import explain
 from tests.cli.parts import load_parts
+from tests.policies.case_table import load_cases, policy_files
 
 load_parts()
 PACKAGE = Path(errors.__file__).parents[1]
@@ -108,3 +112,42 @@ def test_field_that_is_not_of_its_form_has_the_step_of_that_field(field: str, re
     error = errors.MalformedError("FIELD_RULE", "does not match regex pattern", field=field)
 
     assert find_next_steps(error) == (NEXT_STEPS[reason],)
+
+
+def test_every_no_of_policy_says_who_may_do_it_and_what_to_do_next() -> None:
+    """Over every case that the provinces wrote down, and every policy: by the rule, or by what the no itself names."""
+    book = load_policy_book(policy_files())
+    tables = (path.name for path in sorted((PACKAGE.parent / "policies/cases").glob("*.toml")))
+    refused = [case for table in tables for case in load_cases(table, book) if case.expect.value == "refused"]
+    assert any("default-deny" in case.by for case in refused)
+    for case in refused:
+        explanation = explain(book, case.request)
+        assert explanation.remedy_zh, case.name
+        assert len(explanation.remedy_zh) == len(explanation.remedy_en), case.name
+    for policies in [*((each,) for each in book.policies), *(case.by for case in refused), ("policy-error",), ()]:
+        assert all(map(halves, find_refusal_steps(policies)))
+        assert find_refusal_steps(policies), policies
+
+
+def test_no_of_a_rule_keeps_the_step_of_that_rule() -> None:
+    """The general step stands in for none that is known."""
+    assert find_refusal_steps(["rule-case-unknown"]) == (NEXT_STEPS["CASE_UNKNOWN"],)
+    assert find_refusal_steps(["default-deny"]) == (NEXT_STEPS["DEFAULT_DENY"],)
+    assert find_refusal_steps(["deny-alert-plate"]) == (NEXT_STEPS["POLICY_REFUSED"],)
+
+
+def test_reason_has_one_step_whichever_parts_are_loaded() -> None:
+    """A part that said another one would say it to all others' users; an option stands there as the one that was used."""
+    owners: dict[str, list[str]] = {}
+    for path in sorted((PACKAGE / "cli").glob("*.py")):
+        for table in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            keys = (
+                {each.value for each in table.keys if isinstance(each, ast.Constant)}
+                if isinstance(table, ast.Dict)
+                else set()
+            )
+            for reason in NEXT_STEPS.keys() & keys:
+                owners.setdefault(reason, []).append(path.name)
+    assert {reason: files for reason, files in owners.items() if len(files) != 1} == {}
+    error = errors.ConflictError("FILE_EXISTS", "x is there already", option="--to")
+    assert find_next_steps(error) == ("换一处：--to | name another one: --to",)

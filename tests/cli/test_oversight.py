@@ -226,3 +226,13 @@ def test_readings_are_listed_for_the_leader_of_the_case_and_an_audit_office(node
     refused = oversee(nodes, "readings", *LEADER, code=1)
     assert "READINGS_READER" in refused.err
     assert "--case" in refused.err
+
+
+def test_review_offers_the_findings_that_a_leader_may_come_to(nodes):
+    """An open review is no finding: it is neither taken nor offered; the others are taken in either language."""
+    review = ("oversight", "review", "BREAK-GLASS-2026-0001", "--words", "x")
+    error = nodes.ask("zhejiang/330822/police", *review, "--finding", "open", "-o", "json", code=2).error
+    assert error["message_zh"].endswith("须为其中之一：属实必要、不当")
+    assert error["message"].endswith("expected one of: justified, unjustified")
+    known = nodes.ask("zhejiang/330822/police", *review, "--finding", "不当", "-o", "json", code=1).error
+    assert known["reason"] == "BREAK_GLASS_UNKNOWN"

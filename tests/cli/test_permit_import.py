@@ -178,7 +178,9 @@ def test_template_is_filled_in_and_imported_without_a_profile(tmp_path, monkeypa
         else:
             path.write_text(path.read_text(encoding="utf-8-sig") + ",".join(cells), encoding="utf-8")
         assert run("permit", "import", path, "--dry-run", "-o", "json").json["stored"] == 1
-        assert run("permit", "import", "--template", path, "-o", "json", code=2).error["reason"] == "FILE_EXISTS"
+        again = run("permit", "import", "--template", path, "-o", "json", code=2).error
+        assert again["reason"] == "FILE_EXISTS"
+        assert again["next"] == [{"zh": "换一处：--template", "en": "name another one: --template"}[language]]
     assert (
         run("permit", "import", "--template", tmp_path / "a.txt", "-o", "json", code=None).error["reason"]
         == "FILE_KIND"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.cli import words
+from federation.cli.oversight import Judged
 from federation.cli.rows import DoubtKind
 from federation.domain.alert import AlertState
 from federation.domain.alert_kinds import Colours
@@ -36,7 +37,7 @@ ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
     Colours, ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
-    DutyAct, AreaType, DutyClass, Confirmation, DoubtKind,
+    DutyAct, AreaType, DutyClass, Confirmation, DoubtKind, Judged,
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from federation.cli.options import FEDERATION_FILE, client_profile
 from federation.node.home.agreement import pinned_root
 from federation.node.home.certificates import client_folder
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
-from federation.node.home.files import OFFICERS, create_profile_key, load_profile
+from federation.node.home.files import OFFICERS, create_profile_key, load_profile, remember_officer
 from federation.node.home.setup import NewHome, create_home
 from federation.node.home_store import lay_administrator
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
@@ -104,6 +104,7 @@ def give_keys(federation: DemoFederation) -> None:
             public = create_profile_key(folder, ADMINISTRATOR)
             lay_administrator(home.home, agency.id, ADMINISTRATOR, key=format_public_key(public))
             create_profile_key(folder, CLERK)
+            remember_officer(folder, CLERK)
 
 
 def own_keys(federation: DemoFederation, agency: AgencyId) -> Path:

@@ -2,7 +2,7 @@
 
 Rules kept: a secret never exists with wider rights; a file is replaced by a rename, so that a crash leaves the old or
 the new one; a secret that others may read is refused, and none is printed. `profile.toml` is the way from an agency's
-program to its node. Beside it lie its officers' own keys (民警本人密钥), `officers/<officer>.key` and nowhere else, and
+program to its node. Beside it lie its officers' own keys (本人密钥), `officers/<officer>.key` and nowhere else, and
 `officers/current` names who works there: so nothing more is typed (misuse control M1).
 """
 
@@ -204,11 +204,14 @@ def create_officer_key(path: Path) -> PublicKey:
 
 
 def create_profile_key(folder: Path, officer: str) -> PublicKey:
-    """Makes the key of an officer beside a profile, which remembers both from now on (KEY_EXISTS)."""
+    """Makes the key of an officer beside a profile (KEY_EXISTS)."""
     make_private_folder(folder)
-    made = create_officer_key(officer_key_path(folder, officer))
+    return create_officer_key(officer_key_path(folder, officer))
+
+
+def remember_officer(folder: Path, officer: str) -> None:
+    """Has a profile work for an officer whose key lies beside it, until told otherwise."""
     write_public(folder / CURRENT_OFFICER, f"{officer}\n".encode())
-    return made
 
 
 def load_profile(path: Path) -> AgencyProfile:
