@@ -74,6 +74,7 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "sealed:yes",
     "corr_terms": "kind:word begins:day ends:day order:yes positioning_until:day",
     "corr_reason": "kind:word text:text proofs:line",
+    "corr_route": "county:county town:line purpose:line weekdays:line hours:line frequency:line",
     "corr_check": "dwelling:yes guardian:line opinion:word reason:text",
     "corr_file": "judgment:line execution_notice:line list:text root:digest",
     "corr_copy": "to:line number:line day:day",

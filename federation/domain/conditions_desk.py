@@ -216,6 +216,30 @@ def _copies_sent(case: Case, *, own: bool) -> bool:
     return copied >= ({"decider", "procuratorate", "police"} if own else {"procuratorate", "police"})
 
 
+MOST_OF_OFFICE: Final = 7
+MOST_OF_HOME: Final = 30
+"""矫办 27: the days of a leave up to which the justice office, or the county, decides; of all in two months as well."""
+
+
+def _asked_days(case: Case) -> tuple[int, int]:
+    """The days of the leave that is asked for, and those with what was taken in any two months."""
+    asked = max(case.newest("choose_form", "ask_longer"), default=None)
+    days, taken = (0, 0) if asked is None else (asked.head.fields["days"], asked.head.fields["taken"])
+    return (days, days + taken) if isinstance(days, int) and isinstance(taken, int) else (0, 0)
+
+
+def _level(case: Case) -> str:
+    """The level that decides on a leave (矫办 27); the county decides on recurring crossings (矫办 29)."""
+    days, summed = _asked_days(case)
+    if days <= MOST_OF_OFFICE and summed <= MOST_OF_HOME:
+        return "office"
+    return "home" if max(days, summed) <= MOST_OF_HOME else "superior"
+
+
+_ONCE: Final = says("choose_form", "form", "once")
+_LONG: Final = _ONCE & Fact(lambda case: _level(case) == "superior")
+_BY_SUPERIOR: Final = after("ask_superior", "file_superior_decision")
+_DEPARTED: Final = done("depart")
 _COPY: Final = (frozenset({"decide_move"}), frozenset({"copy_to"}))
 _LICENCE: Final = _takes("renew", "licence_change", "moved", "reissue", "cancel")
 _CRIMINAL: Final = done("receive_letter") & says("fill_letter", "case_kind", "criminal")
@@ -368,11 +392,37 @@ ROWS: Final = (
         after("decide_move", "register_person") & not_after("register_person", "no_show")),
     ("person_missed", "未按时报到", "the person did not report in", "矫办31；矫正法30",
         done("no_show") & not_after("no_show", "found", "register_person")),
-    ("person_found", "已找到本人", "the person was found", "矫正法30", after("no_show", "found")),
-    ("procuratorate_told", "已通报人民检察院", "the procuratorate was told", "矫正法30", after("no_show",
-        "tell_procuratorate")),
-    ("violation_filed", "违规处理已报送", "the violation was filed", "矫正法28、30", after("no_show",
-        "file_violation")),
+    ("person_found", "已找到本人", "the person was found", "矫正法30", here("found")),
+    ("procuratorate_told", "已通报人民检察院", "the procuratorate was told", "矫正法30", here("tell_procuratorate")),
+    ("violation_filed", "违规处理已报送", "the violation was filed", "矫正法28、30", here("file_violation")),
+    ("level_settled", "外出种类和天数已确定", "the kind and the days are said, and so who decides", "矫办27、29",
+        after("file_application", "choose_form")),
+    ("office_may_decide", "七日以内，可以由司法所批准", "at most seven days: the justice office may decide", "矫办27",
+        _ONCE & Fact(lambda case: _level(case) == "office")),
+    ("home_may_decide", "三十日以内，或者上级已同意", "at most thirty days, or the body above agreed", "矫办27",
+        (_ONCE & Fact(lambda case: _level(case) != "superior")) | _BY_SUPERIOR),
+    ("recurring_chosen", "申请经常性活动", "recurring crossings are asked for", "矫办29",
+        says("choose_form", "form", "recurring")),
+    ("leave_granted", "已批准外出", "the leave was granted", "矫办27",
+        here("grant_short", "grant_leave")),
+    ("recurring_granted", "已批准经常性活动", "recurring crossings were granted", "矫办29", here("grant_recurring")),
+    ("leave_refused", "不予批准外出", "the leave was refused", "矫办27", here("refuse_leave")),
+    ("refusal_told", "已书面告知不予批准", "the refusal was told in writing", "矫办27",
+        after("refuse_leave", "tell_person")),
+    ("long_leave_told", "超过三十日的已通报人民检察院", "of a leave beyond thirty days the procuratorate was told",
+        "矫办27",
+        Fact(lambda case: not _LONG.holds(case)) | here("tell_procuratorate")),
+    ("short_begun", "短期外出已开始", "a leave that the justice office granted has begun", "矫办27",
+        done("grant_short") & _DEPARTED & not_after("grant_short", "grant_leave")),
+    ("each_begun", "三十日以内的外出已开始", "a leave that the county granted has begun", "矫办27",
+        after("grant_leave", "depart") & Fact(lambda case: not _LONG.holds(case))),
+    ("returned_in_time", "按期销假", "the person reported back in time", "矫办28", here("report_back") & Fact(
+        lambda case: not any(clock.late for clock in case.clocks.values() if clock.name == "corr.leave.due"))),
+    ("late_settled", "已找到，或者违规处理已报送", "found, or the violation was filed", "矫正法28、30",
+        here("found", "file_violation")),
+    ("permit_revoked", "外出凭证已撤销并告知", "the permit was revoked, and the person told", "矫办29",
+        after("revoke_permit", "tell_person")),
+    ("renewal_filed", "已另立续批申请", "the renewal is a new application", "矫办29", here("renew_permit")),
     # meetings
     ("agenda_settled", "议题已确定", "no objection is open", "[P]",
         Fact(_agenda_settled, (frozenset({"propose_item"}),))),

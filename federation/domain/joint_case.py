@@ -251,8 +251,8 @@ def _cannot_invite(case: Case, entry: Entry) -> NoEffect | None:
     if role.side != "any" and (role.side == "A") != (agency.node == case.home):
         return NoEffect(reason="ROLE_OF_OTHER_SIDE")
     provinces = {case.home, agency.node, *(each.node for each in (*case.members, *case.invited))}
-    if case.procedure.pair and len(provinces) > 2:
-        return NoEffect(reason="THIRD_PROVINCE")
+    if len(provinces) > (case.procedure.provinces or len(provinces)):
+        return NoEffect(reason="PROVINCE_TOO_MANY")
     return NoEffect(reason="DONE_ALREADY") if named in case.roles(agency) else None
 
 

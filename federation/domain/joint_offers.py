@@ -159,7 +159,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "ROLE_NOT_HERE": ("该单位的角色在本环节不办理此事项", "the agency's role does not do it in this stage"),
         "ROLE_NOT_THEIRS": ("该类单位不能担任此角色", "agencies of this kind do not take that role"),
         "ROLE_OF_OTHER_SIDE": ("该角色属于另一方", "that role is one of the other side"),
-        "THIRD_PROVINCE": ("本程序只限两省参与", "only two provinces take part in this procedure"),
+        "PROVINCE_TOO_MANY": ("本程序不得再有其他省的单位参与", "the procedure takes no office of a further province"),
         "NOT_THEIRS_TO_INVITE": ("应由牵头单位或者同省单位邀请", "the lead invites, or a member of the same province"),
         "OTHER_PROVINCES_ENTRY": (
             "只能由写入该记录的省办理",

@@ -150,7 +150,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     party whom an item is about. `since`: in the same form, what a role is given beyond that once the case has entered a
     stage. `later`: what may be handed to a role beyond all that (`disclose_item`).
 
-    `pair`: nobody takes part but offices of the province where it was opened and of one other.
+    `provinces`: the most whose offices take part, the one where it was opened among them; 0 for any number.
     """
 
     name: _Name
@@ -165,7 +165,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     papers_administrative: tuple[_Word, ...] = ()
     lookups: tuple[str, ...] = ()
     held_back: bool = False
-    pair: bool = False
+    provinces: int = 0
     role: tuple[Role, ...]
     stage: tuple[Stage, ...]
     outcome: tuple[Outcome, ...]

@@ -222,7 +222,7 @@ def test_custody_is_handed_over_where_there_is_custody():
 def test_nobody_of_a_third_province_takes_part_and_no_office_but_the_corrections_body_moves_it():
     """Members are these two nodes; the justice office files and does not decide."""
     case = asked()
-    case.cannot("origin", "invite", "THIRD_PROVINCE", agency=DESKS["third"], role="superior")
+    case.cannot("origin", "invite", "PROVINCE_TOO_MANY", agency=DESKS["third"], role="superior")
     case.does("origin", "invite", agency=DESKS["prosecutor"], role="procuratorate")
     case.cannot("office", "move", "ROLE_NOT_HERE", to="deciding")
     case.cannot("origin", "agree", "ROLE_NOT_HERE", number="1")

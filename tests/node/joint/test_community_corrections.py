@@ -1,4 +1,4 @@
-"""A change of place between two nodes: what crosses at which stage, who knows of it, and an answer behind a cut link."""
+"""Community corrections at two nodes: what crosses at which stage, who knows of it, an answer behind a cut link, a leave at home."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import pytest
 
 from federation.domain.case_items import CaseItem
 from federation.node.exchange.errand import begin_errand
+from federation.node.exchange.replies import statement_of
 from federation.node.joint.records import CHANGES
 from federation.node.joint.trace import trace_case
 from federation.node.log.replay import replay_log
-from federation.protocol.errors import NotFoundError
+from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import replace
-from federation.protocol.ids import parse_agency_id
+from federation.protocol.ids import Pair, parse_agency_id
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.members import Agency
+from federation.store.messages import list_messages
 from tests.node.joint.desks import Desks, desks, digest, with_offices
 from tests.node.joint.test_apart import apart
 from tests.node.joint.test_entries import same
@@ -150,3 +152,23 @@ async def test_answer_and_withdrawal_behind_a_cut_link_both_stand_and_the_person
     await case.does(ORIGIN, "close", outcome="withdrawn")
     await case.settled()
     assert same(case).outcome == "withdrawn"
+
+
+async def test_leave_stays_in_its_province_and_nothing_of_it_is_sent(case: Desks) -> None:
+    """The justice office works with the corrections body; no message of it goes anywhere, and the person is told."""
+    leave = Desks(case.rig, why=("corrections.leave", "F13"))
+    await leave.open(ORIGIN, procedure="corrections-leave", role="home", division="330822", fields={})
+    await leave.does(ORIGIN, "invite", agency=str(OFFICE), role="office")
+    await leave.does(OFFICE, "join")
+    route = CaseItem(kind="corr_route", fields={"county": "361123", "purpose": "就医"})
+    filed = await leave.does(ORIGIN, "file_application", PERSON, route, starts="2101-03-01")
+    with pytest.raises(RuleError, match="ROLE_OF_OTHER_SIDE"):
+        await leave.tries(ORIGIN, "invite", agency=str(DESTINATION), role="home")
+    await leave.settled()
+
+    sent = list_messages(case.rig[ZHEJIANG].database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=1000)
+    assert {statement_of(each).case for each in sent} == {case.record}
+    shown = {f"{item.kind}.{name}" for line in await leave.entries(OFFICE) if line.name == filed.name
+             for item in line.items for name in item.fields}  # fmt: skip
+    assert {"corr_route.county", "corr_person.name"} <= shown
+    assert ("corrections.leave", OFFICE) in {(line.purpose, line.asker) for line in told(case, ZHEJIANG, NUMBER).lines}
