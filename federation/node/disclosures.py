@@ -98,15 +98,17 @@ def _copies_of(node: Node, citizen_number: str) -> Iterator[Disclosure]:
     No office is named of a copy that none may read, nor where none went: a permit that the law seals, a child's.
     """
     in_force, source = node.trust.in_force, node.database
-    uses = [(purpose, in_force.occasion(purpose, FUNCTION_OF[purpose])) for purpose in _READ_FOR]
+    uses = [in_force.occasion(purpose, FUNCTION_OF[purpose]) for purpose in _READ_FOR]
     for urn in (PermitUrn(each.id) for each in find_by_subject(source, PERMIT, citizen_number) if not each.replica):
         for copy in list_copies(source, urn):
             message = load_message(source, "sent", copy.message_id)
             facts = permit_facts(load_own_version(source, urn, copy.version), today=node.today())
-            for office, (purpose, occasion) in product(_counters(in_force, copy.holder), uses):
-                question = read_request(agency_facts(in_force, office), facts, occasion=occasion)
+            for office, use in product(_counters(in_force, copy.holder), uses):
+                question = read_request(agency_facts(in_force, office), facts, occasion=use)
                 if (decision := decide(in_force.policies, question)).allowed:
-                    yield _of_permit(message.created, office, purpose, step=SYNC.name, fields=decision.fields)
+                    yield _of_permit(
+                        message.created, office, PermitPurpose.SHARING, step=SYNC.name, fields=decision.fields
+                    )
 
 
 def _counters(in_force: InForce, holder: NodeName) -> Sequence[AgencyId]:

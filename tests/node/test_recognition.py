@@ -126,8 +126,8 @@ async def test_person_is_told_which_offices_may_read_the_copy_and_which_recognis
     told = tell_subject(rig[ZHEJIANG], NUMBER, now=rig.clock()).lines
 
     assert {(line.asker, line.step, line.purpose) for line in told} == {
-        (YUSHAN_POLICE, "permit.sync", "permit.check"),
-        (YUSHAN_HALL, "permit.sync", "permit.service"),
+        (YUSHAN_POLICE, "permit.sync", "permit.sharing"),
+        (YUSHAN_HALL, "permit.sync", "permit.sharing"),
         (YUSHAN_HALL, "permit.recognition", "permit.recognition"),
     }
     of_police = next(line.fields for line in told if line.asker == YUSHAN_POLICE)
