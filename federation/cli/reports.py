@@ -29,9 +29,9 @@ CORRECTION_RIGHT: Final = (
     "A record that is wrong: ask for its correction here; answered within 30 days, with reasons (PIPL articles 46, 50)"
 )
 COMPLAINT_RIGHT: Final = (
-    "认为处理违法的，可以向该单位上级或者网信部门投诉举报；请求被拒绝的，可以起诉（个人信息保护法第五十、六十五条） | "
-    "What you hold unlawful: complain to the office above that agency or to the cyberspace administration; "
-    "a request that was refused: go to court (PIPL articles 50, 65)"
+    "认为处理违法的，可以在本窗口投诉，应于三十日内答复；不服的要求复查或者起诉（个人信息保护法第五十、六十五条） | "
+    "What you hold unlawful: complain here, answered within 30 days; then ask for a review above, or go to court "
+    "(PIPL articles 50, 65)"
 )
 _OF_ITEM: Final = {
     "party": "当事人", "contact": "联系方式", "claim": "诉求", "fact": "情况", "document": "材料", "session": "听证",

@@ -352,6 +352,8 @@ _ROWS: Final = (
     ("confirmed", "法院已确认", "the court confirmed", "民诉206", says("decide_confirmation", "result", "confirmed")),
     ("verification_answered", "各项诉求均已核实或者答复", "each claim verified or disputed, or the time for it is over",
         "[P]", each_claim("verify_claim", "dispute_claim", "withdraw_claim") | clock_over("wage.verify")),
+    ("claims_answered", "各项诉求均已答复", "each claim verified, disputed or withdrawn", "个保法50",
+        each_claim("verify_claim", "dispute_claim", "withdraw_claim")),
     ("claims_verified", "诉求均已核实", "every claim is verified or withdrawn", "[P]",
         each_claim("verify_claim", "withdraw_claim")),
     ("payer_named", "支付主体已认定", "who pays first is named", "工资条例29、30、36", done("name_payer")),
