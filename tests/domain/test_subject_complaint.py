@@ -17,7 +17,6 @@ def complaint():
     """A person of Xiuning complains of a look-up by the police of Yushan, who take part."""
     case = CaseBuilder(RULES, DESKS)
     case.does("counter", "open", procedure="subject-complaint", agreement=1, role="counter", division="341022")
-    case.does("counter", "register", tags=(), kind="lookup", division="341022", line="A")
     case.does("counter", "add_party", party="p1", side="A", role="applicant", county="341022", items=("party",))
     case.does("counter", "add_claim", claim="c1", party="p1", kind="unlawful", items=("claim",))
     case.does("counter", "invite", agency=DESKS["office"], role="office")
