@@ -24,7 +24,7 @@ from federation.cli.options import (
     paper_digest,
     read_line,
 )
-from federation.cli.reports import COMPLAINT_RIGHT, app
+from federation.cli.reports import COMPLAINT_RIGHT, IDENTITY_STEP, app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
 from federation.cli.words import (
     PERMIT_FIELDS,
@@ -93,7 +93,8 @@ def correct(
         identity_checked=checked,
     )
     outcome = desk.call(wire.FILE_CORRECTION, filing)
-    _show_outcome(desk, outcome, full=full, code=filing_code(outcome))
+    steps = () if checked else (IDENTITY_STEP,)
+    _show_outcome(desk, outcome, full=full, steps=steps, code=filing_code(outcome))
 
 
 @command(app, "corrections")
@@ -229,10 +230,12 @@ def _take_step(desk: Desk, rpc: Rpc[Q, wire.CorrectionOutcome], question: Q, *, 
     _show_outcome(desk, desk.call(rpc, question), full=full)
 
 
-def _show_outcome(desk: Desk, outcome: wire.CorrectionOutcome, *, full: bool, code: int = 0) -> None:
+def _show_outcome(
+    desk: Desk, outcome: wire.CorrectionOutcome, *, full: bool, steps: tuple[str, ...] = (), code: int = 0
+) -> None:
     line = masked(outcome.correction, full=full) if outcome.correction is not None else None
     lines = correction_lines(line, full=full) if line is not None else ()
-    steps = (_NEXT,) if line is not None and line.standing in _LATE else ()
+    steps = (*steps, _NEXT) if line is not None and line.standing in _LATE else steps
     desk.show(replace(outcome, correction=line), lines, full=full, steps=steps, code=code)
 
 

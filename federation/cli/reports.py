@@ -33,6 +33,7 @@ COMPLAINT_RIGHT: Final = (
     "What you hold unlawful: complain here, answered within 30 days; then ask for a review above, or go to court "
     "(PIPL articles 50, 65)"
 )
+IDENTITY_STEP: Final = "核对本人证件后加 --identity-checked | check the person's card, then add --identity-checked"
 _OF_ITEM: Final = {
     "party": "当事人", "contact": "联系方式", "claim": "诉求", "fact": "情况", "document": "材料", "session": "听证",
     "agreement": "协议", "decision": "决定", "place": "地点", "tie": "回避事项", "account": "账户", "letter": "函件",
@@ -79,7 +80,8 @@ def report(
     head = head_lines(page, question.citizen_number, now=datetime.now(CHINA))
     lines = (*head, *report_lines(page), said(CORRECTION_RIGHT), said(COMPLAINT_RIGHT))
     notes = more_notes(page.next_page_token)
-    desk.show(page, lines, data=report_object(page), notes=notes, code=report_code(page))
+    steps = () if checked else (IDENTITY_STEP,)
+    desk.show(page, lines, data=report_object(page), notes=notes, steps=steps, code=report_code(page))
 
 
 def report_code(page: wire.ReportPage) -> int:

@@ -330,6 +330,7 @@ LABELS: Final[Mapping[str, str]] = {
     "case_id": "案件",
     "confirmation": "确认",
     "copy_time": "副本时间",
+    "correction_id": "更正编号",
     "counted_days": "计入天数",
     "due": "期限",
     "kind": "类",

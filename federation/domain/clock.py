@@ -141,7 +141,8 @@ def extend_deadline(deadline: Deadline, rule: ClockRule, *, by: int, asked: date
     if deadline.extended_by:
         raise RuleError("EXTENSION_USED", f"{rule.clock_id} was extended before")
     if not 0 < by <= rule.extension_most:
-        raise RuleError("EXTENSION_TOO_LONG", f"expected 1 to {rule.extension_most} {rule.kind}, got {by}")
+        unit = rule.kind.replace("_", " ")
+        raise RuleError("EXTENSION_TOO_LONG", f"expected 1 to {rule.extension_most} {unit}, got {by}")
     if asked >= deadline.due:
         raise RuleError("EXTENSION_TOO_LATE", f"expected the request before the time of {rule.clock_id} was over")
     return _deadline(rule, deadline.started, calendar, extra=by)

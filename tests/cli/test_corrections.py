@@ -10,7 +10,7 @@ import pytest
 from federation.cli.corrections import correction_lines, filing_code, masked, page_lines, read_wanted
 from federation.cli.reports import COMPLAINT_RIGHT
 from federation.cli.show import object_of
-from federation.cli.words import LANGUAGE_VARIABLE, said
+from federation.cli.words import LANGUAGE_VARIABLE, error_text, said
 from federation.domain.permits import PermitUrn
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
@@ -244,3 +244,10 @@ def test_correct_reads_the_permit_in_any_case_and_the_group_with_its_suffix(node
     )
     filed = nodes.ask(HALL, "subject", "correct", number, *wanted, "--paper", __file__, "-o", "json").json["correction"]
     assert (filed["urn"], filed["field"], filed["value"]) == (urn, "ethnicity", "塔塔尔")
+
+
+def test_extension_that_is_too_long_is_told_in_working_days(monkeypatch):
+    """The unit is the clock's own, in either language."""
+    monkeypatch.setenv(LANGUAGE_VARIABLE, "zh")
+    told = error_text("expected 1 to 10 working days, got 30", "EXTENSION_TOO_LONG")
+    assert told == "延期只能是 1 至 10 个工作日，写了 30 个"

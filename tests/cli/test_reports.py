@@ -167,4 +167,5 @@ def test_report_without_an_identity_check_is_refused_with_exit_1(nodes):
     done = nodes.ask(HALL, "subject", "report", NUMBER, code=1)
 
     assert "deny-report-identity-unchecked" in done.out
+    assert "-> 核对本人证件后加 --identity-checked | check the person's card" in done.err
     assert NUMBER not in done.out

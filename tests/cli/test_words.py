@@ -62,6 +62,6 @@ def test_words_are_told_in_both_languages():
     """Chinese first; English plainer where the protocol's word is not."""
     assert words.word(Outcome.NO_HIT) == "未命中 no hit"
     assert words.word_of("NodeName", "zhejiang") == "浙江 zhejiang"
-    assert words.word_of("Step", "permit.sync") == "permit.sync"
+    assert words.word_of("Step", "erasure.order") == "erasure.order"
     assert words.label("case_id") == "案件 case_id"
     assert words.label("unknown") == "unknown"
