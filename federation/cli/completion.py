@@ -1,7 +1,9 @@
 """Completion in a shell: the offices of a profile's folder, and the permits and cases that the office may list.
 
+The cases of look-ups are those of its history that nobody closed; joint cases are named by their code.
+
 Rules kept: bounded and quick, since somebody waits with a finger on the key; silent whatever goes wrong. What a node
-lists for a completion it lists as for `permit list` and `case list`: under policy, in its log.
+lists for a completion it lists as for `permit list`, `case list` and `lookup history`: under policy, in its log.
 """
 
 from __future__ import annotations
@@ -50,6 +52,20 @@ def complete_case(ctx: typer.Context, incomplete: str) -> list[str]:
         desk = _desk(ctx)
         page = desk.call(LIST_CASES, PageQuery(page_size=MOST), act=desk.act(*USUAL), changes=False)
         return [line.code for line in page.lines]
+
+    return _quietly(find, incomplete)
+
+
+def complete_lookup_case(ctx: typer.Context, incomplete: str) -> list[str]:
+    def find() -> Iterable[str]:
+        from federation.cli.lookups import USUAL
+        from federation.domain.lookups import Outcome
+        from federation.wire.agency.lookups import LIST_LOOKUPS, LookupQuery
+
+        desk = _desk(ctx)
+        lines = desk.call(LIST_LOOKUPS, LookupQuery(page_size=MOST), act=desk.act(*USUAL), changes=False).lines
+        closed = {line.case_id for line in lines if line.outcome is Outcome.CASE_CLOSED}
+        return {line.case_id for line in lines} - closed
 
     return _quietly(find, incomplete)
 

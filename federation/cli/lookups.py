@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from federation.cli.completion import complete_lookup_case
 from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_refusal_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
 cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
-command = commands_for(LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
+USUAL: Final = (LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
+command = commands_for(*USUAL)
 in_case = commands_for(OF_CASE, LOOKUP_FUNCTION)
 app.add_typer(cases)
 app.add_typer(keys)
@@ -60,8 +62,15 @@ HANDLE_PREFIX: Final = "handle:"
 """Before a handle in a text, so that one that begins with a hyphen is no option when it is typed again."""
 _LATE: Final = frozenset({Outcome.UNREACHABLE, Outcome.EXPIRED})
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
-CaseOption = Annotated[str, typer.Option("--case", help="The open case that this belongs to.")]
+CaseArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CASE", help="The case's number, such as CS-2026-0041.", autocompletion=complete_lookup_case
+    ),
+]
+CaseOption = Annotated[
+    str, typer.Option("--case", help="The open case that this belongs to.", autocompletion=complete_lookup_case)
+]
 LookupArgument = Annotated[str, typer.Argument(metavar="LOOKUP", help="The look-up, as search or history shows it.")]
 
 
@@ -309,7 +318,9 @@ def _province_cells(answer: wire.ProvinceAnswer) -> tuple[str, str, str]:
 def history(
     desk: Desk,
     paging: Paging,
-    case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
+    case_id: Annotated[
+        str | None, typer.Option("--case", help="Only of this case.", autocompletion=complete_lookup_case)
+    ] = None,
     asked_by: Annotated[str | None, typer.Option("--by", help="Only of this officer (民警).")] = None,
 ) -> None:
     """List (记录) what the agency's officers looked up, newest first: cases, refusals and what is awaited too."""

@@ -113,7 +113,7 @@ class ServedNodes:
             await self._stack.enter_async_context(running_node(self.federation.home(name), island=ISLAND))
 
     def _call(self, work) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
 
 
 def row_of(application: PermitApplication) -> dict[str, str]:

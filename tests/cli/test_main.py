@@ -127,16 +127,42 @@ def test_help_is_made_anew_when_a_source_changed(tmp_path, monkeypatch):
     assert run("permit", "--help").out == first
 
 
+ORDINARY = (
+    "permit list", "case list", "case due", "alert list", "alert kinds", "duty show", "lookup history", "lookup inbox",
+    "lead list", "oversight digest", "oversight notices", "erasure list", "subject corrections", "report quarter",
+)  # fmt: skip
+NOT_FOR_A_LIST = {
+    "cedarpy", "sqlmodel", "sqlalchemy", "sqlite3", "pydantic", "pydantic_settings", "starlette", "uvicorn", "tuf",
+    "rich.console", "openpyxl", "structlog", "prometheus_client", "hypothesis", "federation.protocol.policy.explain",
+    "federation.cli.alert_watch", "federation.cli.alert_screen", "federation.cli.documents", "federation.cli.case_tasks",
+    "federation.cli.row_files", "federation.cli.help",
+}  # fmt: skip
+"""What would make the counter wait: stores, servers, engines, what draws, and what other commands of a part do."""
+
+
 def test_ordinary_command_loads_what_it_needs_only(tmp_path):
-    """A desk that asks its node loads gRPC, and neither Cedar nor SQL, pydantic or the drawing of tables."""
+    """A desk that asks its node loads gRPC, and of a node's code how its profile and keys are read: no more."""
     home, agency = tmp_path / "home", "anhui/341022/police"
     run("node", "init", "--home", home, "--from", NODES / "anhui")
     run("lookup", "key", "new", "--officer", "me", "--home", home, "--agency", agency)
 
-    loaded = loaded_by(["permit", "list", "--home", str(home), "--agency", agency], cache=tmp_path)
+    asked = [[*words.split(), "--home", str(home), "--agency", agency] for words in ORDINARY]
+    loaded = loaded_by(*asked, cache=tmp_path)
 
     assert "grpc" in loaded
-    assert not loaded & (HEAVY - {"grpc", "google", "cryptography", "rich"} | {"rich.console"})
+    assert loaded & NOT_FOR_A_LIST == set()
+    of_nodes = {name for name in loaded if name.startswith(("federation.node.", "federation.store"))}
+    assert of_nodes == {"federation.node.home", "federation.node.home.files"}
+
+
+def test_list_of_functions_loads_no_node_once_it_was_shown(tmp_path):
+    """The kinds of message that there are, are kept as help screens are: its code is loaded for them once."""
+    asked = ["function", "list", "--policies", str(NODES.parent / "policies")]
+    assert "federation.node.features" in loaded_by(asked, cache=tmp_path)
+
+    loaded = loaded_by(asked, cache=tmp_path)
+
+    assert loaded & (HEAVY - {"cryptography"} | {"federation.node.features"}) == set()
 
 
 def test_version_is_printed():
