@@ -9,7 +9,7 @@ from typing import Final
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
 from federation.cli.show import CHINA, local_time
-from federation.cli.words import said, titled
+from federation.cli.words import enclosed, listed, one_of, pair, punctuated, said, short, titled
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.cap import Status
@@ -28,10 +28,10 @@ def alert_lines(line: AlertLine, at: datetime) -> Iterator[str]:
     """An alert on a few lines: what and where, how it stands, its clocks, who holds it."""
     row = alert_rows.row_of(line, at)
     level, place = alert_rows.level_of(line)[0], alert_rows.place_of(line)
-    yield alert_rows.seen(f"{level}  {alert_rows.kind_of(line)} {line.en}  {place}")
-    yield f"  {'；'.join(f'{zh} {en}' for zh, en in row.said)}"
+    yield alert_rows.seen(f"{level}  {alert_rows.kind_text(line)}  {place}")
+    yield f"  {punctuated('；').join(pair(*each) for each in row.said)}"
     if line.status is not Status.ACTUAL:
-        yield "  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure"
+        yield said("  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure")
     yield f"  {titled('编号|number')}{line.cap_id}  {titled('记录|record')}{line.record}"
     yield f"  {titled('首报|raised')}{local_time(line.raised)}  {_desk(line.raised_by)}"
     yield f"  {titled('有效至|until')}{local_time(line.expires)}"
@@ -53,22 +53,22 @@ def _desk(desk: str) -> str:
 
 
 _ACT_OF_STAGE: Final = {
-    "accepted": said("签收|accept"), "contacted": said("联系|contact"), "arrived": said("到场|arrive"),
-    "stop_asked": said("请求止付|ask to stop payment"), "visited": said("见面劝阻|visit"),
-    "sampled": said("取样|sample"), "confirmed": said("确认|confirm"), "flame_out": said("扑灭明火|put out the flame"),
+    "accepted": "签收|accept", "contacted": "联系|contact", "arrived": "到场|arrive",
+    "stop_asked": "请求止付|ask to stop payment", "visited": "见面劝阻|visit", "sampled": "取样|sample",
+    "confirmed": "确认|confirm", "flame_out": "扑灭明火|put out the flame",
 }  # fmt: skip
 
 
 def _stage(stage: StageLine) -> str:
-    words, due = _ACT_OF_STAGE[stage.stage], local_time(stage.due)
+    words, due = titled(_ACT_OF_STAGE[stage.stage]), local_time(stage.due)
     if stage.at is None:
-        late = said(f"** 超时（应于 {due} 前）|LATE (due {due}) **") if stage.late else said(f"应于 {due} 前|due {due}")
-        return f"{words}: {late}"
+        if stage.late:
+            return f"{words}** {said(f'超时（应于 {due} 前）|LATE (due {due})')} **"
+        return words + said(f"应于 {due} 前|due {due}")
     made = f"  {said('补录|entered afterwards')}" if stage.made else ""
-    late = (
-        f"  {titled('超时|late')}{LATE.get(stage.late_reason, '')} {stage.late_reason}".rstrip() if stage.late else ""
-    )
-    return f"{words}: {local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
+    reason = pair(LATE.get(stage.late_reason, ""), stage.late_reason)
+    late = f"  {titled('超时|late')}{reason}".rstrip() if stage.late else ""
+    return f"{words}{local_time(stage.at)}  {_desk(stage.desk)} {stage.officer}{made}{late}"
 
 
 _NOTHING_THERE: Final = frozenset({"", "CITES_NOTHING", "NOT_LATE", "NOT_LEADER"})
@@ -82,26 +82,30 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
     yield from alert_lines(view.line, at)
     for item in view.texts:
         given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
-        hidden = f" （{item.closed} {said('项不对本席位开放|closed to you')}）" if item.closed else ""
+        closed = f"{item.closed} {said('项不对本席位开放|closed to you')}"
+        hidden = f" {enclosed(closed)}" if item.closed else ""
         yield alert_rows.seen(f"  - {item.kind}: {given}{hidden}")
     for later in view.later:
-        made = f"（现场 {local_time(later.made)} 补录）" if later.made is not None else ""
-        stamped = f"{_ACT_OF_STAGE[later.stage]} {local_time(later.at)} {_desk(later.desk)}{made}"
+        when = "" if later.made is None else local_time(later.made)
+        made = enclosed(short(f"现场 {when} 补录|made {when}, entered late")) if when else ""
+        stamped = f"{said(_ACT_OF_STAGE[later.stage])} {local_time(later.at)} {_desk(later.desk)}{made}"
         yield f"  {titled('另有|also stamped')}{stamped}"
     for record in view.links:
         yield f"  {titled('关联|linked')}{record}"
     is_gone = view.line.state in alert_rows.ENDED and not view.kept_days
     if not is_gone and (kept := kept_words(view)):
-        yield f"  {kept}"
+        yield f"  {said(kept)}"
     yield from link_lines(view)
     ready = [offer for offer in view.offers if offer.possible and not offer.to]
     if ready:
-        named = "、".join(f"{offer.zh} {VERBS.get(offer.act, offer.act).replace('_', '-')}" for offer in ready)
+        verbs = [(offer.zh, VERBS.get(offer.act, offer.act).replace("_", "-")) for offer in ready]
+        named = listed(one_of(f"{zh} {verb}", verb) for zh, verb in verbs)
         yield f"  {titled('现在可办|may be done now')}{named}"
     for offer in view.offers:
         if not offer.possible and offer.reason not in _NOTHING_THERE:
             zh, en = REASONS_OF_ALERTS.get(offer.reason, ("", offer.reason))
-            yield f"  尚不能办 not yet: {offer.zh} {offer.en}: {zh} | {en}"
+            why = said(f"{zh} | {en}")
+            yield f"  {titled('尚不能办|not yet')}{pair(offer.zh, offer.en)}{punctuated(': ')}{why}"
 
 
 def kept_words(view: wire.AlertView) -> str:
@@ -124,16 +128,16 @@ def kept_words(view: wire.AlertView) -> str:
 def outcome_words(outcome: wire.AlertOutcome) -> str:
     """The end of an act in a line: done, refused by policy, or without effect and why."""
     if not outcome.decision.allowed:
-        return f"拒绝 refused: {outcome.decision.title_zh} | {outcome.decision.title_en}"
+        return titled("拒绝|refused") + said(f"{outcome.decision.title_zh} | {outcome.decision.title_en}")
     entry = outcome.entry
     if entry is None:
         return ""
     if entry.without_effect == "HELD_BY_OTHER" and outcome.line is not None:
-        return held_words(outcome.line)
+        return said(held_words(outcome.line))
     if entry.without_effect:
         zh, en = REASONS_OF_ALERTS.get(entry.without_effect, ("", entry.without_effect))
-        return f"无效果 without effect: {zh} | {en}"
-    return f"{entry.act_zh}：已记录 | {entry.act_en}: recorded"
+        return titled("无效果|without effect") + said(f"{zh} | {en}")
+    return said(f"{entry.act_zh}：已记录 | {entry.act_en}: recorded")
 
 
 def held_words(line: AlertLine) -> str:
@@ -148,4 +152,5 @@ def link_lines(view: wire.AlertView) -> Iterator[str]:
     number = "" if view.line is None else view.line.cap_id
     for offer in view.offers:
         if offer.to:
-            yield f"  ! {offer.zh} | {offer.en} bridgehead alert link {number} {offer.to}"
+            link = f"bridgehead alert link {number} {offer.to}"
+            yield said(f"  ! {offer.zh} {link} | {offer.en} {link}")

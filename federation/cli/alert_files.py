@@ -15,7 +15,7 @@ from federation.cli.alert_cards import alert_lines
 from federation.cli.alert_rows import PRIORITIES, seen
 from federation.cli.options import now
 from federation.cli.show import table
-from federation.cli.words import WORDS, said, titled, word
+from federation.cli.words import WORDS, listed, one_of, pair, said, titled, word
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.agency import alerts as wire
 
@@ -64,7 +64,7 @@ def proposal_lines(found: wire.CapProposal) -> Iterator[str]:
         mark = said("注意|warning") if fault.warning else said("不合要求|refused")
         yield f"  ! {mark}: {seen(str(fault))}"
     if found.line is not None:
-        yield f"{said('已有该警情|it is here already')}:"
+        yield titled("已有该警情|it is here already").rstrip()
         yield from alert_lines(found.line, now())
 
 
@@ -73,17 +73,18 @@ def kind_lines(found: Sequence[wire.AlertKindLine], *, whole: bool) -> Iterator[
         yield from table(
             found,
             ("kind", lambda kind: kind.id),
-            ("what", lambda kind: f"{kind.zh} {kind.en}"),
+            ("what", lambda kind: pair(kind.zh, kind.en)),
             ("function", lambda kind: kind.function),
-            ("priority", lambda kind: f"{PRIORITIES.get(kind.priority, ('',))[0]} {kind.priority}"),
+            ("priority", lambda kind: pair(PRIORITIES.get(kind.priority, ("",))[0], kind.priority)),
             ("colours", lambda kind: word(kind.colours)),
             ("1-3-10", lambda kind: said("是|yes") if kind.measured else said("否|no")),
         )
         return
     for kind in found:
-        yield f"{kind.id}  {kind.zh} {kind.en}  {kind.function}  {word(kind.colours)}"
-        yield f"  {titled('可跨界|may cross')}{'、'.join(f'{each.zh} {each.id}' for each in kind.crosses)}"
-        yield from (f"  {titled('不得跨界|never crosses')}{never}" for never in kind.never)
+        yield f"{kind.id}  {pair(kind.zh, kind.en)}  {kind.function}  {word(kind.colours)}"
+        crosses = listed(one_of(f"{each.zh} {each.id}", each.id) for each in kind.crosses)
+        yield f"  {titled('可跨界|may cross')}{crosses}"
+        yield from (f"  {titled('不得跨界|never crosses')}{said(never)}" for never in kind.never)
         until = (
             f"{kind.expires} {said('分钟|minutes')}" if kind.expires else f"{titled('须写明|must be said')}--expires"
         )

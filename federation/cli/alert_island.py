@@ -21,7 +21,7 @@ from federation.cli.alert_cards import outcome_words
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, now, show_in
 from federation.cli.show import local_time
-from federation.cli.words import said
+from federation.cli.words import error_text, pair, punctuated, short
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_island import (
     FIRST,
@@ -160,8 +160,10 @@ def _handed_in(desk: Desk, line: Written, at: datetime) -> HandedIn:
 
 def handed_in_line(done: HandedIn) -> str:
     act = ALERT_ACTS[done.act]
-    end = outcome_words(done.outcome) if done.outcome is not None else f"{said(done.message)} [{done.reason}]"
-    return f"{done.n}  {local_time(done.made)}  补录 {act.zh} {act.en}  {done.alert}：{end}"
+    failed = f"{error_text(done.message, done.reason)} [{done.reason}]"
+    end = outcome_words(done.outcome) if done.outcome is not None else failed
+    head = f"{done.n}  {local_time(done.made)}  {short('补录|entered late')} {pair(act.zh, act.en)}  {done.alert}"
+    return f"{head}{punctuated('：')}{end}"
 
 
 def _read(desk: Desk, path: Path) -> Island:

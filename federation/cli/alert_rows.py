@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TextIO
 
 from federation.cli.show import JsonOut, local_time, object_of, to_json
-from federation.cli.words import WORDS
+from federation.cli.words import WORDS, Language, language, listed, one_of, pair, punctuated, said, short
 from federation.domain.alert import STAGES, AlertState
 from federation.domain.cap import Status
 from federation.domain.division import DIVISIONS
@@ -44,7 +44,7 @@ _AREAS: Final = {
     "road": "路", "segment": "段", "circle": "圈", "patch": "片", "pair": "结对", "cell": "网格", "reach": "河段",
     "compartment": "林班",
 }  # fmt: skip
-_MARKS: Final = {Status.EXERCISE: "【演练】", Status.TEST: "【测试】"}
+_MARKS: Final = {Status.EXERCISE: "【演练】|EXERCISE ", Status.TEST: "【测试】|TEST "}
 
 
 WORDS["AlertState"] = {
@@ -63,7 +63,9 @@ class Lamp(StrEnum):
     NONE = "none"
 
 
-_LAMPS: Final = {Lamp.DONE: ("已", GREEN), Lamp.RUNS: ("走", AMBER), Lamp.LATE: ("超", RED), Lamp.NONE: ("–", GREY)}
+_LAMPS: Final = {
+    Lamp.DONE: ("已|done", GREEN), Lamp.RUNS: ("走|runs", AMBER), Lamp.LATE: ("超|late", RED), Lamp.NONE: ("–", GREY)
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ class Row:
 
     @property
     def state(self) -> str:
-        return "·".join(zh for zh, _ in self.said)
+        return "·".join(one_of(zh, en) for zh, en in self.said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,24 +241,30 @@ def level_of(line: AlertLine) -> tuple[str, str]:
     """▲ and its colour in words, 建议 where nobody issued it, else ■ and the priority; with the colour to paint it."""
     if line.level:
         word, colour = LEVELS.get(line.level, (line.level, PLAIN))
-        return f"▲{word}{'' if line.issued else '建议'}", colour
+        return f"▲{one_of(word, line.level)}{'' if line.issued else short('建议|?')}", colour
     word, colour = PRIORITIES.get(line.priority, (line.priority, PLAIN))
-    return f"■{word}", colour
+    return f"■{one_of(word, line.priority)}", colour
 
 
 def kind_of(line: AlertLine) -> str:
-    return f"{_MARKS.get(line.status, '')}{line.zh or line.kind}"
+    return f"{short(_MARKS.get(line.status, ''))}{one_of(line.zh, line.en) or line.kind}"
+
+
+def kind_text(line: AlertLine) -> str:
+    """The kind where there is room for both languages."""
+    return f"{short(_MARKS.get(line.status, ''))}{pair(line.zh, line.en)}"
 
 
 def place_of(line: AlertLine) -> str:
     """The areas of an alert, else its divisions; an area without a name of its own as `qiuchuan圈`."""
     areas = [_area(name) if name in line.areas else name for name in line.area_names or line.areas]
-    return "、".join(areas or map(_division, line.divisions))
+    return listed(areas or map(_division, line.divisions))
 
 
 def _area(area: str) -> str:
-    what, _, name = area.rpartition(".")
-    return f"{name}{_AREAS.get(what.rpartition('.')[2], '')}"
+    whole, _, name = area.rpartition(".")
+    what = whole.rpartition(".")[2]
+    return one_of(f"{name}{_AREAS[what]}", f"{name} {what}") if what in _AREAS else name
 
 
 def desk_name(desk: str) -> str:
@@ -264,7 +272,7 @@ def desk_name(desk: str) -> str:
     code, _, rest = desk.partition(".")
     division = _division(code)
     office = _OFFICES.get(rest)
-    return f"{division}{office}" if office is not None and division != code else desk
+    return one_of(f"{division}{office}", f"{division} {rest}") if office is not None and division != code else desk
 
 
 def _division(code: str) -> str:
@@ -275,7 +283,7 @@ def _division(code: str) -> str:
 def holder_of(line: AlertLine) -> str:
     if not line.holder:
         return "—"
-    return f"{'本席 ' if line.holder in line.desks else ''}{desk_name(line.holder)}"
+    return f"{short('本席 |own ') if line.holder in line.desks else ''}{desk_name(line.holder)}"
 
 
 # ---- on a screen
@@ -285,7 +293,6 @@ def holder_of(line: AlertLine) -> str:
 class _Column:
     """`narrow` is how far it gives way, `since` how wide a screen must be for it, `gap` stands before it."""
 
-    head: str
     width: int
     narrow: int
     since: int = 0
@@ -293,10 +300,14 @@ class _Column:
 
 
 _COLUMNS: Final[Mapping[str, _Column]] = {
-    "left": _Column("  剩余", 6, 6, gap=0), "level": _Column("级别程度", 9, 9), "kind": _Column("类别", 12, 6),
-    "place": _Column("地点", 16, 6), "accepted": _Column("1", 2, 2), "contacted": _Column("3", 2, 2, gap=1),
-    "arrived": _Column("10", 2, 2, gap=1), "holder": _Column("持有席位", 16, 16, since=107),
-    "state": _Column("状态", 16, 6), "number": _Column("编号", 9, 9, since=89),
+    "left": _Column(6, 6, gap=0), "level": _Column(9, 9), "kind": _Column(12, 6), "place": _Column(16, 6),
+    "accepted": _Column(2, 2), "contacted": _Column(2, 2, gap=1), "arrived": _Column(2, 2, gap=1),
+    "holder": _Column(16, 16, since=107), "state": _Column(16, 6), "number": _Column(9, 9, since=89),
+}  # fmt: skip
+_HEADS: Final = {
+    "left": "剩余", "level": "级别程度", "kind": "类别", "place": "地点", "accepted": "签收", "contacted": "联系",
+    "arrived": "到场", "holder": "持有席位", "state": "状态", "number": "编号", "record": "记录", "raised": "首报",
+    "due": "应于", "expires": "有效至",
 }  # fmt: skip
 _SIGNS: Final = str.maketrans({"■": "#", "▲": "^", "–": "-", "—": "-", "·": "/", "…": "~", "●": "*", "○": "o"})
 Cell = tuple[str, str]
@@ -306,7 +317,7 @@ Cell = tuple[str, str]
 def screen_lines(rows: Sequence[Row], look: Look, *, cursor: str = "") -> list[str]:
     """A heading and a line for each row, none wider than the screen; `>` stands before the row of that record."""
     widths = _widths(look)
-    heads = {name: (column.head, PLAIN) for name, column in _COLUMNS.items()}
+    heads = {name: (_head(name), PLAIN) for name in _COLUMNS}
     lines = [_screen_line(" ", heads, widths, look)]
     for row in rows:
         mark = ">" if str(row.line.record) == cursor else " "
@@ -314,10 +325,18 @@ def screen_lines(rows: Sequence[Row], look: Look, *, cursor: str = "") -> list[s
     return lines
 
 
+def _head(name: str) -> str:
+    if name in STAGES:
+        return ("1", "3", "10")[STAGES.index(AlertState(name))]
+    head = one_of(_HEADS[name], name)
+    return f"  {head}" if name == "left" else head
+
+
 def _widths(look: Look) -> dict[str, int]:
     """The width of each column that such a screen has room for: who holds it goes first, then the number."""
     shown = {name: each for name, each in _COLUMNS.items() if look.columns >= each.since}
-    widths = {name: 4 if look.ascii and name in STAGES else each.width for name, each in shown.items()}
+    lamp = 4 if look.ascii or language() is Language.ENGLISH else 2
+    widths = {name: lamp if name in STAGES else each.width for name, each in shown.items()}
     room = look.columns - 1 - sum(each.gap for each in shown.values()) - sum(widths.values())
     widths["state"] += max(0, room)
     for name in ("state", "place", "kind"):
@@ -337,8 +356,12 @@ def _cells(row: Row, look: Look) -> dict[str, Cell]:
 
 
 def _lamp_cell(lamp: Lamp, look: Look) -> Cell:
-    word, colour = _LAMPS[lamp]
-    return (f"[{word}]" if look.ascii else word), colour
+    word, colour = lamp_word(lamp), _LAMPS[lamp][1]
+    return (f"[{word}]" if look.ascii and len(word) == 1 else word), colour
+
+
+def lamp_word(lamp: Lamp) -> str:
+    return short(_LAMPS[lamp][0])
 
 
 def _screen_line(mark: str, cells: Mapping[str, Cell], widths: Mapping[str, int], look: Look) -> str:
@@ -373,10 +396,10 @@ _PIPE: Final[Mapping[str, Callable[[Row], str]]] = {
     "left": lambda row: left_text(row.left),
     "level": lambda row: level_of(row.line)[0],
     "kind": lambda row: kind_of(row.line),
-    "place": lambda row: "、".join(row.line.areas or row.line.divisions),
-    "accepted": lambda row: _LAMPS[row.lamps[0]][0],
-    "contacted": lambda row: _LAMPS[row.lamps[1]][0],
-    "arrived": lambda row: _LAMPS[row.lamps[2]][0],
+    "place": lambda row: listed(row.line.areas or row.line.divisions),
+    "accepted": lambda row: lamp_word(row.lamps[0]),
+    "contacted": lambda row: lamp_word(row.lamps[1]),
+    "arrived": lambda row: lamp_word(row.lamps[2]),
     "holder": lambda row: row.line.holder or "—",
     "state": lambda row: row.state,
     "number": lambda row: row.line.cap_id,
@@ -389,7 +412,7 @@ _PIPE: Final[Mapping[str, Callable[[Row], str]]] = {
 
 def pipe_lines(rows: Iterable[Row]) -> Iterator[str]:
     """A heading and every alert on one line, cells apart by tabs: whole, without colours, times with their offset."""
-    yield "\t".join(_PIPE)
+    yield "\t".join(_HEADS[name] if language() is Language.CHINESE else name for name in _PIPE)
     for row in rows:
         yield "\t".join(seen(read(row)) for read in _PIPE.values())
 
@@ -406,16 +429,16 @@ def row_json(row: Row) -> dict[str, JsonOut]:
 
 
 def spoken(row: Row) -> str:
-    """An alert as one sentence in both languages, for who hears it."""
+    """An alert as one sentence, for who hears it."""
     line, left = row.line, row.left
-    clock = "" if left is None else f"超时 late {left_text(-left)}" if row.is_late else f"剩余 left {left_text(left)}"
+    clock = "" if left is None else f"{said('超时|late' if row.is_late else '剩余|left')} {left_text(abs(left))}"
     parts = (
         level_of(line)[0][1:],
-        f"{kind_of(line)} {line.en}",
+        kind_text(line),
         place_of(line),
         clock,
-        *(f"{zh} {en}" for zh, en in row.said),
-        f"持有席位 holder {holder_of(line)}",
+        *(pair(zh, en) for zh, en in row.said),
+        f"{said('持有席位|holder')} {holder_of(line)}",
         line.cap_id,
     )
-    return seen("；".join(part for part in parts if part))
+    return seen(punctuated("；").join(part for part in parts if part))

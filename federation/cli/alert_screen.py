@@ -17,9 +17,23 @@ from typing import Final
 
 from rich.cells import chop_cells
 
-from federation.cli.alert_rows import ENDED, Look, Row, awaited, fit, row_of, rows_of, screen_lines, seen, spoken
+from federation.cli.alert_rows import (
+    ENDED,
+    Lamp,
+    Look,
+    Row,
+    awaited,
+    fit,
+    lamp_word,
+    row_of,
+    rows_of,
+    screen_lines,
+    seen,
+    spoken,
+)
 from federation.cli.alert_words import LATE
 from federation.cli.show import CHINA
+from federation.cli.words import enclosed, listed, one_of, pair, punctuated, said, short
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
 
@@ -33,6 +47,7 @@ _DATED: Final = 100
 MAX_TEXT: Final = 300
 MAX_ROWS: Final = 2_000
 HELP_KEY: Final = "?"
+ANY_KEY: Final = "按任意键返回，↑ ↓ 翻看 | any key goes back, ↑ ↓ scroll"
 """Of more alerts those that press least are not shown."""
 UP, DOWN, ENTER, ESCAPE, BACK = "up", "down", "enter", "escape", "back"
 QUIT, RESIZE = "quit", "resize"
@@ -89,13 +104,13 @@ class Key:
 
 
 KEYS: Final[Mapping[str, Key]] = {
-    "a": Key(zh="签收", en="claim, or accept a hand-over", name="claim"),
+    "a": Key(zh="签收", en="claim", name="claim"),
     "c": Key(zh="联系", en="contacted", name="stamp", fields={"stage": "contacted"}),
     "r": Key(zh="到场", en="arrived", name="stamp", fields={"stage": "arrived"}),
     "h": Key(zh="移交", en="hand over", name="hand_over", asks=Asks.TEXT, field="to",
-             question="移交给哪个席位（编号）| to which desk (its id)"),
+             question="移交给哪个席位（编号） | to which desk (its id)"),
     "u": Key(zh="续报", en="update", name="update", asks=Asks.TEXT, question="续报内容 | what is new"),
-    "f": Key(zh="误报", en="cancel as a false alarm", name="cancel", fields={"why": "false_alarm"}, asks=Asks.SURE,
+    "f": Key(zh="误报", en="false alarm", name="cancel", fields={"why": "false_alarm"}, asks=Asks.SURE,
              question="确认按误报撤销？按 y | cancel it as a false alarm? press y"),
     "n": Key(zh="记事", en="note", name="note", asks=Asks.TEXT, question="记事内容 | the note"),
 }  # fmt: skip
@@ -375,26 +390,24 @@ class Board:
     def _head(self, look: Look, rows: list[Row]) -> str:
         live = [row for row in rows if row.line.state not in ENDED]
         late = sum(row.is_late for row in live)
-        own = () if self.lost is None else (Link(name="本省节点", up=False, since=self.lost),)
+        own = () if self.lost is None else (Link(name=short("本省节点|own node"), up=False, since=self.lost),)
         links = " ".join(_link(link, self.now) for link in (*own, *self.links))
-        page = "【演练】" if self.exercises else ""
+        page = short("【演练】|EXERCISES ") if self.exercises else ""
         at = f"{self.now.astimezone(CHINA):{'%Y-%m-%d %H:%M:%S' if look.columns >= _DATED else '%H:%M:%S'}}"
-        title = f"{page}{self.title}{'（上一班未交接）' if self.unhanded else ''}"
-        return fit(f"{title}   {at}   待办 {len(live)}  超时 {late}   链路 {links}", look.columns, look)
+        title = f"{page}{self.title}{short('（上一班未交接）| (no hand-over)') if self.unhanded else ''}"
+        counts = f"{short('待办|open')} {len(live)}  {short('超时|late')} {late}   {short('链路|links')} {links}"
+        return fit(f"{title}   {at}   {counts}", look.columns, look)
 
     def _foot(self, look: Look, rows: list[Row]) -> list[str]:
         row = next((row for row in rows if row.line.record == self._cursor), None)
         other = sum(_is_drill(line) != self.exercises and line.state not in ENDED for line in self._lines.values())
-        there = "真实警情" if self.exercises else "【演练】"
-        keys = " ".join(f"{key}{each.zh}" for key, each in KEYS.items())
-        said = [] if row is None else _folded(spoken(row), look)[:2]
-        return [
-            *[fit(part, look.columns, look) for part in said],
-            fit(
-                f"{f'{there}{other} 条（按 e 查看）  ' if other else ''}{keys} {HELP_KEY}帮助 q退出", look.columns, look
-            ),
-            fit(self._asked() or self.says or self._warns(), look.columns, look),
-        ]
+        zh, en = ("真实警情", "actual") if self.exercises else ("【演练】", "exercises")
+        there = one_of(f"{zh}{other} 条（按 e 查看）  ", f"{other} {en} (press e)  ") if other else ""
+        keys = " ".join(one_of(f"{key}{each.zh}", f"{key} {each.en}") for key, each in KEYS.items())
+        ends = short(f"{HELP_KEY}帮助 q退出|{HELP_KEY} help q quit")
+        parts = [] if row is None else _folded(spoken(row), look)[:2]
+        parts += [f"{there}{keys} {ends}", self._asked() or said(self.says or self._warns())]
+        return [fit(part, look.columns, look) for part in parts]
 
     def _warns(self) -> str:
         if self.lost is None:
@@ -408,13 +421,15 @@ class Board:
             return ""
         key = KEYS[prompt.key]
         if self.says:
-            return self.says
+            return said(self.says)
         if prompt.asks is Asks.AGAIN:
-            return f"本行刚有变化，再按一次 {prompt.key} 确认 | the row changed just now: press {prompt.key} again"
+            again = f"再按一次 {prompt.key} 确认 | the row changed just now: press {prompt.key} again"
+            return said(f"本行刚有变化，{again}")
         if prompt.asks is Asks.REASON:
-            reasons = " ".join(f"{digit}{zh}" for digit, (_, zh) in REASON_KEYS.items())
-            return f"请填写超时原因：{reasons}"
-        return f"{key.question}{f': {prompt.text}_' if prompt.asks is Asks.TEXT else ''}"
+            reasons = " ".join(one_of(f"{digit}{zh}", f"{digit} {name}") for digit, (name, zh) in REASON_KEYS.items())
+            return f"{short('请填写超时原因|why it is late')}{punctuated('：')}{reasons}"
+        typed = f"{punctuated(': ')}{prompt.text}_" if prompt.asks is Asks.TEXT else ""
+        return f"{said(key.question)}{typed}"
 
 
 def _is_drill(line: AlertLine) -> bool:
@@ -428,8 +443,9 @@ def _is_gone(line: AlertLine, now: datetime) -> bool:
 def _link(link: Link, now: datetime) -> str:
     if link.up:
         return f"{link.name} ●"
-    minutes = "" if link.since is None else f" {max(0, (now - link.since) // timedelta(minutes=1))}分"
-    return f"{link.name} ○断开{minutes}"
+    minutes = 0 if link.since is None else max(0, (now - link.since) // timedelta(minutes=1))
+    since = "" if link.since is None else short(f" {minutes}分| {minutes} min")
+    return f"{link.name} ○{short('断开|down')}{since}"
 
 
 def _folded(text: str, look: Look) -> list[str]:
@@ -437,11 +453,23 @@ def _folded(text: str, look: Look) -> list[str]:
 
 
 def _help() -> Iterator[str]:
-    yield "按键 keys（按任意键返回，↑ ↓ 翻看 | any key goes back, ↑ ↓ scroll）"
-    yield from (f"  {key}  {each.zh}  {each.en}" for key, each in KEYS.items())
-    yield "  ↑ k / ↓ j  移动 move   回车 Enter  查看 read   e  演练 exercises   q  退出 quit   Esc  取消 cancel"
+    yield f"{said('按键|keys')}{enclosed(said(ANY_KEY))}"
+    yield from (f"  {key}  {pair(each.zh, each.en)}" for key, each in KEYS.items())
+    yield "  " + "   ".join(f"{key}  {said(does)}" for key, does in _MOVES.items())
     yield ""
-    yield "灯 lamps：1 签收 accepted，3 联系 contacted，10 到场 arrived"
-    yield "  已 在案 done   走 计时 runs   超 超时 late   – 未到 not its turn"
-    yield "剩余 left：距下一时限，负数为超时 until the next limit, negative when late"
-    yield "级别 level：■ 紧急程度 priority   ▲ 预警颜色 colour of a warning（建议 proposed only）"
+    yield f"{said('灯|lamps')}{punctuated('：')}{listed(f'{n} {said(stage)}' for n, stage in _LAMPS_OF.items())}"
+    yield "  " + "   ".join(f"{lamp_word(lamp)} {said(means)}" for lamp, means in _MEANS.items())
+    left = said("距下一时限，负数为超时|until the next limit, negative when late")
+    yield f"{said('剩余|left')}{punctuated('：')}{left}"
+    level = f"■ {said('紧急程度|priority')}   ▲ {said('预警颜色|colour of a warning')}"
+    yield f"{said('级别|level')}{punctuated('：')}{level}{enclosed(short('建议：仅为建议|?: proposed only'))}"
+
+
+_MOVES: Final = {
+    "↑ k / ↓ j": "移动|move", "Enter": "查看|read", "e": "演练|exercises", "q": "退出|quit", "Esc": "取消|cancel"
+}  # fmt: skip
+_LAMPS_OF: Final = {1: "签收|accepted", 3: "联系|contacted", 10: "到场|arrived"}
+_MEANS: Final = {
+    Lamp.DONE: "在案|stamped", Lamp.RUNS: "计时|its time runs", Lamp.LATE: "超时|its time is over",
+    Lamp.NONE: "未到|not its turn",
+}  # fmt: skip

@@ -24,13 +24,13 @@ import typer
 from federation.cli import alert_rows
 from federation.cli.alert_cards import held_words, outcome_words, view_lines
 from federation.cli.alert_island import OFFLINE_SECONDS, OfflineOption, keep
-from federation.cli.alert_screen import Bells, Board, Do, Effect, Link, Open, Sign
+from federation.cli.alert_screen import ANY_KEY, Bells, Board, Do, Effect, Link, Open, Sign
 from federation.cli.alerts import USUAL, Content, DeskOption, newest, said_anew
 from federation.cli.options import Desk, Form, ask_node, command, now
 from federation.cli.show import CHINA, JsonOut, decision_lines, json_line, say
 from federation.cli.terminal import Terminal
 from federation.cli.watching import RECONNECT_SECONDS
-from federation.cli.words import WORDS, said
+from federation.cli.words import WORDS, enclosed, error_text, one_of, punctuated, said
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
@@ -123,7 +123,8 @@ class Voice:
         up = {said("本省节点|own node"): board.lost is None, **{link.name: link.up for link in board.links}}
         for name, is_up in up.items():
             if self._up.get(name, True) != is_up:
-                self._say(board, f"{said('链路|link')}：{name} {said('恢复|up') if is_up else said('断开|down')}")
+                link = f"{said('链路|link')}{punctuated('：')}{name}"
+                self._say(board, f"{link} {said('恢复|up' if is_up else '断开|down')}")
         self._up = up
 
     def _say(self, board: Board, sentence: str) -> None:
@@ -233,10 +234,10 @@ class LiveDesk:
         try:
             view = await self._node.call(READ_ALERT, self._act, asked.record)
         except BridgeheadError as error:
-            self._board.done(error.message)
+            self._board.done(error_text(error.message, error.reason))
         else:
             lines = decision_lines(view.decision) if view.line is None else view_lines(view, self._now())
-            self._board.page = (*lines, "", "（按任意键返回，↑ ↓ 翻看 | any key goes back, ↑ ↓ scroll）")
+            self._board.page = (*lines, "", enclosed(said(ANY_KEY)))
         self._work(())
 
     async def _do(self, do: Do) -> None:
@@ -253,11 +254,12 @@ class LiveDesk:
             async with asyncio.timeout(None if keep is None else OFFLINE_SECONDS):
                 outcome = await done(self._node, act, line, do)
         except (UnavailableError, TimeoutError) as error:
-            self._board.done(str(error) if keep is None else _kept(keep, do, at))
+            reason = getattr(error, "reason", "PEER_UNREACHABLE")
+            self._board.done(error_text(str(error), reason) if keep is None else _kept(keep, do, at))
         except BridgeheadError as error:
             line = self._board.line(do.record) or line
             held = error.facts.get("why") == "HELD_BY_OTHER" and line.holder
-            self._board.done(held_words(line) if held else error.message)
+            self._board.done(held_words(line) if held else error_text(error.message, error.reason))
         else:
             self._board.done(outcome_words(outcome))
             self._board.notified(outcome.line, self._now(), known=True, exercises=line.status is not Status.ACTUAL)
@@ -268,7 +270,7 @@ def _kept(keep: Keep, do: Do, at: datetime) -> str:
     try:
         return keep(do, at)
     except BridgeheadError as error:
-        return error.message
+        return error_text(error.message, error.reason)
 
 
 async def done(node: Node, act: Act, line: AlertLine, do: Do) -> AlertOutcome:
@@ -304,7 +306,8 @@ async def _entries(node: Node, act: Act, line: AlertLine) -> list[EntryLine]:
 
 def _links(status: NodeStatus) -> Iterator[Link]:
     for peer in status.peers:
-        yield Link(name=WORDS["NodeName"].get(peer.node, peer.node), up=peer.reachable, since=peer.last_contact_time)
+        name = one_of(WORDS["NodeName"].get(peer.node, ""), peer.node)
+        yield Link(name=name, up=peer.reachable, since=peer.last_contact_time)
 
 
 # ---- the command

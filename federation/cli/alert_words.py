@@ -39,8 +39,8 @@ def choose(text: str, words: Mapping[str, str | tuple[str, str]], option: str) -
         chinese = said if isinstance(said, str) else said[0]
         if text in (chinese, chinese.removesuffix("色")):
             return word
-    listed = "、".join(f"{said if isinstance(said, str) else said[0]} {word}" for word, said in words.items())
-    raise typer.BadParameter(f"{option} 可填：{listed} | {option} is one of: {listed}")
+    chinese = "、".join(said if isinstance(said, str) else said[0] for said in words.values())
+    raise typer.BadParameter(f"{option} 可填：{chinese} | {option} is one of: {', '.join(words)}")
 
 
 def find_instant(text: str, option: str) -> datetime:

@@ -70,7 +70,7 @@ NEXT_STEPS.update({
     "HAND_OVER_LAPSED": "请对方重新移交 | have it handed over once more: bridgehead alert hand-over",
     "HELD_BY_OTHER": "请配合处置，情况写入记事：alert note | please help; tell what you know: bridgehead alert note",
     "ISSUED_BY": "写作“330822 常山县人民政府” | write it as '330822 常山县人民政府': --issued-by",
-    "LATE_REASON": f"--late：{'、'.join(f'{zh} {each}' for each, zh in LATE.items())} | --late, one of these",
+    "LATE_REASON": f"写明超时原因：--late，可填{'、'.join(LATE.values())} | say why: --late, one of {', '.join(LATE)}",
     "LATE_UNSAID": "写明原因：--late other --reason | say it: --late other --reason",
     "LEVEL_ISSUER": "请原发布单位调整或者解除 | have the body that issued it lower or lift it",
     "LEVEL_NONE": "去掉 --level，改用 --priority 特急、紧急、一般 | leave --level out, give a --priority",

@@ -17,7 +17,7 @@ from federation.cli.alert_rows import desk_name
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, china_today, local_minute, table
-from federation.cli.words import WORDS, punctuated, said, titled, word, word_of
+from federation.cli.words import WORDS, listed, pair, said, titled, word, word_of
 from federation.domain.alert_policy import DUTY_PURPOSE
 from federation.domain.division import format_division_path
 from federation.domain.duty import Area
@@ -90,30 +90,30 @@ def duty_lines(shown: wire.DutyTable) -> Iterator[str]:
         shown.desks, (said("席位|desk"), lambda each: f"{each.desk.name or desk_name(each.desk.id)} {each.desk.id}"),
         (said("时间|hours"), lambda each: each.desk.hours),
         (said("在班|on"), manned_text), (said("当班|answers"), lambda each: each.charge or "-"),
-        (said("代班|deputies"), lambda each: "、".join(each.desk.deputies) or "-"),
+        (said("代班|deputies"), lambda each: listed(each.desk.deputies) or "-"),
         (said("非值守转|falls to"), lambda each: each.desk.falls_to or "-"),
         (said("领导|leader"), lambda each: each.desk.leader or "-"), (said("电话|phone"), lambda each: each.desk.phone),
     )  # fmt: skip
     for each in shown.desks:
-        kinds = "、".join(f"{shown.kind_names.get(kind, '')} {kind}".strip() for kind in each.desk.kinds)
+        kinds = listed(pair(shown.kind_names.get(kind, ""), kind) for kind in each.desk.kinds)
         yield f"  {each.desk.id}  {titled('承担|takes')}{kinds}"
     for area in shown.areas:
         yield area_line(area)
     if shown.neighbours:
-        names = "、".join(f"{format_division_path(each) or ''} {each}".strip() for each in shown.neighbours)
+        names = listed(f"{format_division_path(each) or ''} {each}".strip() for each in shown.neighbours)
         yield f"{titled('通报邻县|neighbours told')}{names}"
     for unit in shown.units:
-        crew = f"{said('席位|base')} {unit.base}  {titled('车组|crew')}{'、'.join(unit.crew)}"
+        crew = f"{said('席位|base')} {unit.base}  {titled('车组|crew')}{listed(unit.crew)}"
         yield f"{said('车辆|mobile unit')} {unit.id}  {unit.name}  {crew}"
     for group in shown.volunteers:
         yield f"{said('志愿者|volunteers')} {group.id}  {group.name}"
 
 
 def area_line(area: Area) -> str:
-    beside = f"  {titled('相邻|beside')}{'、'.join(area.neighbours)}" if area.neighbours else ""
+    beside = f"  {titled('相邻|beside')}{listed(area.neighbours)}" if area.neighbours else ""
     limit = f"{said('到场|arrive')} {area.arrive_limit} {said('分|min')}"
     names = f"{f'{area.name} {area.id}'.strip()}  {word(area.type)}  {word(area.duty_class)}  {limit}"
-    return f"{said('片区|area')} {names}  {titled('席位|desks')}{'、'.join(area.desks)}{beside}"
+    return f"{said('片区|area')} {names}  {titled('席位|desks')}{listed(area.desks)}{beside}"
 
 
 def manned_text(standing: wire.DeskStanding) -> str:
@@ -150,12 +150,12 @@ def roster_lines(page: wire.RosterPage) -> Iterator[str]:
         yield f"{book_line(each.line)}  {said('叶|leaf')} {each.leaf}  {each.digest[:16]}"
     newest = page.lines[0].line if page.lines else None
     if newest is not None and newest.offered is not None:
-        yield f"{said('待接班|waits for its second signature')}:"
+        yield titled("待接班|waits for its second signature").rstrip()
         yield from hand_over_lines(newest.offered)
 
 
 def on_line(on: OnDuty) -> str:
-    unit = f"  {on.unit} {'、'.join(on.crew)}" if on.unit else ""
+    unit = f"  {on.unit} {listed(on.crew)}" if on.unit else ""
     return f"  {on.officer}  {said('自|since')} {local_minute(on.since)}{unit}"
 
 
@@ -263,7 +263,7 @@ def hand_over_lines(entry: HandOver) -> Iterator[str]:
 
 def alert_line(alert: OpenAlert) -> str:
     state = word_of("AlertState", alert.state)
-    stages = punctuated("、").join(word_of("AlertState", each) for each in alert.overdue)
+    stages = listed(word_of("AlertState", each) for each in alert.overdue)
     late = f"  ** {titled('超时|late')}{stages} **" if stages else ""
     lease = f" {said('至|until')} {local_minute(alert.lease)}" if alert.lease else ""
     return f"  {alert.cap_id}  {alert.kind}  {state}  {titled('持有|held by')}{alert.holder or '-'}{lease}{late}"
@@ -339,7 +339,7 @@ def activity_lines(activity: Activity) -> Iterator[str]:
 
 
 def patrol_line(patrol: Patrol) -> str:
-    names = "、".join(patrol.volunteers)
+    names = listed(patrol.volunteers)
     given = f"{said('发现|found')} {patrol.found}  {said('整改|mended')} {patrol.fixed}"
     return f"{patrol.day}  {patrol.area}  {given}  {names}"
 

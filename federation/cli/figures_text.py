@@ -17,7 +17,7 @@ from typing import Final
 from federation.cli.alert_rows import seen
 from federation.cli.alert_words import LATE
 from federation.cli.show import align, local_day, local_minute
-from federation.cli.words import enclosed, punctuated, said, short, word_of
+from federation.cli.words import enclosed, listed, one_of, punctuated, said, short, word_of
 from federation.domain.division import PREFECTURES, find_division
 from federation.domain.figures import (
     DAY_MS,
@@ -108,8 +108,8 @@ def span_text(ms: int) -> str:
     """A time as minutes and seconds, rounded up to a second: what was late by a little never prints as in time."""
     minutes, seconds = divmod(-(-ms // 1000), 60)
     if minutes:
-        return short(f"{minutes}分{seconds}秒|{minutes} min {seconds} s")
-    return short(f"{seconds}秒|{seconds} s")
+        return one_of(f"{minutes}分{seconds}秒", f"{minutes} min {seconds} s")
+    return one_of(f"{seconds}秒", f"{seconds} s")
 
 
 def value_text(figure: Figure, meaning: Meaning) -> str:
@@ -224,8 +224,7 @@ def _head_lines(report: Report) -> Iterator[str]:
         f"{said('统计期|period')} {span} · {said('截止|cut')} {local_minute(report.cut)} · "
         f"{said('协议|agreement')} {report.agreement} · {said('口径|definitions')} {report.definitions}{official}"
     )
-    nodes = punctuated("、").join(word_of("NodeName", each) for each in report.nodes)
-    yield f"{said('出具节点|by')} {nodes}"
+    yield f"{said('出具节点|by')} {listed(word_of('NodeName', each) for each in report.nodes)}"
 
 
 def _figure_line(report: Report, figure: Figure, meaning: Meaning) -> str:
@@ -240,7 +239,7 @@ def _figure_line(report: Report, figure: Figure, meaning: Meaning) -> str:
 
 
 def _meant(meaning: Meaning) -> str:
-    return short(f"{meaning.zh}|{meaning.en}")
+    return one_of(meaning.zh, meaning.en)
 
 
 def _printed(each: Printed) -> str:
@@ -259,7 +258,7 @@ def _cross_lines(report: Report, meanings: Mapping[str, Meaning]) -> Iterator[st
     rows = [
         (
             said(f"{heading.zh}|{heading.en}"),
-            punctuated("、").join(_meant(each) for each in meanings.values() if heading.id in each.cross),
+            listed(_meant(each) for each in meanings.values() if heading.id in each.cross),
         )
         for heading in report.cross
         if any(heading.id in each.cross and each.id in there for each in meanings.values())
@@ -300,7 +299,7 @@ def _breach_row(each: Breach) -> tuple[str, ...]:
         said(_NEVER) if each.at is None else local_minute(each.at),
         "" if late is None else span_text(late),
         each.desk or "—",
-        short(f"{LATE[each.reason]}|{each.reason}") if each.reason in LATE else said(each.reason or "未说明|unsaid"),
+        one_of(LATE.get(each.reason, ""), each.reason) or said("未说明|unsaid"),
         each.excused_by or "—",
         said("补录|entered late" if each.entered else "现场|at once"),
         "—" if each.transit_ms is None else span_text(each.transit_ms),
@@ -314,8 +313,7 @@ def _listed_lines(report: Report) -> Iterator[str]:
         yield said("供人工核查 | for a person to look at; no figure is changed by it")
     for each in report.listed:
         words = enclosed(each.said) if each.said else ""
-        names = punctuated("、").join(each.records)
-        yield f"  {said(_LISTS.get(each.why, each.why))}{words}{punctuated(': ')}{names}"
+        yield f"  {said(_LISTS.get(each.why, each.why))}{words}{punctuated(': ')}{listed(each.records)}"
     if report.more:
         yield said(f"  另有 {report.more} 行未列 | {report.more} more rows")
 

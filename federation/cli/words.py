@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from io import TextIOWrapper
@@ -94,7 +94,12 @@ def said(text: str) -> str:
 def short(text: str) -> str:
     """One half of a pair where there is no room for two: the Chinese unless English is asked for."""
     found = halves(text)
-    return text if found is None else found[language() is Language.ENGLISH]
+    return text if found is None else one_of(*found)
+
+
+def one_of(chinese: str, english: str) -> str:
+    """The same for two names of a thing; the English where there is no Chinese."""
+    return english if language() is Language.ENGLISH else chinese or english
 
 
 _NARROW: Final = {"（": " (", "）": ")", "，": ", ", "：": ": ", "；": "; ", "、": ", "}
@@ -120,6 +125,11 @@ def sentences(chinese: str, english: str) -> tuple[str, ...]:
 def enclosed(text: object) -> str:
     """A text in brackets: full-width ones, but in English."""
     return f"{punctuated('（')}{text}{punctuated('）')}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a row, with `、` between them; in English with a comma."""
+    return punctuated("、").join(names)
 
 
 def titled(text: str) -> str:
