@@ -368,7 +368,7 @@ def test_help_is_in_both_languages_and_goes_with_any_key() -> None:
     """While it is shown no key acts."""
     made = board(FIRE)
     made.pressed("?", SETTLED)
-    assert any("已 在案 done" in line for line in made.frame(LOOK, 24))
+    assert any("已 在案 stamped" in line for line in made.frame(LOOK, 24))
     assert made.pressed("a", SETTLED) == []
     assert cursor(made)
     assert made.pressed("q", SETTLED) == [Sign.QUIT]
