@@ -14,9 +14,10 @@ from itertools import pairwise
 from typing import Final
 
 from federation.cli.show import local_day
+from federation.cli.words import Language, cells, language, one_of, pair, said, short, titled
 from federation.wire.agency.cases import CaseClock, CaseStage, CaseView
 
-_WORDS: Final = {"done": "已办 done", "now": "办理中 now", "ahead": "未到 ahead"}
+_WORDS: Final = {"done": "已办|done", "now": "办理中|now", "ahead": "未到|ahead"}
 _GUTTER: Final = 150
 _WIDTH: Final = 860
 _TOP: Final = 112
@@ -24,7 +25,9 @@ _STEP: Final = 84
 _CARD: Final = 66
 _EDGE: Final = _WIDTH - _GUTTER
 _WHO: Final = (34, 29, 24)  # characters have room in a card, beside no day, one and two
-_UNTAKEN: Final = "未经 not taken"
+_FLOOR: Final = "至少还须|at least"
+_LEFT: Final = "剩余|left"
+_UNTAKEN: Final = "未经|not taken"
 _CLOCKS: Final = 2  # have room in a card; the first due stand first
 _STYLE: Final = """
 text{font-family:"Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei","PingFang SC","WenQuanYi Micro Hei",
@@ -61,9 +64,11 @@ def chart(view: CaseView, now: datetime) -> str:
     line, stages = view.line, view.stages
     if line is None:
         return ""
-    title = f"{line.title_zh} {line.code}"
-    end = next((f"{each.zh} {each.en}" for each in view.trace if each.zh.startswith("已办结")), line.outcome)
-    subtitle = f"牵头 lead: {line.lead} · 立案 opened: {local_day(line.opened)}{f' · {end}' if line.outcome else ''}"
+    title = f"{one_of(line.title_zh, line.title_en)} {line.code}"
+    beneath = line.title_en if language() is Language.BOTH else ""
+    end = next((pair(each.zh, each.en) for each in view.trace if each.zh.startswith("已办结")), line.outcome)
+    ended = f" · {end}" if line.outcome else ""
+    subtitle = f"{titled('牵头|lead')}{line.lead} · {titled('立案|opened')}{local_day(line.opened)}{ended}"
     height = _TOP + len(stages) * _STEP + 24
     places = {stage.id: place for place, stage in enumerate(stages)}
     rows = [
@@ -71,7 +76,7 @@ def chart(view: CaseView, now: datetime) -> str:
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
         f'<text class="title" x="32" y="44">{escape(title)}</text>',
-        f'<text class="sub" x="32" y="68">{escape(line.title_en)}</text>',
+        f'<text class="sub" x="32" y="68">{escape(beneath)}</text>',
         f'<text class="sub" x="32" y="88">{escape(subtitle)}</text>',
         *_line(stages),
         *_arcs(stages, places),
@@ -128,18 +133,20 @@ def _arc(kind: str, x: int, start: int, end: int, wide: int) -> str:
 
 def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: datetime, closed: bool) -> Iterator[str]:
     left, right, state = _GUTTER + 28, _EDGE, _state(stage)
-    beside = f"{stage.en} · {stage.tier}"
+    name = one_of(stage.zh, stage.en)
+    beside = f"{stage.en} · {stage.tier}" if language() is Language.BOTH else stage.tier
     days = tuple(dict.fromkeys(local_day(each) for each in (stage.entered, stage.left) if each is not None))
-    room = _WHO[len(days)]
-    who = stage.who_zh if len(stage.who_zh) <= room else f"{stage.who_zh[:room].rstrip('、')}…"
+    room = _WHO[len(days)] * (2 if language() is Language.ENGLISH else 1)
+    offices = one_of(stage.who_zh, stage.who_en)
+    who = offices if len(offices) <= room else f"{offices[:room].rstrip('、, ')}…"
     rest = escape("".join(f" · {part}" for part in (" – ".join(days), who) if part))
-    said = _UNTAKEN if closed and state == "ahead" else _WORDS[state]
+    stands = said(_UNTAKEN if closed and state == "ahead" else _WORDS[state])
     yield f'<g class="{state}">'
     yield f'<rect class="card" x="{left}" y="{y}" width="{right - left}" height="{_CARD}" rx="8"/>'
     yield f'<circle class="dot" cx="{_GUTTER}" cy="{y + _CARD // 2}" r="{9 if state == "now" else 7}"/>'
-    yield f'<text class="name" x="{left + 16}" y="{y + 26}">{escape(stage.zh)}</text>'
-    yield f'<text class="small" x="{left + 26 + 17 * len(stage.zh)}" y="{y + 26}">{escape(beside)}</text>'
-    yield f'<text class="small" x="{left + 16}" y="{y + 50}"><tspan class="state">{said}</tspan>{rest}</text>'
+    yield f'<text class="name" x="{left + 16}" y="{y + 26}">{escape(name)}</text>'
+    yield f'<text class="small" x="{left + 26 + 17 * cells(name) // 2}" y="{y + 26}">{escape(beside)}</text>'
+    yield f'<text class="small" x="{left + 16}" y="{y + 50}"><tspan class="state">{stands}</tspan>{rest}</text>'
     for row, (kind, text) in enumerate(_clock(clock, now) for clock in clocks[:_CLOCKS]):
         yield f'<text class="{kind}" x="{right - 14}" y="{y + 20 + 16 * row}">{escape(text)}</text>'
     yield "</g>"
@@ -147,17 +154,18 @@ def _stage(stage: CaseStage, clocks: Sequence[CaseClock], *, y: int, now: dateti
 
 def _clock(clock: CaseClock, now: datetime) -> tuple[str, str]:
     """The class and the words of what is left."""
+    name = one_of(clock.zh, clock.en)
     if clock.due is None:
-        return "least", f"{clock.zh} 暂停 paused"
+        return "least", f"{name} {said('暂停|paused')}"
     left = clock.due - now
     if left < timedelta(0):
-        return "late", f"{clock.zh} 已超期 {_span(-left)} late"
-    return "least" if clock.floor else "left", f"{clock.zh} {'至少还须' if clock.floor else '剩余'} {_span(left)}"
+        return "late", f"{name} {said('已超期|late by')} {_span(-left)}"
+    return "least" if clock.floor else "left", f"{name} {short(_FLOOR if clock.floor else _LEFT)} {_span(left)}"
 
 
 def _span(left: timedelta) -> str:
     """In whole days, below two days in whole hours, below two hours in whole minutes."""
     if left >= timedelta(days=2):
-        return f"{left.days} 天 d"
+        return f"{left.days} {said('天|d')}"
     minutes = int(left.total_seconds() // 60)
-    return f"{minutes // 60} 小时 h" if minutes >= 120 else f"{minutes} 分钟 min"
+    return f"{minutes // 60} {said('小时|h')}" if minutes >= 120 else f"{minutes} {said('分钟|min')}"

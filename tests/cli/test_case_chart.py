@@ -66,7 +66,7 @@ def test_what_is_left_and_what_is_late() -> None:
     late = replace(CLOCK, zh="接受委派", due=NOW - timedelta(hours=30), late=True)
     texts = _texts(_draw(FIRST, SECOND, clocks=(late, CLOCK)))
     assert "受理告知 剩余 2 天 d" in texts
-    assert "接受委派 已超期 30 小时 h late" in texts
+    assert "接受委派 已超期 late by 30 小时 h" in texts
 
 
 def test_floor_is_never_late() -> None:
