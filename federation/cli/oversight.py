@@ -83,6 +83,14 @@ class Judged(StrEnum):
     UNJUSTIFIED = Finding.UNJUSTIFIED
 
 
+WORDS["FlagKind"] = {
+    "off_hours_burst": "非工作时间连续查询", "two_desks": "一人两处", "honey": "诱饵记录", "break_glass": "紧急查询",
+    "unanswered": "久未答复", "desk_burst": "同证书频查", "office_burst": "单位频查", "key_changed": "本人密钥变更",
+}  # fmt: skip
+WORDS["ReadingKind"] = {
+    "released": "提供字段", "notices": "紧急查询", "flags": "预警", "digest": "每日回执", "sample": "抽查",
+    "watch": "值班提醒", "readings": "查阅留痕", "keys": "本人密钥名册",
+}  # fmt: skip
 WORDS["Judged"] = {each.value: WORDS["Finding"][each.value] for each in Judged}
 
 

@@ -495,27 +495,7 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
     "IntakeStatus": {"waiting": "待答复", "answered": "已答复", "refused": "已拒绝", "expired": "已过期"},
     "Urgency": {"urgent": "紧急", "routine": "一般"},
     "Finding": {"open": "待审查", "justified": "属实必要", "unjustified": "不当"},
-    "FlagKind": {
-        "off_hours_burst": "非工作时间连续查询",
-        "two_desks": "一人两处",
-        "honey": "诱饵记录",
-        "break_glass": "紧急查询",
-        "unanswered": "久未答复",
-        "desk_burst": "同证书频查",
-        "office_burst": "单位频查",
-        "key_changed": "本人密钥变更",
-    },
     "SampleFinding": {"lawful": "合规", "doubtful": "存疑"},
-    "ReadingKind": {
-        "released": "提供字段",
-        "notices": "紧急查询",
-        "flags": "预警",
-        "digest": "每日回执",
-        "sample": "抽查",
-        "watch": "值班提醒",
-        "readings": "查阅留痕",
-        "keys": "本人密钥名册",
-    },
     "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},
 }
 """By enum, by word of the protocol: the Chinese word. A feature's file adds the words that only it shows."""
