@@ -79,6 +79,7 @@ NEXT_STEPS.update({
     "ITEM_ERASED": "重新登记后再提供 | enter it again in an entry of its own",
     "ITEM_UNKNOWN": "查看记录内容：bridgehead case history CODE | see its items: bridgehead case history CODE",
     "PROCEDURE_UNKNOWN": "查看有哪些程序：bridgehead case lists | see which there are: bridgehead case lists",
+    "SUM_ABOVE_CLAIM": "核对金额；确属更高，写明理由：--reason | check the sum; if it is right, say why: --reason",
     "WATCH_TOKEN": "不加 --after 重新开始 | begin anew, without --after",
 })  # fmt: skip
 

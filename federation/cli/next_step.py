@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, UnavailableError
@@ -294,6 +296,8 @@ _KEPT_OFFLINE: Final = (
 )
 _NOT_THERE: Final = frozenset({"AGENCY_PROFILE", "FEDERATION_FILE", "FILE_MISSING"})
 """What was named on the command line and is nowhere."""
+_OF_A_FOLDER: Final = frozenset({"AGREEMENT_FORM", "AGREEMENT_MISSING", "HOME_MISSING", "STORE_MISSING"})
+_FOLDERS: Final = frozenset({"--agreement", "--from", "--home", "--policies"})
 _FROM_AFAR: Final = frozenset({"ANSWER_COUNT", "ANSWER_FORM"})
 
 
@@ -301,10 +305,17 @@ def exit_code(error: BridgeheadError, given: Sequence[str] = ()) -> int:
     """3 when something is unreachable, 2 when what was typed is not of its form or names nothing, else 1."""
     if isinstance(error, UnavailableError):
         return 3
-    if error.reason in _NOT_THERE:
+    if error.reason in _NOT_THERE or (error.reason in _OF_A_FOLDER and _is_nowhere(given)):
         return 2
     judged = not _VERIFIERS.isdisjoint({*given[:1], " ".join(given[:2])})
     return 2 if isinstance(error, MalformedError) and not judged and error.reason not in _FROM_AFAR else 1
+
+
+def _is_nowhere(given: Sequence[str]) -> bool:
+    """True when a folder was typed that is not there: that is a slip, whatever a command found missing in it."""
+    words = [half for word in given for half in word.split("=", 1)]
+    named = (value for option, value in pairwise(words) if option in _FOLDERS)
+    return any(not Path(value).expanduser().exists() for value in named)
 
 
 def find_next_steps(error: BridgeheadError, given: Sequence[str] = ()) -> tuple[str, ...]:

@@ -310,6 +310,16 @@ def _cannot_confirm(case: Case, entry: Entry) -> NoEffect | None:
     return None if taken else NoEffect(reason="CONDITION_MISSING", missing=("application_taken",))
 
 
+def _cannot_verify(case: Case, entry: Entry) -> NoEffect | None:
+    """A sum above the claimed one is a slip or wants its reason: nobody is awarded more than they asked for unsaid."""
+    said = entry.head.fields
+    made = (found.head.fields for found in case.done.get("add_claim", ()))
+    claimed = [each.get("sum") for each in made if each["claim"] == said["claim"]]
+    found, asked = said.get("sum"), claimed[-1] if claimed else None
+    is_above = isinstance(found, int) and isinstance(asked, int) and found > asked
+    return NoEffect(reason="SUM_ABOVE_CLAIM", missing=("reason",)) if is_above and "reason" not in said else None
+
+
 def _cannot_end_duty(case: Case, entry: Entry) -> NoEffect | None:
     """A payment is performed once its sum was paid, and an obligation broken once its last day is over."""
     said = entry.head.fields
@@ -464,6 +474,7 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         "decide_confirmation": _cannot_confirm,
         **dict.fromkeys(("ask_ledger", "ask_peer", "ask_help"), _cannot_ask),
         **dict.fromkeys(("record_performance", "report_breach"), _cannot_end_duty),
+        "verify_claim": _cannot_verify,
         "file_result": _cannot_tell_record,
         "raise": _cannot_change_tier,
         "lower": _cannot_change_tier,

@@ -192,6 +192,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "LEAD_ONLY": ("只能由牵头单位办理", "only the lead agency does it"),
         "LEAD_STAYS": ("牵头单位须先移交牵头", "the lead hands the lead over first"),
         "TIER_NOT_SO": ("层级不变", "that is no higher or lower tier"),
+        "SUM_ABOVE_CLAIM": ("核实金额高于诉求金额，须写明理由", "a sum above the claimed one wants a reason"),
         "TASK_UNKNOWN": ("没有这一任务", "there is no such task"),
         "NOT_THEIR_TASK": ("不是该单位的任务", "it is another agency's task"),
         "CONSENT_MISSING": ("尚未经各方同意", "not every side has agreed to it"),

@@ -9,6 +9,9 @@ from rich.console import Console
 
 from federation.cli.cases import board, entry_lines, offer_lines, view_lines
 from federation.cli.options import now
+from federation.cli.words import error_halves
+from federation.domain.acts import TYPES
+from federation.node.joint.acting import FORMS
 from federation.protocol.form import replace
 from tests.wire.case_answers import ENTRY, LINE, VIEW
 
@@ -159,3 +162,13 @@ def test_task_is_given_listed_and_taken_only_where_the_procedure_lets_it(nodes):
     assert refused["reason"] == "CASE_ACT"
     assert "ACT_NOT_HERE" in refused["message"]
     nodes.ask(PEER, "case", "task", "more-time", code, "t1", code=2)
+
+
+@pytest.mark.parametrize("kind", sorted(TYPES))
+def test_form_of_a_field_is_said_in_both_languages(kind):
+    """What a field takes is told in the words of a desk, not by the name of a type."""
+    chinese, english = error_halves(f"name_payer: expected 'payer' to be {FORMS[kind]}", "CASE_FIELD")
+    assert english.endswith(FORMS[kind])
+    assert chinese.startswith("name_payer：")
+    assert "须" in chinese
+    assert FORMS[kind] not in chinese

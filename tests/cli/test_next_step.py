@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.next_step import NEXT_STEPS, find_next_steps, find_refusal_steps
+from federation.cli.next_step import NEXT_STEPS, exit_code, find_next_steps, find_refusal_steps
 from federation.cli.words import halves
 from federation.protocol import errors
 from federation.protocol.policy.book import load_policy_book
@@ -151,3 +151,14 @@ def test_reason_has_one_step_whichever_parts_are_loaded() -> None:
     assert {reason: files for reason, files in owners.items() if len(files) != 1} == {}
     error = errors.ConflictError("FILE_EXISTS", "x is there already", option="--to")
     assert find_next_steps(error) == ("换一处：--to | name another one: --to",)
+
+
+@pytest.mark.parametrize("reason", ["HOME_MISSING", "AGREEMENT_MISSING", "AGREEMENT_FORM", "STORE_MISSING"])
+@pytest.mark.parametrize("form", ["{} {}", "{}={}"])
+def test_folder_that_is_not_there_is_a_slip_of_who_typed(tmp_path: Path, reason: str, form: str) -> None:
+    """Usage for every command, those that judge a file among them; a folder that is there and lacks it is an answer."""
+    error = errors.NotFoundError(reason, "expected a node's home")
+    for option in ("--home", "--agreement", "--policies", "--from"):
+        for folder, code in ((tmp_path / "typo", 2), (tmp_path, 1)):
+            assert exit_code(error, ["node", "check", *form.format(option, folder).split()]) == code
+    assert exit_code(error, ["audit", "verify", "--root", "typo"]) == 1

@@ -101,6 +101,9 @@ def test_config_tells_where_each_setting_is_from(tmp_path, monkeypatch):
 def test_config_of_no_home_says_how_to_make_one(tmp_path):
     """What is missing is named with the command that makes it."""
     assert "[HOME_MISSING]" in run("node", "config", "--home", tmp_path, code=1).err
+    for command in ("node config", "node check", "keys show", "keys rotate message", "agreement refresh"):
+        slip = run(*command.split(), "--home", tmp_path / "typo", code=2)
+        assert "[HOME_MISSING]" in slip.err
 
 
 def test_status_of_a_federation_shows_every_node(nodes):

@@ -461,6 +461,17 @@ def test_claim_that_an_entry_is_about_was_entered():
     case.does("labour", "verify_claim", claim="c-p1", sum=SUM)
 
 
+def test_sum_above_the_claimed_one_wants_its_reason():
+    """More than was asked for is a slip until somebody says why; less is the office's finding, and says itself."""
+    case = claim(number=3)
+    case.day(3)
+    case.cannot("labour", "verify_claim", "SUM_ABOVE_CLAIM", "reason", claim="c-p1", sum=SUM + 1)
+    case.does("labour", "verify_claim", claim="c-p1", sum=SUM + 1, reason="台账另有加班工资")
+    case.does("labour", "verify_claim", claim="c-p2", sum=SUM - 1)
+    case.does("labour", "verify_claim", claim="c-p3")
+    case.cannot("labour", "name_payer", "ACT_FORM", "basis", payer=FIRM, basis="somebody")
+
+
 def test_what_is_told_to_nobody_or_of_nobody_has_no_effect():
     """Wrong: a ledger asked of a stranger, a payer nobody entered, a hearing without a mediator, nobody's signature."""
     case = claim(1)

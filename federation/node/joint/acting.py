@@ -212,23 +212,32 @@ def read_fields(acts: Mapping[str, Act], act: str, given: Mapping[str, str], *, 
     return found
 
 
-_FORMS: Final = {
+FORMS: Final = {
     "agency": "an agency: province/county/kind",
+    "alert": "a kind of alert: bridgehead alert kinds",
     "area": "an area of a duty sheet: bridgehead duty show",
+    "cap_id": "the number of an alert, as alert list shows it",
+    "clock": "a clock of the case, as case due shows it",
+    "code": "a code of 17 digits",
+    "cut": "a province and how many of its entries, such as jiangxi:12",
     "day": "a day: YYYY-MM-DD",
     "desk": "a desk of a duty sheet: bridgehead duty show",
+    "digest": "a paper of the case by its file's name, or 64 digits",
     "division": "a division: six digits, or nine of a township",
+    "entry": "an entry, as case history shows it",
     "officer": "an officer: province/county/kind#pseudonym",
     "past": "a day that has come: YYYY-MM-DD",
+    "purpose": "a registered purpose: bridgehead function list",
+    "record": "a record, as case list or alert list shows it",
+    "text": "a text that is not empty",
     "time": "a time: 2026-11-30T01:00:00.000Z",
     "word": "a word of lower-case letters",
-    "entry": "an entry, as case history shows it",
-    "digest": "a paper of the case by its file's name, or 64 digits",
 }
+"""The form of each type of a field that is written as text, as a person at a desk knows it."""
 
 
 def _form_of(field: Field) -> str:
-    return f"one of {', '.join(sorted(field.words))}" if field.words else _FORMS.get(field.type, field.type)
+    return f"one of {', '.join(sorted(field.words))}" if field.words else FORMS[field.type]
 
 
 def text_of(value: FieldValue) -> str:
