@@ -130,6 +130,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "FILE_SIZE": "分成几个文件 | split it into several files",
     "FORMER_MEMBER_DROPPED": "按现行协议重新起草：--after | draft it anew: agreement draft --after HOME",
     "FUNCTIONS_MISSING": "写明规则目录：--policies | name the folder of the policies: --policies",
+    "FUNCTION_NOT_HELD": "查看本单位可办的：bridgehead function kinds | see what an office may do: function kinds",
     "GUARDIAN_REQUIRED": "由监护人代办：加 --guardian 并交监护人证件 | a guardian applies: --guardian and their card",
     "HANDLE_ASKER": "以本人名义重新查询：bridgehead lookup search | search under your own name",
     "HANDLE_CASE": "在本案下重新查询：bridgehead lookup search | search under this case",
@@ -354,6 +355,8 @@ def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
 def find_refusal_steps(policies: Sequence[str]) -> tuple[str, ...]:
     """Finds what to do next after any no of policy: by the rule, else by what the no itself says must be otherwise."""
     usual = next((each for each in (DEFAULT_DENY, POLICY_ERROR) if each in policies), "policy-refused")
+    if any(each.endswith("function-not-held") for each in policies):  # nothing that the office could mend itself
+        usual = "function-not-held"
     return find_rule_steps(policies) or find_rule_steps([f"rule-{usual}"])
 
 

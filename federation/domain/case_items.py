@@ -72,8 +72,8 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "inspection": "passed:yes day:day root:digest",
     "corr_person": "name:line sex:word birth_date:day number:number address:line new_address:line phone:phone "
     "sealed:yes",
-    "corr_terms": "kind:word begins:day ends:day order:yes positioning_until:day",
-    "corr_reason": "kind:word text:text proofs:line",
+    "corr_terms": "kind:line begins:day ends:day order:yes positioning_until:day",
+    "corr_reason": "kind:line text:text proofs:line",
     "corr_route": "county:county town:line purpose:line weekdays:line hours:line frequency:line",
     "corr_check": "dwelling:yes guardian:line opinion:word reason:text",
     "corr_file": "judgment:line execution_notice:line list:text root:digest",

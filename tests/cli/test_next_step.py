@@ -133,6 +133,8 @@ def test_no_of_a_rule_keeps_the_step_of_that_rule() -> None:
     """The general step stands in for none that is known."""
     assert find_refusal_steps(["rule-case-unknown"]) == (NEXT_STEPS["CASE_UNKNOWN"],)
     assert find_refusal_steps(["default-deny"]) == (NEXT_STEPS["DEFAULT_DENY"],)
+    for held in ("deny-function-not-held", "deny-case-function-not-held"):
+        assert find_refusal_steps([held, "deny-corrections-lead"]) == (NEXT_STEPS["FUNCTION_NOT_HELD"],)
     assert find_refusal_steps(["deny-alert-plate"]) == (NEXT_STEPS["POLICY_REFUSED"],)
 
 

@@ -139,7 +139,7 @@ def _given(
             before = {at for each in known if each.person == person for at in each.places}
             if new := sorted(had & about - before):
                 number += 1
-                step = _step(handing, office, new, is_more=bool(before) or at_first.isdisjoint(new))
+                step = _step(handing, office, new, had=bool(before), is_apart=at_first.isdisjoint(new))
                 row = _row(node, handing, office=office, n=number, about=(person, new), step=step)
                 yield GIVEN.record(row, owner=node.name)
 
@@ -148,14 +148,18 @@ def _is_served(row: Given, family: Family[Any]) -> bool:
     return row.step == family.document_step
 
 
-def _step(handing: Handing, office: AgencyId, places: Sequence[int], *, is_more: bool) -> str:
-    """The step of the report: a document was fetched, the entry was handed on, or more of it later."""
+def _step(handing: Handing, office: AgencyId, places: Sequence[int], *, had: bool, is_apart: bool) -> str:
+    """The step of the report: a document was fetched, the entry was handed on, or more of it later.
+
+    `had`: the office was given other places of it before. `is_apart`: none of these went with the first message.
+    """
     family, parts = handing.family, handing.parts
     if handing.served:
         return family.document_step
-    if family is CASE:  # where only an act hands more over
+    is_more = had or is_apart
+    if family is CASE:  # an office that joined late is handed the entry, and not more of it
         later = handing.later(office)
-        is_more = any(parts[at - 1].field in later.get(parts[at - 1].item, ()) for at in places)
+        is_more = had or any(parts[at - 1].field in later.get(parts[at - 1].item, ()) for at in places)
     return family.disclosure_kind if is_more else family.entry_kind
 
 

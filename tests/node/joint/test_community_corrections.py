@@ -13,7 +13,7 @@ from federation.node.exchange.replies import statement_of
 from federation.node.joint.records import CHANGES
 from federation.node.joint.trace import trace_case
 from federation.node.log.replay import replay_log
-from federation.protocol.errors import NotFoundError, RuleError
+from federation.protocol.errors import BridgeheadError, NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.protocol.trust import Agreement
@@ -40,9 +40,9 @@ PERSON = CaseItem(
     },
 )
 TERMS = CaseItem(
-    kind="corr_terms", fields={"kind": "probation", "begins": "2101-01-01", "ends": "2103-01-01", "order": "no"}
+    kind="corr_terms", fields={"kind": "缓刑", "begins": "2101-01-01", "ends": "2103-01-01", "order": "no"}
 )
-REASON = CaseItem(kind="corr_reason", fields={"kind": "work", "text": "到玉山工作"})
+REASON = CaseItem(kind="corr_reason", fields={"kind": "工作", "text": "到玉山工作"})
 
 
 def with_corrections(agreement: Agreement) -> Agreement:
@@ -118,6 +118,10 @@ async def test_each_class_crosses_from_its_stage_on_and_the_person_is_told_each_
     terms = {f"corr_terms.{name}" for name in TERMS.fields}
     assert await fields_shown(case, DESTINATION) == await fields_shown(case, PROSECUTOR) == person | terms
     assert PROSECUTOR in {line.asker for line in told(case, ZHEJIANG, NUMBER).lines}
+    more = [line for line in told(case, ZHEJIANG, NUMBER).lines if line.step == "case.disclosure"]
+    assert {(line.asker, line.fields) for line in more} == {
+        (DESTINATION, frozenset({"corr_terms.kind", "corr_terms.begins"}))
+    }
     for name in (ZHEJIANG, JIANGXI):
         book = case.rig[name].trust.in_force.policies
         assert replay_log(case.rig[name].database, lambda _version, _digest, book=book: book).is_whole
@@ -162,7 +166,7 @@ async def test_leave_stays_in_its_province_and_nothing_of_it_is_sent(case: Desks
     await leave.does(OFFICE, "join")
     route = CaseItem(kind="corr_route", fields={"county": "361123", "purpose": "就医"})
     filed = await leave.does(ORIGIN, "file_application", PERSON, route, starts="2101-03-01")
-    with pytest.raises(RuleError, match="ROLE_OF_OTHER_SIDE"):
+    with pytest.raises(BridgeheadError, match="CASE_ROLE"):
         await leave.tries(ORIGIN, "invite", agency=str(DESTINATION), role="home")
     await leave.settled()
 
