@@ -32,13 +32,20 @@ from federation.cli.words import (
     condensed,
     label,
     overdue_mark,
+    plain,
     punctuated,
     said,
     titled,
     word,
     word_of,
 )
-from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE, IDENTITY_FIELDS, RECORD_FIELDS
+from federation.domain.corrections import (
+    CORRECTION_FUNCTION,
+    CORRECTION_PURPOSE,
+    IDENTITY_FIELDS,
+    NOT_BY_REQUEST,
+    RECORD_FIELDS,
+)
 from federation.protocol.form import replace
 from federation.wire.agency import corrections as wire
 
@@ -76,13 +83,21 @@ def correct(
     papers: Annotated[
         list[Path] | None, typer.Option("--paper", help="A paper that was shown, as a file: only its SHA-256 is sent.")
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept",
+            metavar="[look_alike|division|number]",
+            help="Doubts that were looked at, by name; repeat for each.",
+        ),
+    ] = None,
     checked: IdentityOption = False,
     full: FullOption = False,
 ) -> None:
     """File (申请更正) a correction of a person's record with the province that owns it."""
     from federation.cli.rows import read_permit
 
-    field, value = read_wanted(field, value)
+    field, value = read_wanted(field, value, accept)
     filing = wire.CorrectionFiling(
         urn=read_permit(permit),
         field=field,
@@ -151,25 +166,34 @@ def extend(
     _take_step(desk, wire.EXTEND_CORRECTION, question, full=full)
 
 
-def read_wanted(field: str, value: str) -> tuple[str, str]:
-    """A field by either name, and what it should say, read as in an application (CORRECTION_VALUE).
+def read_wanted(field: str, value: str, accepted: list[str] | None = None) -> tuple[str, str]:
+    """A field by either name, and what it should say, read as in an application (CORRECTION_FIELD, CORRECTION_VALUE).
 
-    A field that cannot be corrected is left to the node, which says which can.
+    What may be wrong in it waits for its name, as there (DOUBTED). A field that no request corrects is left to the
+    node, which says why.
     """
-    from federation.cli.permits import APPLICATIONS
-    from federation.cli.rows import UnreadableError
+    from federation.cli.permits import APPLICATIONS, find_doubts_in
+    from federation.cli.rows import UnreadableError, read_accepted, settle_doubts
     from federation.protocol.errors import MalformedError
 
-    known = APPLICATIONS.field_of(field)
-    if known not in IDENTITY_FIELDS | RECORD_FIELDS:
-        return known or field, value
+    known = next((name for name, chinese in PERMIT_FIELDS.items() if plain(field) in (name, chinese)), "")
+    correctable = IDENTITY_FIELDS | RECORD_FIELDS
+    if known in NOT_BY_REQUEST:
+        return known, value
+    if known not in correctable:
+        chinese = "、".join(PERMIT_FIELDS[name] for name in PERMIT_FIELDS if name in correctable)
+        names = ", ".join(name for name in PERMIT_FIELDS if name in correctable)
+        message = f"没有这一可更正的字段：{field!r:.60}；可写：{chinese} | expected one of {names}, got {field!r:.60}"
+        raise MalformedError("CORRECTION_FIELD", message, field="field")
     try:
         read = APPLICATIONS.fields[known].read(value)
     except UnreadableError as error:
         raise MalformedError(
             "CORRECTION_VALUE", f"{PERMIT_FIELDS[known]}：{error.chinese} | {known}: {error}", field="value"
         ) from error
-    return known, read if isinstance(read, str) else str(to_json(read))
+    text = read if isinstance(read, str) else str(to_json(read))
+    settle_doubts([*APPLICATIONS.find_doubts({known: value}), *find_doubts_in(known, text)], read_accepted(accepted))
+    return known, text
 
 
 def filing_code(outcome: wire.CorrectionOutcome) -> int:
@@ -233,10 +257,11 @@ def _take_step(desk: Desk, rpc: Rpc[Q, wire.CorrectionOutcome], question: Q, *, 
 def _show_outcome(
     desk: Desk, outcome: wire.CorrectionOutcome, *, full: bool, steps: tuple[str, ...] = (), code: int = 0
 ) -> None:
-    line = masked(outcome.correction, full=full) if outcome.correction is not None else None
+    line = outcome.correction
     lines = correction_lines(line, full=full) if line is not None else ()
     steps = (*steps, _NEXT) if line is not None and line.standing in _LATE else steps
-    desk.show(replace(outcome, correction=line), lines, full=full, steps=steps, code=code)
+    shown = replace(outcome, correction=masked(line, full=full)) if line is not None else outcome
+    desk.show(shown, lines, full=full, steps=steps, code=code)
 
 
 def _id(text: str) -> str:

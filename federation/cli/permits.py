@@ -151,23 +151,28 @@ def find_doubts(application: PermitApplication) -> Iterator[Doubt]:
         "residence_division": application.residence_division,
         "work_division": application.work_division,
     }
-    for name, code in divisions.items():
-        if code is not None and (doubt := find_division_doubt(code)):
-            chinese, english = doubt.split(" | ")
-            yield Doubt(DoubtKind.DIVISION, f"{words.PERMIT_FIELDS[name]}：{chinese}", f"{name}: {english}")
-    if doubt := find_number_doubt(number):
-        chinese, english = doubt.split(" | ")
-        yield Doubt(DoubtKind.NUMBER, f"公民身份号码：{chinese}", f"citizen_number: {english}")
+    for name, text in (*divisions.items(), ("citizen_number", number)):
+        yield from find_doubts_in(name, text) if text is not None else ()
     if holder.birth_date.isoformat().replace("-", "") != number[6:14]:
         yield Doubt(DoubtKind.BIRTH_DATE, "出生日期与号码不符", "birth_date: not the one in the citizen number")
     if (int(number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):
         yield Doubt(DoubtKind.SEX, "性别与号码不符", "sex: not the one in the citizen number")
-    if number.endswith("000"):
-        rounded = "公民身份号码末三位为 000，或经 Excel 改动", "citizen_number: it ends in 000, as Excel rounds"
-        yield Doubt(DoubtKind.NUMBER, *rounded)
     office = county_police(application.residence_division)
     if office and application.issuer != office:
         yield Doubt(DoubtKind.ISSUER, f"签发机关不是{office}", "issuer: not the police of the county of residence")
+
+
+def find_doubts_in(name: str, text: str) -> Iterator[Doubt]:
+    """Finds what to look at in one field by itself: a code that is none, or no longer; a number that was cut."""
+    is_number = name == "citizen_number"
+    found = find_number_doubt(text) if is_number else find_division_doubt(text) if name.endswith("_division") else None
+    if found:
+        chinese, english = found.split(" | ")
+        kind = DoubtKind.NUMBER if is_number else DoubtKind.DIVISION
+        yield Doubt(kind, f"{words.PERMIT_FIELDS[name]}：{chinese}", f"{name}: {english}")
+    if is_number and text.endswith("000"):
+        rounded = "公民身份号码末三位为 000，或经 Excel 改动", "citizen_number: it ends in 000, as Excel rounds"
+        yield Doubt(DoubtKind.NUMBER, *rounded)
 
 
 def county_police(division: str) -> str:

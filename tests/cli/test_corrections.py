@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from federation.cli.corrections import correction_lines, filing_code, masked, page_lines, read_wanted
+from federation.cli.corrections import _show_outcome, correction_lines, filing_code, masked, page_lines, read_wanted
 from federation.cli.reports import COMPLAINT_RIGHT
 from federation.cli.show import object_of
 from federation.cli.words import LANGUAGE_VARIABLE, error_text, said
 from federation.domain.permits import PermitUrn
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.corrections import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
@@ -116,7 +117,6 @@ def test_filing_code_tells_a_refusal_from_silence(outcome, code):
         ("birth_date", "2190年3月7日", "2190-03-07"),
         ("household_division", "３３０８２２", "330822"),
         ("status", "valid", "valid"),
-        ("no_such_field", " x", " x"),
     ],
 )
 def test_what_a_record_should_say_is_typed_as_in_an_application(field, typed, stored):
@@ -129,6 +129,41 @@ def test_what_no_record_can_say_is_refused_in_the_words_of_its_field():
     """With the near names, in both languages."""
     with pytest.raises(MalformedError, match=r"民族：应为民族名称.*乌孜别克.*ethnicity: .*CORRECTION_VALUE"):
         read_wanted("民族", "乌兹别克族")
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "doubt"),
+    [
+        ("户籍地", "362323", "division"),
+        ("姓名", "陈\u2ec5", "look_alike"),
+        ("公民身份号码", "361123219003180000", "number"),
+    ],
+)
+def test_what_may_be_wrong_in_a_correction_waits_for_its_name(field, typed, doubt):
+    """A code of before 2000, a look-alike character, a rounded number: as at registration, accepted by name alone."""
+    with pytest.raises(RuleError, match=rf"--accept {doubt}.*DOUBTED"):
+        read_wanted(field, typed)
+    assert read_wanted(field, typed, [doubt])[1] == typed
+
+
+def test_field_that_is_none_is_told_with_those_that_may_be_corrected():
+    """In the words of the screen and of the protocol; one that the law has steps for is left to the node."""
+    with pytest.raises(
+        MalformedError, match=r"可写：姓名、性别.* \| expected one of holder_name, sex.*CORRECTION_FIELD"
+    ):
+        read_wanted("名字", "林一")
+    assert read_wanted("状态", "有效") == ("status", "有效")
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_outcome_of_a_day_of_birth_is_masked_once(full, capsys):
+    """What was filed is shown, whichever field it is: never an error behind an act that was done."""
+    line = replace(CORRECTION, field="birth_date", value="2190-03-07")
+    desk = SimpleNamespace(show=lambda answer, lines, **_: print(answer.correction.value, *lines, sep="\n"))
+    _show_outcome(desk, CorrectionOutcome(decision=ALLOWED, correction=line), full=full)
+    shown = capsys.readouterr().out
+    assert ("2190-03-07" in shown) is full
+    assert shown.count("2190-**-**") == (0 if full else 2)
 
 
 @pytest.fixture(scope="module")
