@@ -27,7 +27,7 @@ from federation.audit.run import Audit, ListMessages, Options, audit_federation
 from federation.domain.oversight import Mandate
 from federation.protocol.body import Disclosure
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
-from federation.protocol.form import Item, Time, always, decode, encode
+from federation.protocol.form import MAX_INTEGER, Item, Time, always, decode, encode
 from federation.protocol.ids import FederationName, NodeName, format_base64, parse_base64, typed
 from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.tiles import Tile, format_tile_path
@@ -337,7 +337,8 @@ def _message(line: bytes) -> LoggedMessage:
             else None,
             head=_head(value["head"]) if "head" in value else None,
         )
-    if message is None or not isinstance(message.seq, int) or _line(message) != line:
+    numbers = (message.seq, message.log_index) if message is not None else ()
+    if message is None or not all(type(n) is int and 0 <= n <= MAX_INTEGER for n in numbers) or _line(message) != line:
         raise MalformedError("EVIDENCE_FORM", "expected a message as 'audit export' writes it")
     return message
 

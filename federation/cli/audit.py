@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from uuid import uuid4
@@ -16,17 +16,19 @@ from uuid import uuid4
 import typer
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, known_of, open_sought
-from federation.cli.options import Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
-from federation.cli.show import JsonOut, pick, progress, say, show_json
+from federation.cli.options import Desk, Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
+from federation.cli.show import CHINA, JsonOut, pick, progress, say, show_json
 from federation.cli.words import said
-from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
-from federation.protocol.ids import NodeName, parse_node_name
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import AgencyId, NodeName, parse_node_name
 
 if TYPE_CHECKING:
     from federation.audit.evidence import EvidenceWriter
     from federation.audit.fetch import LogSource, ProvenEntry
+    from federation.audit.leaves import Window
     from federation.audit.report import Report
     from federation.audit.run import ListMessages, OnRead, Options, Outcome
+    from federation.domain.oversight import Mandate
     from federation.node.home.files import AgencyProfile
     from federation.protocol.tlog.note import Vkey
     from federation.protocol.trust import Agreement
@@ -63,6 +65,9 @@ def audit() -> None:
 AllOption = Annotated[bool, typer.Option("--all", help="Every finding; else the first error, and how many more.")]
 EvidenceOption = Annotated[
     Path | None, typer.Option("--evidence", help="A bundle of 'audit export': no node is asked for anything.")
+]
+MandatesOption = Annotated[
+    list[Path] | None, typer.Option("--mandate", help="The mandate of an office, signed by both: 'audit mandate'.")
 ]
 DigestOption = Annotated[
     str | None, typer.Option("--digest", help="With --evidence: the digest of the bundle as it stands in the papers.")
@@ -113,11 +118,13 @@ def verify(
 def export(
     sought: Sought,
     out: Annotated[Path, typer.Argument(help="A new file, such as evidence.zip.")],
+    mandates: MandatesOption = None,
     output: FormOption = Form.TEXT,
     everything: AllOption = False,
 ) -> None:
     """Verify every log, and keep all that was read as one zip, an evidence bundle (证据包): verified without a node.
 
+    The envelopes and receipts of an office's node go into it by a mandate of two persons; without one, the logs alone.
     Its digest goes into the papers: verify --evidence FILE --digest DIGEST.
     """
     from federation.audit.evidence import Evidence, EvidenceWriter
@@ -125,19 +132,30 @@ def export(
     from federation.node.home.agreement import pack_archive
     from federation.wire.rpc import Act
 
+    shown = {found.agency: found for found in map(_load_mandate, mandates or ())}
     known = find_federation(sought, confirmed=True)
+    known = replace(known, profiles=tuple(each for each in known.profiles if each.agency in shown))
+    for agency in shown.keys() - {each.agency for each in known.profiles}:
+        raise typer.BadParameter(f"授权所属单位的配置：{agency} --profile | name the profile of {agency}: --profile")
+    window = _window(tuple(shown.values()))
     writer = EvidenceWriter(out)
     try:
         asked = _AuditPlan(
-            known=replace(known, profiles=()),
+            known=known,
             act=Act(request_id=str(uuid4()), purpose="audit.exchange", function="F01", officer="auditor"),
-            options=Options(witness_seconds=WITNESS_SECONDS),
+            options=Options(witness_seconds=WITNESS_SECONDS, window=window),
             remembered={},
             writer=writer,
+            mandates=shown,
         )
         report = _show_progress(asked).report
         said = Evidence(
-            federation=report.federation, made=report.time, listed=frozenset(), silent=dict(report.unreachable)
+            federation=report.federation,
+            made=report.time,
+            window=window,
+            mandates=tuple(shown.values()),
+            listed=frozenset(NodeName(each.node) for each in known.profiles),
+            silent=dict(report.unreachable),
         )
         digest = writer.finish(said, pack_archive(known.files))
     except BaseException:
@@ -147,6 +165,69 @@ def export(
         writer.close()
     _say_digest(out, digest)
     _end_with(report, output, everything, facts={"evidence": str(out), "digest": digest})
+
+
+@command(app, "mandate", usual=("audit.exchange", "F01"))
+def mandate(
+    desk: Desk,
+    file: Annotated[Path, typer.Argument(help="The file of the mandate, such as mandate.json.")],
+    document: Annotated[str, typer.Option("--document", help="The document, such as 浙审〔2026〕12号.")] = "",
+    second: Annotated[str, typer.Option("--second", help="The pseudonym of the second person, who signs then.")] = "",
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")] = None,
+    case_id: Annotated[str, typer.Option("--case", help="Only of this case.")] = "",
+    of: Annotated[str, typer.Option("--of", help="Only of this officer.")] = "",
+    only: Annotated[str, typer.Option("--only", help="Only of this function, such as F03.")] = "",
+) -> None:
+    """Sign (取证授权) a mandate to read for evidence: its first person writes the file, the second signs the same one.
+
+    It holds for 30 days. A procuratorate's is for one case, one officer or one function.
+    """
+    from federation.domain.oversight import Mandate, mandate_bytes, verify_mandate
+    from federation.protocol.form import encode
+    from federation.protocol.form import replace as changed
+
+    if file.exists():
+        found = _load_mandate(file)
+        if desk.named_officer() != found.second:
+            raise RuleError("MANDATE", f"expected {found.second} to sign the mandate as its second person")
+        signatures = (*found.signatures[:1], desk.sign(mandate_bytes(found)))
+        verify_mandate(found := changed(found, signatures=signatures), desk.profile.agency, now=now())
+    elif document and second and first and last:
+        found = Mandate(
+            agency=desk.profile.agency, document=document, first=desk.named_officer(), second=second, made=now(),
+            start=first.replace(tzinfo=CHINA), end=last.replace(tzinfo=CHINA) + timedelta(days=1),
+            case_id=case_id, officer=of, function=only,
+        )  # fmt: skip
+        found = changed(found, signatures=(desk.sign(mandate_bytes(found)),))
+    else:
+        raise typer.BadParameter(
+            "新授权须写明 --document、--from、--to、--second | a new mandate needs --document, --from, --to, --second"
+        )
+    file.write_bytes(encode(found))
+    awaited = (
+        said("已由两人签署|signed by both") if found.signatures[1:] else said("待第二人签署|awaits the second person")
+    )
+    desk.show(found, (f"{found.document}  {found.first}, {found.second}  {awaited}",))
+
+
+def _load_mandate(path: Path) -> Mandate:
+    """Reads a mandate (FILE_MISSING, JSON_*)."""
+    from federation.domain.oversight import Mandate
+    from federation.node.home.files import read_json
+    from federation.protocol.form import decode
+
+    return decode(Mandate, read_json(path))
+
+
+def _window(mandates: Sequence[Mandate]) -> Window | None:
+    """The window that all the mandates have in common; None without any."""
+    from federation.audit.leaves import Window
+
+    if not mandates:
+        return None
+    start, end = max(each.start for each in mandates), min(each.end for each in mandates)
+    return Window(start=start, end=end, begun=now(), narrowed=any(each.narrowed for each in mandates))
 
 
 def _verify_evidence(path: Path, sought: Sought, digest: str | None, remembered: dict[str, bytes]) -> Report:
@@ -180,6 +261,7 @@ class _AuditPlan:
     options: Options
     remembered: dict[str, bytes]
     writer: EvidenceWriter | None = None
+    mandates: Mapping[AgencyId, Mandate] = field(default_factory=dict)
 
 
 def _show_progress(asked: _AuditPlan) -> Outcome:
@@ -213,7 +295,7 @@ async def _audit(asked: _AuditPlan, on_read: OnRead) -> Outcome:
             client = AgencyClient(client_profile(profile))
             stack.push_async_callback(client.close)
             node = _audited_node(profile, known.agreement)
-            listers[node] = _lister(client, asked.act, known.silent.get(node))
+            listers[node] = _lister(client, asked, known.silent.get(node), asked.mandates.get(profile.agency))
         audit = Audit(
             agreement=known.agreement,
             sources=sources,
@@ -225,13 +307,19 @@ async def _audit(asked: _AuditPlan, on_read: OnRead) -> Outcome:
         return await audit_federation(asked.writer.record(audit) if asked.writer else audit, on_read=on_read)
 
 
-def _lister(client: AgencyClient, act: Act, silent: BridgeheadError | None) -> ListMessages:
+def _lister(
+    client: AgencyClient, asked: _AuditPlan, silent: BridgeheadError | None, mandate: Mandate | None
+) -> ListMessages:
+    from federation.protocol.form import encode
     from federation.wire.agency.audit import LIST_MESSAGES
+
+    act = asked.act if mandate is None else replace(asked.act, officer=mandate.first)
+    shown = b"" if mandate is None else encode(mandate)
 
     async def list_messages(query: MessageQuery) -> MessagePage:
         if silent is not None:  # which agreement it stands under is not known: nothing of it is compared
             raise silent
-        return await client.call(LIST_MESSAGES, act, query)
+        return await client.call(LIST_MESSAGES, act, replace(query, mandate=shown))
 
     return list_messages
 

@@ -198,6 +198,7 @@ _KINDS: Final = {
     "service-hall": "政务服务中心|service halls",
     "market": "市场监督管理局|market regulators",
     "audit": "审计机关|audit offices",
+    "procuratorate": "人民检察院|procuratorates",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -30,10 +31,11 @@ from federation.domain.oversight import (
     sample_review_bytes,
     verify_words,
 )
+from federation.node.home.files import read_json
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
 from federation.wire.agency import oversight as wire
-from federation.wire.rpc import PageQuery
+from federation.wire.rpc import POLICE, PageQuery
 
 if TYPE_CHECKING:
     from federation.domain.oversight import RaisedFlag, StoredReading
@@ -90,6 +92,7 @@ WORDS["FlagKind"] = {
 WORDS["ReadingKind"] = {
     "released": "提供字段", "notices": "紧急查询", "flags": "预警", "digest": "每日回执", "sample": "抽查",
     "watch": "值班提醒", "readings": "查阅留痕", "keys": "本人密钥名册",
+    "messages": "交换记录",
 }  # fmt: skip
 WORDS["Judged"] = {each.value: WORDS["Finding"][each.value] for each in Judged}
 
@@ -177,10 +180,16 @@ def readings(
     paging: Paging,
     case_id: Annotated[str | None, typer.Option("--case", help="Only in this case; a leader names it.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="Only by this officer.")] = None,
+    mandate: Annotated[
+        Path | None, typer.Option("--mandate", help="The mandate of an office, signed by both: 'audit mandate'.")
+    ] = None,
 ) -> None:
-    """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case."""
-    query = wire.ReadingQuery(case_id=case_id, officer=by)
-    if case_id is not None:
+    """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case.
+
+    A procuratorate reads by a mandate of two persons.
+    """
+    query = wire.ReadingQuery(case_id=case_id, officer=by, mandate=read_json(mandate) if mandate else b"")
+    if case_id is not None and desk.profile.agency.kind in POLICE:
         signed = readings_bytes(desk.profile.agency, parse_case_id(case_id), reader=desk.named_officer())
         query = replace(query, signature=desk.sign(signed))
     page = desk.read(wire.LIST_READINGS, query, paging, items="readings")

@@ -26,14 +26,18 @@ from federation.domain.lookups_case import (
     BREAK_GLASS_TIME,
     NO_LETTER,
     CaseTerms,
+    DossierFacts,
     LookupCase,
+    dossier_entity,
     is_break_glass,
     open_case,
     step_bytes,
 )
+from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import Item, Text, Time, always, decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, OfficerId, format_time
+from federation.protocol.policy import PolicyRequest
 
 DAY_BEGINS, DAY_ENDS = time(8), time(20)
 BURST: Final = 5
@@ -422,6 +426,7 @@ class ReadingKind(StrEnum):
     WATCH = "watch"
     READINGS = "readings"
     KEYS = "keys"
+    MESSAGES = "messages"
 
 
 class StoredReading(Item, frozen=True, kw_only=True):
@@ -503,6 +508,20 @@ def verify_mandate(mandate: Mandate, agency: AgencyId, *, now: datetime) -> None
     for sentence, is_so in faults.items():
         if is_so:
             raise RuleError("MANDATE", sentence)
+
+
+def inspection_request(
+    agency: AgencyFacts, province: NodeName, *, occasion: Occasion, mandate: Mandate | None
+) -> PolicyRequest:
+    """Asks whether the agency may read what that province's node exchanged, and who read what there."""
+    return ask(
+        "exchange.inspect",
+        agency,
+        dossier_entity(DossierFacts(province=province, kind="exchange")),
+        occasion=occasion,
+        mandate=mandate is not None,
+        narrowed=mandate is not None and mandate.narrowed,
+    )
 
 
 def readings_bytes(agency: AgencyId, case_id: str, *, reader: str) -> bytes:

@@ -16,6 +16,7 @@ import structlog
 
 from federation.domain.documents import Chunk
 from federation.domain.officers import KeyStanding
+from federation.domain.oversight import ReadingKind
 from federation.node.documents_open import open_to_province
 from federation.node.documents_pull import serve_document
 from federation.node.exchange.deliver import Delivery
@@ -28,6 +29,7 @@ from federation.node.log.cosigning import Cosigning
 from federation.node.log.witness import Witness
 from federation.node.node import Node
 from federation.node.officers import verify_signed
+from federation.node.oversight.readings import Inspection, begin_inspection, note_reading
 from federation.node.retention import destroy_ended
 from federation.node.status import log_troubles, node_status, quorum_warning
 from federation.protocol.envelope import parse_envelope
@@ -70,9 +72,10 @@ async def _run_retention(errand: Errand, nothing: Nothing) -> RetentionRound:
 
 
 async def _list_messages(errand: Errand, query: MessageQuery) -> MessagePage:
-    if errand.caller.kind != "audit":
-        raise UntrustedError("CALLER_NOT_ENTITLED", "only an agency of kind 'audit' reads the exchanged messages")
-    return await asyncio.to_thread(_message_page, errand.node, query)
+    shown = await begin_inspection(errand, query.mandate)
+    place = f"{query.direction.value} {query.peer} {query.after_seq}"
+    await note_reading(errand, step=ReadingKind.MESSAGES, what=f"{place} {shown.document}".rstrip())
+    return await asyncio.to_thread(_message_page, errand.node, query, shown)
 
 
 def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosigning) -> tuple[Binding, ...]:
@@ -209,7 +212,7 @@ async def _answer(node: Node, submission: Submission, caller: NodeName) -> Answe
         return UnavailableError("RECEIVE_FAILED", "this node could not judge the message; its operator is told")
 
 
-def _message_page(node: Node, query: MessageQuery) -> MessagePage:
+def _message_page(node: Node, query: MessageQuery, shown: Inspection) -> MessagePage:
     sent = query.direction == "sent"
     pair = Pair(node.name, query.peer) if sent else Pair(query.peer, node.name)
     found = list_messages(
@@ -224,6 +227,7 @@ def _message_page(node: Node, query: MessageQuery) -> MessagePage:
             head=find_head(node.database, message) if _is_entry(node, message) else None,
         )
         for message in found
+        if shown.has_message(decode_statement(parse_envelope(message.envelope).payload), node.name)
     )
     return MessagePage(messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None)
 

@@ -27,7 +27,7 @@ from federation.v1 import act_pb2 as federation_dot_v1_dot_act__pb2
 from federation.v1 import exchange_pb2 as federation_dot_v1_dot_exchange__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!federation/v1/audit_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1c\x66\x65\x64\x65ration/v1/exchange.proto\"\xe9\x01\n\x13ListMessagesRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12>\n\tdirection\x18\x02 \x01(\x0e\x32\x1f.federation.v1.MessageDirectionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12*\n\x04peer\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12!\n\tafter_seq\x18\x04 \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"v\n\x14ListMessagesResponse\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.federation.v1.LoggedMessage\x12\x1b\n\x0enext_after_seq\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_next_after_seq\"\xb2\x01\n\rLoggedMessage\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\x0c\x12\x11\n\tlog_index\x18\x03 \x01(\x04\x12,\n\x07receipt\x18\x04 \x01(\x0b\x32\x16.federation.v1.ReceiptH\x00\x88\x01\x01\x12,\n\x04head\x18\x05 \x01(\x0b\x32\x19.federation.v1.DisclosureH\x01\x88\x01\x01\x42\n\n\x08_receiptB\x07\n\x05_head\"F\n\nDisclosure\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04item\x18\x02 \x01(\x0c\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c*q\n\x10MessageDirection\x12!\n\x1dMESSAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16MESSAGE_DIRECTION_SENT\x10\x01\x12\x1e\n\x1aMESSAGE_DIRECTION_RECEIVED\x10\x02\x32g\n\x0c\x41uditService\x12W\n\x0cListMessages\x12\".federation.v1.ListMessagesRequest\x1a#.federation.v1.ListMessagesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!federation/v1/audit_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1c\x66\x65\x64\x65ration/v1/exchange.proto\"\x84\x02\n\x13ListMessagesRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12>\n\tdirection\x18\x02 \x01(\x0e\x32\x1f.federation.v1.MessageDirectionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12*\n\x04peer\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12!\n\tafter_seq\x18\x04 \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1a\n\tpage_size\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x19\n\x07mandate\x18\x06 \x01(\x0c\x42\x08\xbaH\x05z\x03\x18\x80 \"v\n\x14ListMessagesResponse\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.federation.v1.LoggedMessage\x12\x1b\n\x0enext_after_seq\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_next_after_seq\"\xb2\x01\n\rLoggedMessage\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\x0c\x12\x11\n\tlog_index\x18\x03 \x01(\x04\x12,\n\x07receipt\x18\x04 \x01(\x0b\x32\x16.federation.v1.ReceiptH\x00\x88\x01\x01\x12,\n\x04head\x18\x05 \x01(\x0b\x32\x19.federation.v1.DisclosureH\x01\x88\x01\x01\x42\n\n\x08_receiptB\x07\n\x05_head\"F\n\nDisclosure\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04item\x18\x02 \x01(\x0c\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c*q\n\x10MessageDirection\x12!\n\x1dMESSAGE_DIRECTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16MESSAGE_DIRECTION_SENT\x10\x01\x12\x1e\n\x1aMESSAGE_DIRECTION_RECEIVED\x10\x02\x32g\n\x0c\x41uditService\x12W\n\x0cListMessages\x12\".federation.v1.ListMessagesRequest\x1a#.federation.v1.ListMessagesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,16 +44,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMESSAGESREQUEST'].fields_by_name['after_seq']._serialized_options = b'\272H\0132\t\030\377\377\377\377\377\377\377\017'
   _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTMESSAGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_MESSAGEDIRECTION']._serialized_start=745
-  _globals['_MESSAGEDIRECTION']._serialized_end=858
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['mandate']._loaded_options = None
+  _globals['_LISTMESSAGESREQUEST'].fields_by_name['mandate']._serialized_options = b'\272H\005z\003\030\200 '
+  _globals['_MESSAGEDIRECTION']._serialized_start=772
+  _globals['_MESSAGEDIRECTION']._serialized_end=885
   _globals['_LISTMESSAGESREQUEST']._serialized_start=137
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=370
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=372
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=490
-  _globals['_LOGGEDMESSAGE']._serialized_start=493
-  _globals['_LOGGEDMESSAGE']._serialized_end=671
-  _globals['_DISCLOSURE']._serialized_start=673
-  _globals['_DISCLOSURE']._serialized_end=743
-  _globals['_AUDITSERVICE']._serialized_start=860
-  _globals['_AUDITSERVICE']._serialized_end=963
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=397
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=399
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=517
+  _globals['_LOGGEDMESSAGE']._serialized_start=520
+  _globals['_LOGGEDMESSAGE']._serialized_end=698
+  _globals['_DISCLOSURE']._serialized_start=700
+  _globals['_DISCLOSURE']._serialized_end=770
+  _globals['_AUDITSERVICE']._serialized_start=887
+  _globals['_AUDITSERVICE']._serialized_end=990
 # @@protoc_insertion_point(module_scope)

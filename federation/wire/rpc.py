@@ -152,6 +152,7 @@ POLICE: Final = frozenset({"police"})
 COUNTERS: Final = frozenset({"service-hall", "police"})
 MARKET: Final = frozenset({"market"})
 AUDIT: Final = frozenset({"audit"})
+INSPECTORS: Final = AUDIT | {"procuratorate"}
 READS: Final = 0.05
 WRITES: Final = 0.1
 IMPORTS: Final = 0.5

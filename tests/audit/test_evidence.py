@@ -127,7 +127,7 @@ def test_bundle_holds_standard_files_that_sha256sum_checks(made: tuple[Path, str
 def test_any_single_change_of_a_bundle_is_found(made: tuple[Path, str], tmp_path: Path, data: st.DataObject) -> None:
     """A bit, a file less, one more, two that changed places, a file cut: each fails, and the file is named."""
     files = unpacked(made[0])
-    name = data.draw(st.sampled_from(sorted(files)))
+    name = data.draw(st.sampled_from(sorted(each for each in files if files[each])))
     kind = data.draw(st.sampled_from(["flip", "delete", "add", "swap", "cut"]))
     if kind == "flip":
         content = bytearray(files[name])

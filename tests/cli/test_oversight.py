@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from zipfile import ZipFile
 
 import pytest
 
@@ -14,7 +15,7 @@ from federation.protocol.ids import parse_agency_id
 from federation.wire.agency.oversight import NoticeState
 from tests.cli.command_line import HALL, POLICE, run
 
-AUDIT, CASE = "zhejiang/330000/audit", "CS-2026-0061"
+AUDIT, PROCURATORATE, CASE = "zhejiang/330000/audit", "zhejiang/330822/procuratorate", "CS-2026-0061"
 LEADER, OFFICER = ("--officer", "leader-1"), ("--officer", "officer-61")
 STRANGER = "urn:permit:361123:2026:999999"
 
@@ -236,3 +237,52 @@ def test_review_offers_the_findings_that_a_leader_may_come_to(nodes):
     assert error["message"].endswith("expected one of: justified, unjustified")
     known = nodes.ask("zhejiang/330822/police", *review, "--finding", "不当", "-o", "json", code=1).error
     assert known["reason"] == "BREAK_GLASS_UNKNOWN"
+
+
+@pytest.fixture
+def signed(nodes, tmp_path):
+    """Writes a mandate of an office by its first person, then signed by its second."""
+
+    def sign(agency, name="mandate.json", **narrowed):
+        file = tmp_path / name
+        more = [word for option, text in narrowed.items() for word in (f"--{option}", text)]
+        days = ("--from", "2026-01-01", "--to", "2199-12-31", "--document", "常检监〔2126〕3号")
+        first = nodes.ask(agency, "audit", "mandate", file, *days, "--second", "s-2", *more, "--officer", "s-1")
+        assert "待第二人签署 awaits the second person" in first.out
+        assert "MANDATE" in nodes.ask(agency, "audit", "mandate", file, "--officer", "s-1", code=1).err
+        assert "已由两人签署" in nodes.ask(agency, "audit", "mandate", file, "--officer", "s-2").out
+        return file
+
+    return sign
+
+
+def test_procuratorate_lists_readings_by_a_mandate_of_two_persons(nodes, case, keys, signed):
+    """With it the readings of the officer named; without it the word of what is missing, and exit code 1."""
+    nodes.ask(POLICE, "oversight", "flags", "--by", "officer-61", "--key", keys["leader-1"], *LEADER)
+    by = ("--mandate", signed(PROCURATORATE, of="leader-1"), "--officer", "s-1")
+    found = oversee(nodes, "readings", *by, "-o", "json", agency=PROCURATORATE).json
+
+    assert {(one["officer"], one["agency"]) for one in found["readings"]} == {("leader-1", POLICE)}
+    refused = oversee(nodes, "readings", "--officer", "s-1", code=1, agency=PROCURATORATE)
+    assert "audit mandate" in refused.err
+    assert "INSPECTION" in refused.err
+
+
+@pytest.mark.usefixtures("impatient")
+def test_evidence_of_a_mandate_holds_its_messages_and_verifies_alone(nodes, case, signed, tmp_path):
+    """All of the window with receipts, exported by the office that has the mandate, and passed without a node."""
+    out, of_case = tmp_path / "evidence.zip", tmp_path / "case.zip"
+    whole, narrow = signed(AUDIT), signed(AUDIT, "case.json", case=case)
+    exported = run("audit", "export", out, "--home", nodes.folder, "--mandate", whole, "-o", "json").json
+    run("audit", "export", of_case, "--home", nodes.folder, "--mandate", narrow)
+    kept = run("audit", "verify", "--evidence", out, "--digest", exported["digest"], "-o", "json").json
+    run("audit", "verify", "--evidence", of_case)
+
+    assert {name: exported[name] for name in kept} == kept
+    receipts = {line["pair"]: line["receipts"] for line in kept["pairs"]}
+    assert receipts["zhejiang>jiangxi"] > 0
+    assert receipts["jiangxi>zhejiang"] is None
+    with ZipFile(out) as all_of_it, ZipFile(of_case) as one_case:
+        name = "messages/zhejiang/sent-jiangxi.jsonl"
+        assert 0 < one_case.read(name).count(b"\n") < all_of_it.read(name).count(b"\n")
+        assert "常检监〔2126〕3号" in all_of_it.read("evidence.json").decode()

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from federation.protocol.body import Disclosure
 from federation.protocol.ids import NodeName
 from federation.protocol.receipt import Receipt
-from federation.wire.rpc import AUDIT, Rpc, page_size
+from federation.wire.rpc import INSPECTORS, Rpc, page_size
 
 
 class Direction(StrEnum):
@@ -19,12 +19,13 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageQuery:
-    """A list of messages with one peer, after a sequence number. `page_size` is 1 to 256."""
+    """A list of messages with one peer, after a sequence number, those of a mandate alone. `page_size` is 1 to 256."""
 
     direction: Direction
     peer: NodeName
     after_seq: int = 0
     page_size: Annotated[int, page_size(256)] = 100
+    mandate: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,4 +46,4 @@ class MessagePage:
 
 
 NO_PERSON: Final = "an auditor's program reads statements, and of bodies the heads of entries: neither names a person"
-LIST_MESSAGES: Final = Rpc("AuditService/ListMessages", MessageQuery, MessagePage, kinds=AUDIT, unsigned=NO_PERSON)
+LIST_MESSAGES: Final = Rpc("AuditService/ListMessages", MessageQuery, MessagePage, kinds=INSPECTORS, unsigned=NO_PERSON)

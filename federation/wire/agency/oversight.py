@@ -17,7 +17,7 @@ from federation.domain.oversight import (
     StoredReading,
 )
 from federation.wire.pb import declare
-from federation.wire.rpc import AUDIT, POLICE, WRITES, A, PageQuery, Q, Rpc
+from federation.wire.rpc import INSPECTORS, POLICE, WRITES, A, PageQuery, Q, Rpc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,7 @@ class ReadingQuery(PageQuery):
     case_id: str | None = None
     officer: str | None = None
     signature: str | None = None
+    mandate: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ GET_DAILY_DIGEST: Final = Rpc("OversightService/GetDailyDigest", DigestQuestion,
 """A leader who reads somebody else's day signs."""
 LIST_SAMPLE: Final = Rpc("OversightService/ListSample", SampleQuery, SamplePage, kinds=POLICE)
 RECORD_REVIEW: Final = _signed("RecordReview", SampleReviewQuestion, SampleItem)
-LIST_READINGS: Final = Rpc("OversightService/ListReadings", ReadingQuery, ReadingPage, kinds=POLICE | AUDIT)
-"""The leader of a case signs; an audit office does not."""
+LIST_READINGS: Final = Rpc("OversightService/ListReadings", ReadingQuery, ReadingPage, kinds=POLICE | INSPECTORS)
+"""The leader of a case signs; an office of inspection shows its mandate."""
 WATCH_NOTICES: Final = Rpc("OversightService/WatchNotices", str, News, kinds=POLICE, floor_seconds=None, stream=True)
 """The question is the token to go on behind, empty for a first call."""
