@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +67,7 @@ def draft(
 def diff(folder: DraftArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Show in words what a draft changes against the agreement in force in a home, before anybody signs it."""
     lines = _changes(folder, home)
-    show_in(form, {"changes": lines}, lines)
+    show_in(form, {"changes": lines}, map(_in_words, lines))
 
 
 @app.command("sign")
@@ -82,7 +83,7 @@ def sign(
     from federation.node.home.draft import sign_draft
 
     for line in _changes(folder, home):
-        say(line)
+        print(_in_words(line), file=sys.stderr, flush=True)
     status = sign_draft(folder, home, now=now(), instead=instead)
     _show_status(status, form)
     if status.complete:
@@ -159,6 +160,11 @@ def _changes(folder: Path, home: Path) -> list[str]:
     from federation.node.home.draft import read_both
 
     return list(describe_changes(*read_both(folder, home)))
+
+
+def _in_words(line: str) -> str:
+    """A change in the language that is asked for; a line of a file stays whole, since it is signed whole."""
+    return line if line.startswith(" ") else said(line)
 
 
 def _show_status(status: DraftStatus, form: Form) -> None:

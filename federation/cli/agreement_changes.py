@@ -89,21 +89,23 @@ def _member(node: NodeName, before: Bundle | None, after: Bundle | None, *, agai
     retired = before.member.retired_logs if before else ()
     for log in after.member.retired_logs[len(retired) :]:
         end, lost = f"{log.vkey.partition('+')[0]} {log.size}", max(0, log.signed - log.size)
-        yield f"{node}：日志停用，止于 {end}，其后 {lost} 条已失 | RETIRES ITS LOG at {end}: {lost} entries are lost"
+        zh = f"{node}：日志停用，止于 {end}，其后 {lost} 条已失"
+        yield f"{zh} | {node} RETIRES ITS LOG at {end}: {lost} entries are lost"
         if log.vouched:
-            yield f"{node}：已签条数无足够见证，由人担保：{log.vouched} | TOO FEW WITNESSES said so, but: {log.vouched}"
+            zh = f"{node}：已签条数无足够见证，由人担保：{log.vouched}"
+            yield f"{zh} | {node}: TOO FEW WITNESSES said so, but: {log.vouched}"
     known, coming = before.member.revoked_serials if before else frozenset(), after.member.revoked_serials
     for serial in sorted(coming - known):
-        yield f"{node}：吊销节点证书 {serial} | revokes the node's certificate {serial}"
+        yield f"{node}：吊销节点证书 {serial} | {node} revokes its certificate {serial}"
     for serial in sorted(known - coming):
-        yield f"{node}：取消吊销 {serial} | NO LONGER revokes the certificate {serial}"
+        yield f"{node}：取消吊销 {serial} | {node} NO LONGER revokes the certificate {serial}"
 
 
 def _fact(node: NodeName, zh: str, en: str, before: object, after: object) -> Iterator[str]:
     if before is None:
-        yield f"{node}：{zh} {after} | {en} {after}"
+        yield f"{node}：{zh} {after} | {node}: {en} {after}"
     elif before != after:
-        yield f"{node}：{zh} {before} → {after} | {en} {before} -> {after}"
+        yield f"{node}：{zh} {before} → {after} | {node}: {en} {before} -> {after}"
 
 
 def _message_keys(node: NodeName, before: Member | None, after: Member) -> Iterator[str]:
@@ -112,17 +114,18 @@ def _message_keys(node: NodeName, before: Member | None, after: Member) -> Itera
         old = known.pop(entry.key.key_id, None)
         start = format_time(entry.valid_from)
         if old is None:
-            yield f"{node}：消息密钥 {entry.key.key_id}，自 {start} | message key {entry.key.key_id} from {start}"
+            zh, en = f"消息密钥 {entry.key.key_id}，自 {start}", f"message key {entry.key.key_id} from {start}"
+            yield f"{node}：{zh} | {node}: {en}"
         if entry.valid_until is not None and (old is None or old.valid_until != entry.valid_until):
             end = format_time(entry.valid_until)
-            yield f"{node}：消息密钥 {entry.key.key_id} 止于 {end} | message key {entry.key.key_id} ends {end}"
+            yield f"{node}：消息密钥 {entry.key.key_id} 止于 {end} | {node}: message key {entry.key.key_id} ends {end}"
     for key_id in known:
-        yield f"{node}：删去消息密钥 {key_id} | DROPS the message key {key_id}: what it signed verifies no more"
+        yield f"{node}：删去消息密钥 {key_id} | {node} DROPS the message key {key_id}: what it signed verifies no more"
 
 
 def _agencies(node: NodeName, before: Mapping[AgencyId, Agency], after: Mapping[AgencyId, Agency]) -> Iterator[str]:
     if not before:
-        yield f"{node}：{len(after)} 个单位 | {len(after)} agencies"
+        yield f"{node}：{len(after)} 个单位 | {node}: {len(after)} agencies"
         return
     for agency in sorted(before.keys() | after.keys(), key=str):
         known, coming = before.get(agency), after.get(agency)

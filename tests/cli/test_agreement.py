@@ -318,9 +318,20 @@ def test_admit_is_by_a_bundle_and_a_home_of_the_new_province(agreed, tmp_path):
     )
 
     assert "ADMITS hunan" in shown
+    assert "hunan: log key hunan.bridgehead.example" in shown  # whose key, in either language
     assert "signatures needed" not in shown  # three of four, three of five
     assert len(published["members"]) == 5
     assert json.loads(_run(agreement.app, "show", "--home", agreed / "hunan", "-o", "json").stdout) == published
+
+
+@pytest.mark.parametrize("asked", ["zh", "en"])
+def test_changed_line_of_a_file_is_shown_whole_in_either_language(monkeypatch, asked):
+    """It is signed whole: a bar in a policy hides no half of it from a signer who reads one language."""
+    monkeypatch.setenv("BRIDGEHEAD_LANG", asked)
+    line = '    +@title("查看 | read")'
+
+    assert agreement._in_words(line) == line
+    assert agreement._in_words("接纳 hunan | ADMITS hunan") == {"zh": "接纳 hunan", "en": "ADMITS hunan"}[asked]
 
 
 def test_sign_of_a_draft_that_does_not_follow_refused(agreed):

@@ -65,10 +65,10 @@ def read_file(path: Path) -> bytes:
 
 
 def read_policies(folder: Path) -> dict[str, bytes]:
-    """Reads every file below a folder as `policies/...`, hidden files left out. Refuses AGREEMENT_FORM."""
+    """Reads every file below a folder as `policies/...`, hidden files left out. Refuses FILE_MISSING."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
     if not paths:
-        raise MalformedError("AGREEMENT_FORM", f"expected policy files in {folder}")
+        raise NotFoundError("FILE_MISSING", f"expected policy files in {folder}: --policies")
     return {f"policies/{path.relative_to(folder).as_posix()}": read_file(path) for path in paths}
 
 

@@ -199,7 +199,7 @@ def who_signed(metadata: bytes, root: bytes) -> Signing:
 def require_signing(signing: Signing, *, what: str) -> Signing:
     """Returns the signing when its threshold is met; AGREEMENT_SIGNATURES names who signed and who is missing."""
     if not signing.complete:
-        signed, missing = ", ".join(signing.signed) or "nobody", ", ".join(signing.missing)
+        signed, missing = ", ".join(signing.signed) or "-", ", ".join(signing.missing)
         raise UntrustedError(
             "AGREEMENT_SIGNATURES",
             f"{what}: expected {signing.threshold} signatures, got {len(signing.signed)}: signed by {signed}; "
@@ -276,11 +276,14 @@ def _root_signing(metadata: Metadata[Root], previous: Root | None) -> Signing:
 
 
 def _signing(results: Sequence[VerificationResult]) -> Signing:
-    missing = {owner_of(key) for result in results for key in result.unsigned.values()}
-    signed = {owner_of(key) for result in results for key in result.signed.values()} - missing
+    """Of a root and the one before it, the members of that one are asked first: who joins admits nobody."""
+    counted = results if results[0].verified else results[:1]
+    asked = {owner_of(key) for each in counted for keys in (each.signed, each.unsigned) for key in keys.values()}
+    missing = {owner_of(key) for result in results for key in result.unsigned.values()} & asked
+    signed = {owner_of(key) for result in results for key in result.signed.values()} & asked - missing
     return Signing(
         signed=tuple(sorted(signed)),
         missing=tuple(sorted(missing)),
-        threshold=max(result.threshold for result in results),
+        threshold=max(result.threshold for result in counted),
         complete=all(result.verified for result in results),
     )

@@ -216,7 +216,7 @@ def test_class_of_an_area_changes_with_a_quarter(published, tmp_path):
 
 def test_read_policies_of_an_empty_folder_refused(tmp_path):
     """An empty policy folder is a mistake, not an agreement on nothing."""
-    with pytest.raises(MalformedError):
+    with pytest.raises(NotFoundError, match="--policies"):
         read_policies(tmp_path)
 
 

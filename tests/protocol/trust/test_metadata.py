@@ -72,6 +72,21 @@ def test_who_signed_a_new_root_asks_for_old_and_new_keys():
     assert who_signed(whole, FILES.roots[0]).signed == (JIANGXI,)
 
 
+def test_who_joins_does_not_count_for_the_own_admission():
+    """Two of the four and the fifth are not three of the four; once the four have decided, the fifth is named too."""
+    bundles = [bundle(node) for node in (*NODES, "hunan")]
+    root = draft_root(bundles, expires_time=END, previous=FILES.roots[0])
+
+    two = signed(root, (JIANGXI, "agreement"), (ZHEJIANG, "agreement"), ("hunan", "agreement"))
+    three = signed(two, (FUJIAN, "agreement"))
+
+    found = who_signed(two, FILES.roots[0])
+    assert (found.signed, found.missing, found.threshold) == ((JIANGXI, ZHEJIANG), (ANHUI, FUJIAN), 3)
+    assert not found.complete
+    assert who_signed(three, FILES.roots[0]).complete
+    assert who_signed(three, FILES.roots[0]).signed == (FUJIAN, "hunan", JIANGXI, ZHEJIANG)
+
+
 def test_who_signed_a_root_that_does_not_follow_refused():
     """Roots follow each other one by one."""
     root = Metadata[Root].from_bytes(FILES.roots[0])
