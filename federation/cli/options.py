@@ -336,7 +336,7 @@ class Desk:
             for note in () if refused else notes:
                 show.say(note)
         for step in steps:
-            show.say(f"  -> {step}")
+            show.say_step(step)
         end(max(code, 1) if refused else code)
 
     def show_page(
@@ -358,7 +358,7 @@ class Desk:
         data: JsonOut = {"request_id": self.request_id, "decision": show.to_json(ruling)}
         show_in(self.form, data, show.decision_lines(ruling))
         for step in steps or _steps_after(ruling):
-            show.say(f"  -> {step}")
+            show.say_step(step)
         end(1)
 
 

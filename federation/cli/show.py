@@ -52,6 +52,11 @@ def say(sentence: str) -> None:
     print(said(sentence), file=sys.stderr, flush=True)
 
 
+def say_step(step: str) -> None:
+    """Says on stderr what to do next."""
+    say(f"  -> {said(step)}")
+
+
 def json_text(value: object, stream: TextIO, *, indent: int | None = None) -> str:
     """A value as JSON, in characters that the stream has: escaped where it is not UTF-8."""
     escaped = not (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf8")

@@ -9,12 +9,13 @@ import pytest
 from federation.cli.reports import (
     COMPLAINT_RIGHT,
     CORRECTION_RIGHT,
+    IDENTITY_STEP,
     head_lines,
     report_code,
     report_lines,
     report_object,
 )
-from federation.cli.show import mask_number
+from federation.cli.show import mask_number, say_step
 from federation.cli.words import LANGUAGE_VARIABLE, said
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.lookups import Outcome
@@ -169,3 +170,13 @@ def test_report_without_an_identity_check_is_refused_with_exit_1(nodes):
     assert "deny-report-identity-unchecked" in done.out
     assert "-> 核对本人证件后加 --identity-checked | check the person's card" in done.err
     assert NUMBER not in done.out
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_next_step_keeps_its_arrow_in_each_language(language, monkeypatch, capsys):
+    """It is what a tired clerk looks for."""
+    monkeypatch.setenv(LANGUAGE_VARIABLE, language)
+    say_step(IDENTITY_STEP)
+    told = capsys.readouterr().err
+    assert told.startswith("  -> ")
+    assert_one_language(language, told)
