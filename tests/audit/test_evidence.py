@@ -122,7 +122,7 @@ def test_bundle_holds_standard_files_that_sha256sum_checks(made: tuple[Path, str
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_single_change_of_a_bundle_is_found(made: tuple[Path, str], tmp_path: Path, data: st.DataObject) -> None:
     """A bit, a file less, one more, two that changed places, a file cut: each fails, and the file is named."""
@@ -153,7 +153,7 @@ def test_any_single_change_of_a_bundle_is_found(made: tuple[Path, str], tmp_path
     assert digest == made[1] or files.get(SUMS) != unpacked(made[0])[SUMS]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_change_with_sums_made_anew_is_found_by_logs_and_signatures(
     made: tuple[Path, str], tmp_path: Path, data: st.DataObject

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -173,19 +175,37 @@ def _classes() -> frozenset[str]:
     return frozenset(each.__name__ for each in errors.BridgeheadError.__subclasses__())
 
 
-def _raised() -> Iterator[tuple[str, str | None]]:
-    """Every reason that code names, with the English of its sentence and `X` for what is put in; None if not there."""
+class Read(NamedTuple):
+    """What is found in the sources, which are read once for all tests."""
+
+    raised: list[tuple[str, str | None]]
+    pairs: list[tuple[str, str, str]]
+    patterns_told: list[str]
+
+
+@cache
+def read() -> Read:
+    found, classes = Read([], [], []), _classes()
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            name = getattr(getattr(node, "func", None), "id", "")
-            if name in _classes() and node.args and isinstance(node.args[0], ast.Constant):
-                yield node.args[0].value, _template(node.args[1])
-            elif name in {"matching", "between", "checked", "typed"}:
-                named = [each.value for each in node.keywords if each.arg in {"reason", "type_reason"}]
-                yield from [(each.value, None) for each in named if isinstance(each, ast.Constant)]
-            elif getattr(getattr(node, "target", None), "id", "").endswith("REASON"):
-                value = getattr(node, "value", None)
-                yield from [(value.value, None)] if re.fullmatch("[A-Z_0-9]+", str(getattr(value, "value", ""))) else []
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for node in nodes:
+            found.raised.extend(_raised(node, classes))
+        found.pairs.extend(_pairs(path, nodes))
+        found.patterns_told.extend(f"{path}:{node.lineno}" for node in nodes if _tells_pattern(node))
+    return found
+
+
+def _raised(node: ast.AST, classes: frozenset[str]) -> Iterator[tuple[str, str | None]]:
+    """Every reason that code names, with the English of its sentence and `X` for what is put in; None if not there."""
+    name = getattr(getattr(node, "func", None), "id", "")
+    if name in classes and node.args and isinstance(node.args[0], ast.Constant):
+        yield node.args[0].value, _template(node.args[1])
+    elif name in {"matching", "between", "checked", "typed"}:
+        named = [each.value for each in node.keywords if each.arg in {"reason", "type_reason"}]
+        yield from [(each.value, None) for each in named if isinstance(each, ast.Constant)]
+    elif getattr(getattr(node, "target", None), "id", "").endswith("REASON"):
+        value = getattr(node, "value", None)
+        yield from [(value.value, None)] if re.fullmatch("[A-Z_0-9]+", str(getattr(value, "value", ""))) else []
 
 
 def _template(node: ast.expr) -> str | None:
@@ -202,7 +222,7 @@ def _template(node: ast.expr) -> str | None:
 def test_every_reason_has_its_chinese_sentence():
     """In the table, or each time as a pair where it is raised; a sentence, or a line for whatever is said."""
     without = set()
-    for reason, said_there in _raised():
+    for reason, said_there in read().raised:
         lines = reasons().get(reason, ())
         lines = [lines] if isinstance(lines, str) else lines
         fits = said_there and any(re.fullmatch(gap_pattern(line.split(" | ")[-1]), said_there) for line in lines)
@@ -215,7 +235,7 @@ def test_every_reason_has_its_chinese_sentence():
 
 def test_table_has_the_reasons_in_order_and_none_that_nobody_gives():
     """Two who add one find the same place."""
-    given = {reason for reason, _ in _raised()} | set(NEXT_STEPS) | SAID_OTHERWISE
+    given = {reason for reason, _ in read().raised} | set(NEXT_STEPS) | SAID_OTHERWISE
 
     assert list(reasons()) == sorted(reasons())
     assert set(reasons()) - given == set()
@@ -251,27 +271,23 @@ def test_pattern_of_a_field_is_told_in_words():
 
 def test_no_sentence_of_the_product_is_made_of_a_regular_expression():
     """Nothing puts the pattern of an expression into a text."""
-    found = [
-        f"{path}:{node.lineno}"
-        for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FormattedValue)
-        and isinstance(node.value, ast.Attribute)
-        and node.value.attr == "pattern"
-    ]
-
-    assert found == []
+    assert read().patterns_told == []
 
 
-def pairs() -> Iterator[tuple[str, str, str]]:
-    """Each pair of sentences in the package, with its file; what is filled in is a brace."""
-    for path in sorted(Path(errors.__file__).parents[1].rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        whole = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
-        inner = {id(part) for node in whole for part in node.values}
-        for node in (*whole, *ast.walk(tree)):
-            if id(node) not in inner and (pair := halves(_sentence_of(node))):
-                yield path.name, *pair
+def _tells_pattern(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Attribute) and node.value.attr == "pattern"
+    )
+
+
+def _pairs(path: Path, nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str, str]]:
+    """Each pair of sentences in a file; what is filled in is a brace."""
+    whole = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    inner = {id(part) for node in whole for part in node.values}
+    for node in nodes:
+        is_text = isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in inner
+        if is_text and (pair := halves(_sentence_of(node))):
+            yield path.name, *pair
 
 
 def _sentence_of(node: ast.AST) -> str:
@@ -282,7 +298,9 @@ def _sentence_of(node: ast.AST) -> str:
 def test_no_command_and_no_option_is_told_in_english_alone():
     """A Chinese sentence without its command is a dead end."""
     lost = {
-        (file, english) for file, chinese, english in pairs() if not all(word in chinese for word in typeable(english))
+        (file, english)
+        for file, chinese, english in read().pairs
+        if not all(word in chinese for word in typeable(english))
     }
 
     assert lost == set()
