@@ -83,6 +83,7 @@ NEXT_STEPS.update({
     "FIGURE_OWNER": "请负责单位报送 | have the office that owns it deliver it",
     "FIGURE_PARTS": "核对分子分母 | check numerator and denominator",
     "FIGURE_UNKNOWN": "核对指标编号 | check the figure's id",
+    "PROCEDURE_SENSITIVE": "由参加的单位统计：bridgehead case figures | who takes part counts: bridgehead case figures",
     "RECHECK_DONE": "换一个未复核的时点 | choose one that nobody has looked at: bridgehead report response --sample",
     "RECHECK_OWN": "请其他单位复核 | have another office look at it",
     "RECHECK_SAMPLE": "查看抽中的时点：report response --sample | see the sample: report response --sample",

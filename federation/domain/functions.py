@@ -18,6 +18,8 @@ from federation.protocol.form import Row, load_toml, parse_toml
 from federation.protocol.ids import AgencyId
 
 FUNCTIONS_FILE: Final = "policies/functions.toml"
+SENSITIVE: Final = "sensitive"
+"""The class of data of which even the number is told to nobody but those who take part."""
 
 
 class JointFunction(Row, frozen=True, kw_only=True):

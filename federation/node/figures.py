@@ -32,9 +32,9 @@ from federation.domain.figures_report import (
     verify_delivered,
 )
 from federation.domain.figures_sample import Finding, Recheck, pick, verify_recheck
-from federation.domain.functions import FUNCTIONS_FILE, parse_functions
+from federation.domain.functions import FUNCTIONS_FILE, SENSITIVE, FunctionRegister, parse_functions
 from federation.domain.joint_state import Case
-from federation.domain.procedure import procedure_names
+from federation.domain.procedure import Procedure, procedure_names, read_rules
 from federation.domain.response import Period
 from federation.node.duty_volunteers import activity_in
 from federation.node.exchange.errand import Errand, on
@@ -104,13 +104,15 @@ DELIVERED: Final = item_collection(
 async def read_report(errand: Errand, query: ReportQuery) -> SignedAnswer:
     """Counts a report and signs it.
 
-    Refuses FIGURES_MISSING, FIGURES_COUNTY, FIGURES_PERIOD, PROCEDURE_UNKNOWN, FIGURES_MANY and FIGURES_LARGE.
+    Refuses FIGURES_MISSING, FIGURES_COUNTY, FIGURES_PERIOD, PROCEDURE_UNKNOWN, PROCEDURE_SENSITIVE, FIGURES_MANY and
+    FIGURES_LARGE.
     """
     node, files = errand.node, errand.in_force.agreement.files
     table, duty, kind = read_figures(files), read_duty(files), ReportKind(query.kind)
     counties = _counties(errand, duty, kind, query.counties)
-    if kind is ReportKind.PROCEDURE and query.procedure not in procedure_names(files):
-        raise NotFoundError("PROCEDURE_UNKNOWN", f"expected a procedure of the agreement, got {query.procedure!r:.60}")
+    register = parse_functions(files[FUNCTIONS_FILE].decode())
+    if kind is ReportKind.PROCEDURE:
+        _verify_procedure(files, register, query.procedure)
     name = query.period or name_of_quarter(node.today())
     period, base = period_of(name, node.now())
     ruling = await errand.ask(_question(errand, counties))
@@ -120,9 +122,10 @@ async def read_report(errand: Errand, query: ReportQuery) -> SignedAnswer:
     alerts, waiting, received = _NO_ALERTS if not of_alerts else await _alerts(node, [period, base][: 2 - is_exercise])
     of_cases = kind not in (ReportKind.EXERCISE, ReportKind.RESPONSE)
     cases, unopened = await _cases(node, base) if of_cases else ((), ())
+    cases = tuple(case for case in cases if _may_be_counted(register, case.procedure))
     kinds = read_alerts(files).kinds
     counting = Counting(
-        table=table, duty=duty, register=parse_functions(files[FUNCTIONS_FILE].decode()), alerts=alerts, cases=cases,
+        table=table, duty=duty, register=register, alerts=alerts, cases=cases,
         measured=lambda name: name in kinds and kinds[name].measured, counties=counties, period=period,
         base=None if is_exercise else base, status="Exercise" if is_exercise else "Actual",
         waiting=(*waiting, *unopened), received=received,
@@ -140,6 +143,19 @@ async def read_report(errand: Errand, query: ReportQuery) -> SignedAnswer:
     if len(signed) > MAX_MESSAGE_BYTES - _SPARE_BYTES:
         raise RuleError("FIGURES_LARGE", "报告过长，请缩短统计期或不列所据记录。 | Ask for less, or without leaves.")
     return SignedAnswer(decision=ruling, signed=signed)
+
+
+def _verify_procedure(files: Mapping[str, bytes], register: FunctionRegister, name: str) -> None:
+    if name not in procedure_names(files):
+        raise NotFoundError("PROCEDURE_UNKNOWN", f"expected a procedure of the agreement, got {name!r:.60}")
+    if not _may_be_counted(register, read_rules(files, name).procedure):
+        raise RuleError("PROCEDURE_SENSITIVE", "这类案件不列入统计报告。 | No report counts cases of this kind.")
+
+
+def _may_be_counted(register: FunctionRegister, procedure: Procedure) -> bool:
+    """False where the register calls the data sensitive: that there is such a case, its members alone know."""
+    function = register.functions.get(procedure.function)
+    return function is not None and SENSITIVE not in function.data_classes
 
 
 def _question(errand: Errand, counties: tuple[str, ...]) -> PolicyRequest:

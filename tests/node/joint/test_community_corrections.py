@@ -8,22 +8,28 @@ from pathlib import Path
 import pytest
 
 from federation.domain.case_items import CaseItem
+from federation.domain.figures_report import open_report
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import statement_of
 from federation.node.joint.records import CHANGES
+from federation.node.joint.steps import count_closed
 from federation.node.joint.trace import trace_case
 from federation.node.log.replay import replay_log
-from federation.protocol.errors import BridgeheadError, NotFoundError
+from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.members import Agency
 from federation.store.messages import list_messages
+from federation.wire.agency.cases import FigureQuery
+from federation.wire.agency.figures import ReportQuery
+from tests.node.alerts.border_desks import with_desks
 from tests.node.joint.desks import Desks, desks, digest, with_offices
 from tests.node.joint.test_apart import apart
 from tests.node.joint.test_entries import same
 from tests.node.joint.test_given import told
-from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
+from tests.node.rig import HALL, JIANGXI, POLICE, START, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
+from tests.node.test_figures import ask, keys_of
 
 ORIGIN, OFFICE = parse_agency_id("zhejiang/330822/corrections"), parse_agency_id("zhejiang/330822/justice-office")
 DESTINATION = parse_agency_id("jiangxi/361123/corrections")
@@ -69,7 +75,7 @@ def with_corrections(agreement: Agreement) -> Agreement:
 async def case(tmp_path: Path) -> AsyncIterator[Desks]:
     """Applied in Changshan; the body of Yushan was invited early."""
     async with desks(tmp_path, wait=0.05) as found:
-        found.rig.put_in_force(with_corrections(found.rig.agreement))
+        found.rig.put_in_force(with_corrections(with_desks(found.rig.agreement)))
         made = Desks(found.rig, why=("corrections.move", "F13"))
         await made.open(ORIGIN, procedure="corrections-move", role="origin", division="330822", fields={})
         for office, role in ((OFFICE, "origin_office"), (DESTINATION, "destination"), (PROSECUTOR, "procuratorate")):
@@ -142,6 +148,28 @@ async def test_nobody_but_who_takes_part_knows_that_there_is_such_a_case(case: D
         with pytest.raises(NotFoundError) as caught:
             await trace_case(errand, code)
         assert caught.value.reason == "CASE_CODE"
+
+
+async def test_no_report_counts_it_and_its_members_count_their_own(case: Desks) -> None:
+    """A closed case is in no figure of the centre's report, not by an entry either; under its name a report is refused."""
+    await case.does(OFFICE, "person_withdraws", day="2100-11-26")
+    closed = await case.does(ORIGIN, "close", outcome="withdrawn")
+    await case.settled()
+    case.rig.clock.advance(hours=1)
+
+    node, query = case.rig[ZHEJIANG], ReportQuery(kind="quarter", period="2026Q4", leaves=True)
+    answer = await ask(node, query)
+    assert answer.decision.allowed
+    found = open_report(answer.signed, keys_of(case.rig))
+    assert "procedure.closed" in {figure.id for figure in found.figures}
+    assert closed.name not in {name for figure in found.figures for leaf in figure.leaves for name in leaf.entries}
+    assert "corrections-move" not in {figure.group.kind for figure in found.figures}
+    with pytest.raises(RuleError) as caught:
+        await ask(node, replace(query, kind="procedure", procedure="corrections-move"))
+    assert caught.value.reason == "PROCEDURE_SENSITIVE"
+    errand = begin_errand(node, ORIGIN, act(*case.why))
+    own = await count_closed(errand, FigureQuery(procedure="corrections-move", since=START))
+    assert [each.value for each in own.lines if each.name == "end.withdrawn"] == ["1"]
 
 
 async def test_answer_and_withdrawal_behind_a_cut_link_both_stand_and_the_persons_will_counts(case: Desks) -> None:
