@@ -26,7 +26,7 @@ from federation.audit.report import Code, Finding, Report, in_reading_order
 from federation.audit.run import Audit, ListMessages, Options, audit_federation
 from federation.domain.oversight import Mandate
 from federation.protocol.body import Disclosure
-from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
+from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import MAX_INTEGER, Item, Time, always, decode, encode
 from federation.protocol.ids import FederationName, NodeName, format_base64, parse_base64, typed
 from federation.protocol.receipt import Receipt
@@ -78,6 +78,7 @@ class EvidenceWriter:
             path.touch(mode=0o600, exist_ok=False)
         except FileExistsError as error:
             raise ConflictError("FILE_EXISTS", f"{path} is there already") from error
+        self._refused: list[BridgeheadError] = []
         self._zip = ZipFile(path, "w", ZIP_STORED)
         self._sums: dict[str, str] = {}
         self._last: dict[str, bytes] = {}
@@ -91,7 +92,11 @@ class EvidenceWriter:
 
     def _record_messages(self, node: NodeName, list_messages: ListMessages) -> ListMessages:
         async def listed(query: MessageQuery) -> MessagePage:
-            page = await list_messages(query)
+            try:
+                page = await list_messages(query)
+            except BridgeheadError as error:
+                self._refused.append(error)
+                raise
             name = _messages_file(node, query)
             file = self._messages.setdefault(name, TemporaryFile())  # noqa: SIM115 - closed with the bundle
             file.write(b"".join(map(_line, page.messages)))
@@ -110,7 +115,9 @@ class EvidenceWriter:
         self._last[name] = content
 
     def finish(self, evidence: Evidence, agreement: bytes) -> str:
-        """Writes the rest and returns the digest of the bundle, in hex."""
+        """Writes the rest and returns the digest of the bundle, in hex; raises what a node said that did not list."""
+        if self._refused:
+            raise self._refused[0]
         for name, file in self._messages.items():
             digest, size = sha256(), file.tell()
             file.seek(0)

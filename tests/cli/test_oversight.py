@@ -278,6 +278,11 @@ def test_evidence_of_a_mandate_holds_its_messages_and_verifies_alone(nodes, case
     kept = run("audit", "verify", "--evidence", out, "--digest", exported["digest"], "-o", "json").json
     run("audit", "verify", "--evidence", of_case)
 
+    whole.write_text(whole.read_text().replace("s-2", "s-3"))
+    refused = run("audit", "export", tmp_path / "no.zip", "--home", nodes.folder, "--mandate", whole, code=1)
+
+    assert "OFFICER_KEY" in refused.err
+    assert not (tmp_path / "no.zip").exists()
     assert {name: exported[name] for name in kept} == kept
     receipts = {line["pair"]: line["receipts"] for line in kept["pairs"]}
     assert receipts["zhejiang>jiangxi"] > 0
