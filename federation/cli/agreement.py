@@ -10,7 +10,7 @@ import typer
 
 from federation.cli.options import Form, FormOption, NodeHome, end, now, show_in
 from federation.cli.show import JsonOut, align, object_of, pick, say
-from federation.cli.words import said
+from federation.cli.words import said, word
 from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, sign, publish, refresh, show.")
 
+_MEMBERS = ("省|node", "名称|name", "节点地址|peers", "公开网址|auditors", "单位|agencies")
 _SIGNING = ("文件|file", "须签|needed", "已签|signed", "未签|missing")
 
 HomesOption = Annotated[list[Path], typer.Option("--home", help="A node's home; repeat for more, the first one signs.")]
@@ -195,15 +196,18 @@ def _show_agreement(agreement: Agreement, form: Form, home: Path) -> None:
     first_root = root_digest(pinned_root(home))
     dates = {"freshness": state.value, "fresh_until": fresh_until, "expires": expires}
     rows = [(each.node, each.name, each.peer_addr, each.read_url, str(len(each.agencies))) for each in members]
+    until, files = said("至|until"), f"{len(agreement.files)} {said('个文件|files')}"
     lines = (
-        f"agreement   {agreement.version} of {agreement.federation} ({agreement.realm.value})",
-        f"root        {agreement.root_version}",
-        f"first root  {first_root}",
-        f"digest      {agreement.digest}",
-        f"freshness   {state.value}, until {fresh_until}",
-        f"content     until {expires}, {len(agreement.files)} files",
-        *align([("node", "name", "peers", "auditors", "agencies"), *rows]),
-    )
+        *align([
+            (said("协议|agreement"), f"{agreement.version}  {agreement.federation}  {word(agreement.realm)}"),
+            (said("根|root"), str(agreement.root_version)),
+            (said("首个根|first root"), first_root),
+            (said("摘要|digest"), agreement.digest),
+            (said("续期|freshness"), f"{word(state)}  {until} {fresh_until}"),
+            (said("内容|content"), f"{until} {expires}  {files}"),
+        ]),
+        *align([tuple(map(said, _MEMBERS)), *rows]),
+    )  # fmt: skip
     show_in(
         form, {**facts, "first_root": first_root, **dates, "members": shown, "files": sorted(agreement.files)}, lines
     )

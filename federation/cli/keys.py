@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from federation.cli.options import Form, FormOption, NodeHome, now, show_in, show_value
-from federation.cli.show import JsonOut, say
-from federation.cli.words import said, titled
+from federation.cli.show import JsonOut, align, say
+from federation.cli.words import said, short, titled, word_of
 
 if TYPE_CHECKING:
     from federation.protocol.keys import PublicKey, Signer
@@ -100,7 +100,8 @@ def rotate(
     chosen, next_bundle = Office(office), home / BUNDLE_FILE
     if finish:
         show_value("key_id", rotation.finish(home, chosen, now=now()).key_id, form)
-        say(f"新的 {office} 密钥已启用，旧的已销毁 | The new {office} key is in its place; the old one is destroyed.")
+        zh = f"新的{short(_OFFICES[office])}密钥已启用，旧的已销毁"
+        say(f"{zh} | The new {office} key is in its place; the old one is destroyed.")
         if chosen is not Office.AGREEMENT:
             say(f"重启节点以启用 | Start the node anew, to have it used: bridgehead node serve --home {home}")
         say(f"{next_bundle} 写明旧密钥的终止时间，供下一份协议 | it tells the next agreement when the old one ends.")
@@ -218,13 +219,22 @@ def _public_keys(home: Path) -> dict[str, str]:
     return found | {"log": format_vkey(keyring.log.vkey), "witness": format_vkey(keyring.witness.vkey)}
 
 
+_OFFICES: Final = {
+    "message": "报文|message", "message, next": "报文，下一把|message, next", "agreement": "协议|agreement",
+    "agreement, next": "协议，下一把|agreement, next", "freshness": "续期|freshness",
+    "freshness, next": "续期，下一把|freshness, next", "log": "日志|log", "witness": "见证|witness",
+}  # fmt: skip
+
+
 def _show_keys(home: Path, form: Form) -> None:
     from federation.node.home.keyring import load_identity
 
     identity, keys, leaves = load_identity(home), _public_keys(home), _leaves(home)
     lines = (
-        f"{identity.node} of {identity.federation}",
-        *(f"{name:<16} {key}" for name, key in sorted(keys.items())),  # never a table: a wrapped key cannot be copied
+        f"{word_of('NodeName', identity.node)}  {identity.federation}",
+        *align(
+            [(said(_OFFICES[name]), key) for name, key in sorted(keys.items())]
+        ),  # no table: a wrapped key is no key
         *_leaf_lines(leaves),
     )
     data: dict[str, JsonOut] = {"node": identity.node, "federation": identity.federation, "keys": keys}

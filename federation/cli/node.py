@@ -34,7 +34,7 @@ from federation.cli.options import (
     show_in,
 )
 from federation.cli.show import JsonOut, align, object_of, say
-from federation.cli.words import said, titled
+from federation.cli.words import error_text, punctuated, said, short, titled, word_of
 from federation.domain.permits import HOLDER_FIELDS
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time
@@ -54,8 +54,7 @@ PERSONAL_FIELDS = (frozenset(HOLDER_FIELDS) - {"household_division"}) | {
 
 _LOOK_SECONDS = 0.2
 _FOUND = {
-    "missing": said("缺失|missing"), "changed": said("改动|changed"),
-    "extra": said("多出|extra"), "older": said("回退|set back"),
+    "missing": "缺失|missing", "changed": "改动|changed", "extra": "多出|extra", "older": "回退|set back",
 }  # fmt: skip
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
@@ -73,11 +72,16 @@ def init(
     made = create_home(home, province, now=now(), overrides=_parse_settings(settings or []))
     node, agencies = made.settings.node, [str(agency.id) for agency in made.sheet.agencies]
     data: JsonOut = {"node": node, "home": str(home), "bundle": str(home / BUNDLE_FILE), "agencies": agencies}
-    show_in(form, data, [f"{node}: {home}, {len(agencies)} agencies, realm {made.settings.realm}"])
-    say(f"Next: 1. hand {home / BUNDLE_FILE} to the other provinces, and get theirs; compare the keys by telephone.")
-    say("      2. bridgehead agreement draft --out DRAFT --bundle FILE (one for each province)")
-    say(f"      3. bridgehead agreement sign DRAFT --home {home}; when enough have signed: agreement publish")
-    say(f"      4. bridgehead node serve --home {home}")
+    count = f"{len(agencies)} {said('个单位|agencies')}"
+    show_in(form, data, [f"{node}{punctuated(': ')}{home}  {count}  {word_of('Realm', made.settings.realm)}"])
+    bundle = home / BUNDLE_FILE
+    for number, step in enumerate((
+        f"与各省交换 {bundle}，电话核对密钥 | exchange {bundle} with each province, compare keys by telephone",
+        "起草协议，每省一份 | draft, one bundle a province: bridgehead agreement draft --out DRAFT --bundle FILE",
+        f"签字，签够后发布 | sign; when enough have, agreement publish: bridgehead agreement sign DRAFT --home {home}",
+        f"启动节点 | start the node: bridgehead node serve --home {home}",
+    ), start=1):  # fmt: skip
+        say(f"{number}. {said(step)}")
 
 
 @app.command("serve")
@@ -136,7 +140,7 @@ def check(home: NodeHome, form: FormOption = Form.TEXT) -> None:
 
     checked = check_home(home)
     rows = [
-        (_FOUND[each.what], each.kind, each.name or "-", "-" if each.leaf_index is None else str(each.leaf_index),
+        (said(_FOUND[each.what]), each.kind, each.name or "-", "-" if each.leaf_index is None else str(each.leaf_index),
          str(each.count))
         for each in checked.findings
     ]  # fmt: skip
@@ -144,7 +148,8 @@ def check(home: NodeHome, form: FormOption = Form.TEXT) -> None:
         {"what": each.what, "kind": each.kind, "name": each.name, "leaf_index": each.leaf_index, "count": each.count}
         for each in checked.findings
     ]
-    head = f"已核对日志 {checked.leaves} 条，不符 {len(rows)} 处 {checked.leaves} leaves checked, findings: {len(rows)}"
+    zh = f"已核对日志 {checked.leaves} 条，不符 {len(rows)} 处"
+    head = pair(zh, f"{checked.leaves} leaves checked, findings: {len(rows)}")
     lines = (
         align([(said("问题|finding"), said("种类|kind"), said("行|row"), said("日志|leaf"), said("数|count")), *rows])
         if rows
@@ -213,11 +218,12 @@ def _parse_settings(pairs: list[str]) -> dict[str, str | int | float | bool]:
     from federation.node.home.config import NodeSettings
 
     found: dict[str, str | int | float | bool] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
+    for given in pairs:
+        name, equals, text = given.partition("=")
         if not equals:
             raise typer.BadParameter(
-                f"--set 应写作 名称=值：{pair!r:.60} | --set: expected key=value, got {pair!r:.60}", param_hint="--set"
+                f"--set 应写作 名称=值：{given!r:.50} | --set: expected key=value, got {given!r:.50}",
+                param_hint="--set",
             )
         if name not in NodeSettings.model_fields:
             known = ", ".join(NodeSettings.model_fields)
@@ -287,43 +293,52 @@ def _answer_object(answer: _Answer) -> dict[str, JsonOut]:
 def _answer_lines(answer: _Answer) -> Iterator[str]:
     found = answer.status
     if found is None:
-        yield f"{answer.node}: {titled('无法连接|not reached')}{answer.error}"
+        error = answer.error
+        why = "" if error is None else f"{error_text(error.message, error.reason)} [{error.reason}]"
+        yield f"{answer.node}{punctuated(': ')}{titled('无法连接|not reached')}{why}"
         return
-    until = format_time(found.agreement_expires)
-    yield from (f"{found.node}: {trouble}" for trouble in found.troubles)
-    yield f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}"
-    yield f"  {said('日志|log')}        {found.tree_size} entries"
-    yield f"  {said('协议|agreement')}  version {found.agreement_version}, {found.agreement_freshness}, until {until}"
-    free, size = found.disk_free_bytes / (1 << 30), found.disk_size_bytes / (1 << 30)
-    yield f"  {said('磁盘|disk')}       {free:.1f} of {size:.1f} GiB free"
-    if found.endings:
-        first = found.endings[0]
-        yield f"  {said('最早到期|ends')}    {first.name} {format_time(first.end_time)}"
-    if found.intake_waiting:
-        yield f"  {said('待办|desk')}       {found.intake_waiting} waiting"
+    yield from (f"{found.node}{punctuated(': ')}{said(trouble)}" for trouble in found.troubles)
+    software = f"{said('软件|software')} {found.software_version}"
+    yield f"{word_of('NodeName', found.node)}  {found.federation}  {word_of('Realm', found.realm)}  {software}"
+    yield from (f"  {line}" for line in align(list(_fact_rows(found))))
     rows = [_peer_row(peer, found.tree_size) for peer in found.peers]
-    yield from (f"  {line}" for line in align([_PEER_HEAD, *rows]))
+    yield from (f"  {line}" for line in align([tuple(map(said, _PEER_HEAD)), *rows]))
     if found.witnesses and found.tree_size:
         yield f"  {said('见证|witnesses')}  {_witness_line(found)}"
-    yield from (f"  {titled('注意|warning')}{warning}" for warning in found.warnings)
+    yield from (f"  {titled('注意|warning')}{said(warning)}" for warning in found.warnings)
+
+
+def _fact_rows(found: NodeStatus) -> Iterator[tuple[str, str]]:
+    until = f"{said('至|until')} {format_time(found.agreement_expires)}"
+    fresh = word_of("Freshness", found.agreement_freshness)
+    yield said("日志|log"), f"{found.tree_size} {said('条|entries')}"
+    yield said("协议|agreement"), f"{said('版本|version')} {found.agreement_version}  {fresh}  {until}"
+    free, size = found.disk_free_bytes / (1 << 30), found.disk_size_bytes / (1 << 30)
+    yield said("磁盘|disk"), f"{said('可用|free')} {free:.1f} / {size:.1f} GiB"
+    if found.endings:
+        first = found.endings[0]
+        yield said("最早到期|ends"), f"{first.name} {format_time(first.end_time)}"
+    if found.intake_waiting:
+        yield said("待办|desk"), f"{found.intake_waiting} {said('件|waiting')}"
 
 
 _PEER_HEAD = (
-    said("邻省|peer"), "reached", "last contact", "waiting", "oldest", "expired", "cosigned", "clock", "last receipt",
+    "邻省|peer", "可达|reached", "上次联络|last contact", "待发|waiting", "最早|oldest", "已过期|expired",
+    "已见证|cosigned", "时钟|clock", "上次回执|last receipt",
 )  # fmt: skip
 
 
 def _peer_row(peer: PeerState, tree_size: int) -> tuple[str, ...]:
     offset = peer.clock_offset_millis
     return (
-        peer.node,
-        "yes" if peer.reachable else "NO",
+        word_of("NodeName", peer.node),
+        said("是|yes" if peer.reachable else "否|NO"),
         _age(peer.last_contact_time),
         str(peer.waiting_count),
         _age(peer.oldest_waiting_time),
         str(peer.expired_count),
-        f"{peer.cosigned_size} of {tree_size}",
-        "-" if offset is None else f"{offset / 1000:+.2f} s",
+        f"{peer.cosigned_size} / {tree_size}",
+        "-" if offset is None else f"{offset / 1000:+.2f} {short('秒|s')}",
         "-" if peer.last_receipt_time is None else format_time(peer.last_receipt_time),
     )
 
@@ -333,20 +348,20 @@ def _age(time: datetime | None) -> str:
     if time is None:
         return "-"
     seconds = max(0, round((now() - time).total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+    for unit, length in (("天前|d ago", 86_400), ("小时前|h ago", 3_600), ("分钟前|min ago", 60)):
         if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"
+            return f"{seconds // length} {short(unit)}"
+    return f"{seconds} {short('秒前|s ago')}"
 
 
 def _witness_line(found: NodeStatus) -> str:
-    quorum = said("达到约定人数|quorum met") if found.quorum_met else "未达约定人数 QUORUM NOT MET"
+    quorum = said("达到约定人数|quorum met" if found.quorum_met else "未达约定人数|QUORUM NOT MET")
     lines = []
     for each in found.witnesses:
         state = each.trouble or (format_time(each.cosigned_time) if each.cosigned_time else "-")
         lines.append(f"{each.name} {each.cosigned_size} ({state})")
-    newest = sum(each.on_newest_head for each in found.witnesses)
-    return f"{quorum}, {newest} of {len(found.witnesses)} on the newest head: {', '.join(lines)}"
+    newest = f"{sum(each.on_newest_head for each in found.witnesses)} / {len(found.witnesses)}"
+    return f"{quorum}  {titled('在最新日志头上|on the newest head')}{newest}  {', '.join(lines)}"
 
 
 def _source_of(name: str, written: Mapping[str, object]) -> str:

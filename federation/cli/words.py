@@ -494,6 +494,8 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
     },
     "IntakeStatus": {"waiting": "待答复", "answered": "已答复", "refused": "已拒绝", "expired": "已过期"},
     "Urgency": {"urgent": "紧急", "routine": "一般"},
+    "Realm": {"demo": "演示", "live": "正式"},
+    "Freshness": {"fresh": "有效", "lapsed": "续期已过", "expired": "已过期"},
     "Finding": {"open": "待审查", "justified": "属实必要", "unjustified": "不当"},
     "SampleFinding": {"lawful": "合规", "doubtful": "存疑"},
     "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},

@@ -53,10 +53,13 @@ def find_endings(home: Path, agreement: Agreement) -> tuple[Ending, ...]:
     return tuple(sorted(found, key=lambda each: (each.time, each.name)))
 
 
+_BY_AGREEMENT: Final = "a new authority in the next agreement"
+
+
 def _renewal(name: str) -> str:
     if name.startswith("clients/"):
         return "bridgehead keys client"
-    return "a new authority in the next agreement" if name.endswith("-ca.crt") else "bridgehead keys renew"
+    return _BY_AGREEMENT if name.endswith("-ca.crt") else "bridgehead keys renew"
 
 
 def ending_warnings(endings: Sequence[Ending], now: datetime) -> Iterator[str]:
@@ -67,14 +70,15 @@ def ending_warnings(endings: Sequence[Ending], now: datetime) -> Iterator[str]:
         if each in clients[1:]:
             continue
         others = len(clients) - 1 if each in clients else 0
-        name = f"{each.name}（及另外 {others} 份 and {others} more）" if others else each.name
         day, left = f"{each.time:%Y-%m-%d}", each.days_left(now)
+        zh, en = f"将于 {day} 到期，还有 {left} 天", f"ends on {day}, {left} days left"
         if each.time == UNREADABLE:
-            yield f"{name} 无法读取 cannot be read: {each.renewed_by}"
+            zh, en = "无法读取", "cannot be read"
         elif each.step(now) == 0:
-            yield f"{name} 已于 {day} 到期 ended on {day}: {each.renewed_by}"
-        else:
-            yield f"{name} 将于 {day} 到期，还有 {left} 天 ends on {day}, {left} days left: {each.renewed_by}"
+            zh, en = f"已于 {day} 到期", f"ended on {day}"
+        by = "由下一份协议换新" if each.renewed_by == _BY_AGREEMENT else each.renewed_by
+        many_zh, many_en = (f"（及另外 {others} 份）", f" and {others} more") if others else ("", "")
+        yield f"{each.name}{many_zh} {zh}：{by} | {each.name}{many_en} {en}: {each.renewed_by}"
 
 
 async def keep_endings(node: Node, home: Path) -> None:

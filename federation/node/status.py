@@ -94,16 +94,20 @@ def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
     found: list[str] = []
     sequencer = node.sequencer
     if sequencer.failure is not None:
-        found.append(f"日志已停止，不再签署 the log stopped, nothing is signed any more: {sequencer.failure}")
+        why = sequencer.failure
+        found.append(f"日志已停止，不再签署：{why} | the log stopped, nothing is signed any more: {why}")
     elif cosigning.is_holding:
         found.append(
-            "有争议的见证过多，其余不足约定人数，暂停签署，直至争议消除 so many dispute the log that the others are "
+            f"有争议的见证过多，其余不足约定人数，暂停签署，直至争议消除：{sequencer.held} | "
+            "so many dispute the log that the others are "
             f"too few for the agreed quorum, nothing is signed until they agree again: {sequencer.held}"
         )
     elif sequencer.held is not None:
-        found.append(f"日志尚未经邻省确认，暂不签署 the log is not confirmed, nothing is signed yet: {sequencer.held}")
-    found += [f"日志有争议 the log is disputed: {dispute}" for dispute in cosigning.disputes()]
-    return [*found, *(f"常驻任务已中断，请重启节点 a duty died, restart the node: {name}" for name in node.dead_duties)]
+        held = sequencer.held
+        found.append(f"日志尚未经邻省确认，暂不签署：{held} | the log is not confirmed, nothing is signed yet: {held}")
+    found += [f"日志有争议：{dispute} | the log is disputed: {dispute}" for dispute in cosigning.disputes()]
+    dead = node.dead_duties
+    return [*found, *(f"常驻任务已中断，请重启节点：{name} | a duty died, restart the node: {name}" for name in dead)]
 
 
 def quorum_warning(cosigning: Cosigning) -> str | None:
@@ -112,8 +116,9 @@ def quorum_warning(cosigning: Cosigning) -> str | None:
     if quorum is None or quorum.is_met:
         return None
     return (
-        f"见证未达约定人数 the head of {quorum.size} entries has {quorum.lines} of {quorum.witnesses} cosignatures, "
-        f"not the agreed quorum: no line by {', '.join(quorum.missing)}"
+        f"见证未达约定人数：{quorum.size} 条的日志头有 {quorum.lines}/{quorum.witnesses} 个见证签名，"
+        f"缺 {'、'.join(quorum.missing)} | the head of {quorum.size} entries has {quorum.lines} of {quorum.witnesses} "
+        f"cosignatures, not the agreed quorum: no line by {', '.join(quorum.missing)}"
     )
 
 
@@ -126,7 +131,7 @@ def disk_warnings(free_bytes: int) -> list[str]:
     """A sentence when the disk of the home has less than a GiB left."""
     if free_bytes >= LOW_DISK_BYTES:
         return []
-    return [f"磁盘将满，只剩 {free_bytes >> 20} MiB the disk is nearly full, {free_bytes >> 20} MiB are left"]
+    return [f"磁盘将满，只剩 {free_bytes >> 20} MiB | the disk is nearly full, {free_bytes >> 20} MiB are left"]
 
 
 def _clock_warnings(node: Node, delivery: Delivery) -> Iterator[str]:
@@ -137,8 +142,8 @@ def _clock_warnings(node: Node, delivery: Delivery) -> Iterator[str]:
         if offset is not None and abs(offset) > tolerance / 2:
             seconds = offset.total_seconds()
             yield (
-                f"{name} 的时钟与本节点相差 {seconds:+.1f} 秒 its clock is {seconds:+.1f} s off ours, "
-                f"{tolerance.total_seconds():.0f} s are tolerated"
+                f"{name} 的时钟与本节点相差 {seconds:+.1f} 秒，允许 {tolerance.total_seconds():.0f} 秒 | "
+                f"the clock of {name} is {seconds:+.1f} s off ours, {tolerance.total_seconds():.0f} s are tolerated"
             )
 
 
@@ -147,13 +152,14 @@ def unheard_warnings(node: Node) -> Iterator[str]:
     for name, count in sorted(count_unheard(node.database).items()):
         if node.trust.in_force.has(name):
             yield (
-                f"发往 {name} 的消息有 {count} 条在途过期，对方恢复后以最新内容重发 messages to {name} that expired on "
-                f"the way, said anew once it answers: {count}"
+                f"发往 {name} 的消息有 {count} 条在途过期，对方恢复后以最新内容重发 | "
+                f"messages to {name} that expired on the way, said anew once it answers: {count}"
             )
         else:
             yield (
-                f"{name} 已除名，有 {count} 条消息未送达即终止，重新接纳后以最新内容重发 messages to {name}, which was "
-                f"expelled, that ended on the way, said anew once it is admitted again: {count}"
+                f"{name} 已除名，有 {count} 条消息未送达即终止，重新接纳后以最新内容重发 | "
+                f"messages to {name}, which was expelled, that ended on the way, said anew once it is admitted "
+                f"again: {count}"
             )
 
 
@@ -162,28 +168,35 @@ def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
     agreement = node.trust.in_force.agreement
     if node.database.row_findings:
         found.append(
-            f"库中有记录与日志不符，请运行 bridgehead node check rows differ from the log "
+            f"库中有记录与日志不符，请运行 bridgehead node check | rows differ from the log "
             f"({node.database.row_findings} in the sample at the start): run bridgehead node check"
         )
     if count := node.bad_rows.count():
         found.append(
-            f"常驻任务跳过了 {count} 条无法读取的记录，请运行 bridgehead node check "
+            f"常驻任务跳过了 {count} 条无法读取的记录，请运行 bridgehead node check | "
             f"duties passed over {count} rows that they cannot read: run bridgehead node check"
         )
     if state is Freshness.LAPSED:
         end = agreement.fresh_until_time + agreement.lapse_grace
         found.append(
+            f"协议续期已过，{end.isoformat()} 后不再发出新消息，除非续签 | "
             f"the agreement's freshness has lapsed; nothing new is sent after {end.isoformat()} unless re-signed"
         )
     if state is Freshness.EXPIRED:
-        found.append("the agreement has expired: nothing new is sent or accepted until any node re-signs its freshness")
+        found.append(
+            "协议已过期：任一节点续签以前，不收发新消息 | "
+            "the agreement has expired: nothing new is sent or accepted until any node re-signs its freshness"
+        )
     for name, member in agreement.members.items():
         error = delivery.last_error(name)
         if error is not None:
             found.append(f"{name}: {error}")
         kept = list_forks(node.database, parse_vkey(member.log_vkey).name)
         if kept:
-            found.append(f"{name}: its log signed two histories; two heads of {len(kept)} sizes are kept as proof")
+            found.append(
+                f"{name} 的日志签出了两种历史，{len(kept)} 种长度各存两个日志头为证 | "
+                f"{name}: its log signed two histories; two heads of {len(kept)} sizes are kept as proof"
+            )
     if node.trust.refused:
         found.append(node.trust.refused)
     return found

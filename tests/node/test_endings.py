@@ -51,7 +51,7 @@ def test_ten_days_before_the_end_status_names_file_day_and_command(made: Path) -
     assert "到期，还有 9 天" in peer
     (clients,) = (each for each in said if each.startswith("clients/"))
     assert clients.endswith("bridgehead keys client")
-    assert " more）" in clients
+    assert " more ends on" in clients
     assert len(said) == 3
 
 
