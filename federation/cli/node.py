@@ -34,7 +34,7 @@ from federation.cli.options import (
     show_in,
 )
 from federation.cli.show import JsonOut, align, object_of, say
-from federation.cli.words import error_text, punctuated, said, short, titled, word_of
+from federation.cli.words import error_text, pair, punctuated, said, short, titled, word_of
 from federation.domain.permits import HOLDER_FIELDS
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time

@@ -116,7 +116,7 @@ def test_status_of_a_federation_shows_every_node(nodes):
     assert all(node["agreement_version"] == 1 and node["realm"] == "demo" for node in whole)
     assert [node["node"] for node in own] == ["fujian"]
     assert {peer["node"] for peer in own[0]["peers"]} == {"zhejiang", "jiangxi", "anhui"}
-    assert "zhejiang of bridgehead.example (demo)" in text
+    assert "浙江 zhejiang  bridgehead.example  演示 demo" in text
     assert "version 1, fresh" in text
 
 

@@ -26,6 +26,8 @@ from federation.domain.recognition import (
     RecognitionReason,
 )
 from federation.domain.registers import EnterpriseStatus, VehicleStatus
+from federation.protocol.ids import Realm
+from federation.protocol.trust import Freshness
 from federation.wire.agency.cases import DeliveryState
 from federation.wire.agency.corrections import CorrectionStanding
 from federation.wire.agency.erasure import ErasureState
@@ -37,7 +39,7 @@ ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
     Colours, ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
-    DutyAct, AreaType, DutyClass, Confirmation, DoubtKind, Judged,
+    DutyAct, AreaType, DutyClass, Confirmation, DoubtKind, Judged, Realm, Freshness,
 )  # fmt: skip
 
 

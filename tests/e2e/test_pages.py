@@ -12,8 +12,8 @@ PAGES = ("README.md", "docs/operations.md")
 *MAKING, STOPPING = blocks_of("README.md")
 STORY = [*MAKING, *blocks_of("docs/operations.md"), STOPPING]
 SAYS = {
-    "homes/$p --from nodes/$p": ("zhejiang: homes/zhejiang, ", "agencies, realm demo", "anhui: homes/anhui"),
-    "agreement publish": ("content     until",),
+    "homes/$p --from nodes/$p": ("zhejiang: homes/zhejiang  ", "个单位 agencies  演示 demo", "anhui: homes/anhui"),
+    "agreement publish": ("内容 content",),
     "log restart": ("停用 retired", "shown by  anhui, jiangxi, zhejiang"),
     "agreement diff draft-5": ("RETIRES ITS LOG",),
     "permit import --synthetic 20": ("20",),

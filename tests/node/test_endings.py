@@ -110,5 +110,5 @@ def test_certificate_that_cannot_be_read_is_named_and_hides_no_other(made: Path)
     finally:
         file.write_bytes(kept)
 
-    assert "tls/peer.crt 无法读取 cannot be read: bridgehead keys renew" in said
+    assert "tls/peer.crt 无法读取：bridgehead keys renew | tls/peer.crt cannot be read: bridgehead keys renew" in said
     assert any(each.startswith("tls/agency.crt") for each in said)
