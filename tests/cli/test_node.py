@@ -117,7 +117,7 @@ def test_status_of_a_federation_shows_every_node(nodes):
     assert [node["node"] for node in own] == ["fujian"]
     assert {peer["node"] for peer in own[0]["peers"]} == {"zhejiang", "jiangxi", "anhui"}
     assert "浙江 zhejiang  bridgehead.example  演示 demo" in text
-    assert "version 1, fresh" in text
+    assert "版本 version 1  有效 fresh" in text
 
 
 def test_status_of_a_node_that_is_down_exits_3(tmp_path):
