@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
-from itertools import chain
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, suppress
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from federation.cli.bench_runs import (
     Bench,
     alone,
     echo_client,
+    nodes_apart,
     own_key,
     ready_bench,
     register_officers,
@@ -34,13 +35,14 @@ from federation.cli.bench_runs import (
 from federation.cli.demo.border_plants import border_day
 from federation.cli.demo.border_replay import Question, Replay
 from federation.cli.demo.border_story import Deed
+from federation.cli.demo.provinces import DemoFederation
 from federation.cli.show import say
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
 from federation.node.joint.records import ALERT, load_held
 from federation.protocol.errors import RuleError, UnavailableError
-from federation.protocol.ids import AgencyId, parse_record_id
+from federation.protocol.ids import AgencyId, parse_agency_id, parse_record_id
 from federation.wire.agency.alerts import (
     ACT_IN_ALERT,
     LIST_ALERT_ENTRIES,
@@ -64,8 +66,10 @@ SCREENS: Final = (
 """The neighbour's offices whose desks a flood that both counties have before them is told to."""
 OFFICER: Final = "bench"
 WARM: Final = 3
+RAISERS: Final = (RAISER, *SCREENS, f"{SENDER}/330824/emergency", f"{SENDER}/330881/emergency")
+"""The offices of a busy minute: the names of a desk's messages are ten a second (GB/T 35965.1)."""
 _SAID: Final = {
-    "desk": "330822.emergency", "kind": "flood", "area": "330822.circle.qiuchuan",
+    "kind": "flood", "area": "330822.circle.qiuchuan",
     "division": f"330822111,{COUNTY},361130",
 }  # fmt: skip
 _FACT: Final = CaseItem(kind="fact", fields={"text": "水位上涨，上游水库将于一小时后泄洪"})
@@ -98,15 +102,16 @@ class Arrivals:
         self._tasks: list[asyncio.Task[None]] = []
         self.all: list[float] = []
 
-    def follow(self, stream: AsyncIterator[bytes], is_wanted: Callable[[bytes], bool]) -> None:
+    def follow(self, stream: AsyncGenerator[bytes, None], is_wanted: Callable[[bytes], bool]) -> None:
         self._tasks.append(asyncio.ensure_future(self._read(stream, is_wanted)))
 
-    async def _read(self, stream: AsyncIterator[bytes], is_wanted: Callable[[bytes], bool]) -> None:
-        async for found in stream:
-            if is_wanted(found):
-                self._times.append(time.perf_counter() - self._began)
-                if len(self._times) >= self._streams:
-                    self._whole.set()
+    async def _read(self, stream: AsyncGenerator[bytes, None], is_wanted: Callable[[bytes], bool]) -> None:
+        async with aclosing(stream):
+            async for found in stream:
+                if is_wanted(found):
+                    self._times.append(time.perf_counter() - self._began)
+                    if len(self._times) >= self._streams:
+                        self._whole.set()
         raise UnavailableError("BENCH_UNSETTLED", "a stream ended")
 
     async def of(self, send: Callable[[], Awaitable[object]]) -> None:
@@ -136,8 +141,8 @@ async def _raise_to_screens(bench: Bench, *, screens: int, alerts: int) -> tuple
     arrivals, sizes = Arrivals(screens), list[int]()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(arrivals.end)
-        offices = [await _client(bench, stack, office) for office in SCREENS]
-        raiser = await _client(bench, stack, RAISER)
+        offices = [await _client(bench.federation, stack, office) for office in SCREENS]
+        raiser = await _client(bench.federation, stack, RAISER)
         for number in range(screens):
             office = offices[number % len(offices)]
             stream = office.watch_encoded(WATCH_ALERTS, _act(), AlertWatch(topic="desk:*"))
@@ -188,18 +193,19 @@ def _is_raised(found: bytes, sizes: list[int]) -> bool:
     return is_raised
 
 
-async def _raise(raiser: AgencyClient) -> str:
-    outcome = await raiser.call(RAISE_ALERT, _act(), AlertRaising(fields=_SAID, items=(_FACT,)))
+async def _raise(raiser: AgencyClient, office: str = RAISER) -> str:
+    said = {**_SAID, "desk": f"{parse_agency_id(office).county}.emergency"}
+    outcome = await raiser.call(RAISE_ALERT, _act(), AlertRaising(fields=said, items=(_FACT,)))
     if outcome.line is None:
         raise RuleError("BENCH_REFUSED", f"expected an alert: {outcome.decision.title_en}")
     return outcome.line.record
 
 
 async def _client(
-    bench: Bench, stack: AsyncExitStack, office: str, *, officers: Sequence[str] = (OFFICER,)
+    federation: DemoFederation, stack: AsyncExitStack, office: str, *, officers: Sequence[str] = (OFFICER,)
 ) -> AgencyClient:
-    await asyncio.to_thread(register_officers, bench.federation, office, officers)
-    client = AgencyClient(bench.federation.profile(office), sign=own_key, timeout_seconds=30)
+    await asyncio.to_thread(register_officers, federation, office, officers)
+    client = AgencyClient(federation.profile(office), sign=own_key, timeout_seconds=30)
     stack.push_async_callback(client.close)
     return client
 
@@ -225,14 +231,15 @@ class Screen:
         self.told = list[tuple[str, float]]()
         self.answers = 0
 
-    async def read(self, stream: AsyncIterator[bytes]) -> None:
-        async for found in stream:
-            now = time.perf_counter()
-            self.answers += 1
-            self.told += [(news.line.record, now) for news in _read(found).news if news.act == "raise"]
-            if self.slow:  # until no more are raised: then it reads what lies there
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.raised.wait(), SLOW_SECONDS)
+    async def read(self, stream: AsyncGenerator[bytes, None]) -> None:
+        async with aclosing(stream):
+            async for found in stream:
+                now = time.perf_counter()
+                self.answers += 1
+                self.told += [(news.line.record, now) for news in _read(found).news if news.act == "raise"]
+                if self.slow:  # until no more are raised: then it reads what lies there
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self.raised.wait(), SLOW_SECONDS)
 
 
 async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float) -> Sequence[Figure]:
@@ -243,23 +250,23 @@ async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float
     total = max(1, int(rate * seconds))
     ended = asyncio.Event()
     shown = [Screen(raised=ended, slow=number % SLOW_SHARE == SLOW_SHARE - 1) for number in range(screens)]
-    async with ready_bench(folder, people=0) as bench, AsyncExitStack() as stack:
-        tasks = await _open_screens(bench, stack, shown)
-        raiser = await _client(bench, stack, RAISER)
-        await _raise(raiser)
-        began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES)
+    async with nodes_apart(folder) as federation, AsyncExitStack() as stack:
+        tasks = await _open_screens(federation, stack, shown)
+        raisers = {office: await _client(federation, stack, office) for office in RAISERS}
+        warm = [await _raise(raiser, office) for office, raiser in raisers.items()]
+        began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES * len(raisers))
 
-        async def send(at: float) -> str:
+        async def send(at: float, office: str) -> str:
             await asyncio.sleep(at - time.perf_counter())
             async with places:
-                return await _raise(raiser)
+                return await _raise(raisers[office], office)
 
         due = [began + number / rate for number in range(total)]
-        raised = dict(zip(await asyncio.gather(*map(send, due)), due, strict=True))
-        spent, memory = time.perf_counter() - began, resident_mib(bench.receiver_pid)
+        raised = dict(zip(await asyncio.gather(*map(send, due, cycle(RAISERS))), due, strict=True))
+        spent, memory = time.perf_counter() - began, resident_mib(federation.processes[RECEIVER].pid)
         ended.set()
         end = time.monotonic() + PATIENCE_SECONDS
-        while any(len(screen.told) <= total for screen in shown):
+        while any(len(screen.told) < total + len(warm) for screen in shown):
             if time.monotonic() > end or any(task.done() for task in tasks):
                 raise UnavailableError("BENCH_LOST", f"a screen has {min(len(each.told) for each in shown)} of {total}")
             await asyncio.sleep(0.05)
@@ -271,9 +278,11 @@ async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float
     return _flood_figures(timing_of(times, spent), shown, raised=total / spent, memory=memory)
 
 
-async def _open_screens(bench: Bench, stack: AsyncExitStack, shown: Sequence[Screen]) -> Sequence[asyncio.Task[None]]:
+async def _open_screens(
+    federation: DemoFederation, stack: AsyncExitStack, shown: Sequence[Screen]
+) -> Sequence[asyncio.Task[None]]:
     """Opens a stream for each, alive before the next one begins; they are read until the stack is left."""
-    offices = [await _client(bench, stack, office) for office in SCREENS]
+    offices = [await _client(federation, stack, office) for office in SCREENS]
     tasks = list[asyncio.Task[None]]()
 
     async def end() -> None:
@@ -365,7 +374,7 @@ async def _open_desks(
             officers.setdefault(agency, {OFFICER}).add(deed.officer)
     found: dict[AgencyId | None, AgencyClient] = {}
     for agency, names in officers.items():
-        found[agency] = await _client(bench, stack, str(agency), officers=sorted(names))
+        found[agency] = await _client(bench.federation, stack, str(agency), officers=sorted(names))
     return found
 
 

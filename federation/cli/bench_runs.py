@@ -181,25 +181,35 @@ ISLAND = "a bench of two nodes: the other provinces are not started"
 
 
 @asynccontextmanager
-async def ready_bench(folder: Path, *, people: int = PEOPLE) -> AsyncIterator[Bench]:
-    """Makes the federation and so many people to write about, starts both nodes, and stops them in the end."""
+async def nodes_apart(folder: Path, nodes: Sequence[NodeName] = (RECEIVER, SENDER)) -> AsyncIterator[DemoFederation]:
+    """Makes the federation, starts these nodes, each in a process of its own, and stops them in the end."""
     settings = {"delivery_pause_seconds": 0.5, "witness_seconds": 1.0, **UNCOUNTED}
     federation = make_federation(folder, now=utc_now(), overrides=settings)
-    start_node(federation, RECEIVER, island=ISLAND)
-    process = federation.processes[RECEIVER]
     try:
-        await asyncio.to_thread(wait_ready, federation, [RECEIVER])
-        async with running_node(federation.homes[SENDER].home, island=ISLAND) as running:
-            act = permit_act(PermitPurpose.ADMINISTRATION, officer="bench")
-            yield Bench(
-                federation=federation,
-                running=running,
-                errand=begin_errand(running.node, parse_agency_id("zhejiang/330822/police"), act),
-                permits=iter(list(islice(_shared_permits(running.node.today()), people))),  # made before it is timed
-                receiver_pid=process.pid,
-            )
+        for node in nodes:
+            start_node(federation, node, island=ISLAND)
+        await asyncio.to_thread(wait_ready, federation, nodes)
+        yield federation
     finally:
-        stop_process(process)
+        for process in federation.processes.values():  # the calls of this process end meanwhile
+            await asyncio.to_thread(stop_process, process)
+
+
+@asynccontextmanager
+async def ready_bench(folder: Path, *, people: int = PEOPLE) -> AsyncIterator[Bench]:
+    """Makes so many people to write about, starts the receiver's node apart and the sender's in this process."""
+    async with (
+        nodes_apart(folder, [RECEIVER]) as federation,
+        running_node(federation.homes[SENDER].home, island=ISLAND) as running,
+    ):
+        act = permit_act(PermitPurpose.ADMINISTRATION, officer="bench")
+        yield Bench(
+            federation=federation,
+            running=running,
+            errand=begin_errand(running.node, parse_agency_id("zhejiang/330822/police"), act),
+            permits=iter(list(islice(_shared_permits(running.node.today()), people))),  # made before it is timed
+            receiver_pid=federation.processes[RECEIVER].pid,
+        )
 
 
 async def run_exchange(bench: Bench, echo: Timing, *, in_flight: int, seconds: float) -> Measurement:

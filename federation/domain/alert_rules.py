@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from federation.domain.acts import FieldValue
 from federation.domain.alert_kinds import AlertTable, fired, read_alerts
 from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
-from federation.domain.duty import AFTER_SECONDS, Duty, DutyClass, Rung, Terms, read_duty
+from federation.domain.duty import AFTER_SECONDS, Duty, DutyClass, Rung, Terms, read_duty, read_once
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
@@ -191,6 +191,7 @@ class AgreedAlerts:
         return remote if len(remote) == len(found) else ()
 
 
+@read_once
 def read_alert_rules(files: Mapping[str, bytes]) -> AgreedAlerts:
     """The rules of an agreement's files. Refuses ALERTS_MISSING, ALERT_CLOCKS, and as each table does."""
     clocks = parse_clocks(files.get(CLOCKS_FILE, b"").decode(errors="replace"))

@@ -8,12 +8,13 @@ Source: `nodes/*/duty.toml`, in the agreement as `policies/duty/NODE.toml`; å¿—æ
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
-from typing import Annotated, Final
+from functools import cached_property, lru_cache, wraps
+from typing import Annotated, Final, TypeVar
 
 from federation.domain.alert_kinds import AlertKind, Notified, Priority, When, read_alerts
 from federation.domain.clock import CHINA_TIME, china_day
@@ -27,6 +28,8 @@ DUTY: Final = "policies/duty/"
 DUTY_SHEET: Final = "duty.toml"
 REMOTE_MINUTES, TOWN_MINUTES = 30, 10
 """By when somebody is there; an area may say its own."""
+
+T = TypeVar("T")
 
 _Name = Annotated[str, matching("[a-z0-9]+([._-][a-z0-9]+)*", form="an id such as '330822.governance'")]
 _Hours = Annotated[
@@ -80,6 +83,8 @@ class Desk(Row, frozen=True, kw_only=True):
 
     def is_open(self, at: datetime) -> bool:
         """True within its hours, in the time of China; the first minute counts, the last one does not."""
+        if self.never_closes:
+            return True
         first, _, last = self.hours.partition("-")
         now = f"{at.astimezone(CHINA_TIME):%H:%M}"
         return first <= now < last if first < last else now >= first or now < last
@@ -170,6 +175,10 @@ class Duty:
         return {desk.id: desk for sheet in self.sheets.values() for desk in sheet.desk}
 
     @cached_property
+    def full_time_first(self) -> Sequence[str]:
+        return sorted(self.desks, key=lambda desk: (not self.desks[desk].never_closes, desk))
+
+    @cached_property
     def areas(self) -> Mapping[str, Area]:
         return {area.id: area for sheet in self.sheets.values() for area in sheet.area}
 
@@ -213,10 +222,14 @@ class Duty:
         province = province_of(name) if name[:6].isdecimal() else None
         return province is not None and province not in self.sheets
 
+    @cached_property
+    def _agencies(self) -> Mapping[str, AgencyId]:
+        posts = {desk.leader: desk.agency for desk in reversed(list(self.desks.values())) if desk.leader}
+        return posts | {desk.id: desk.agency for desk in self.desks.values()}
+
     def agency_of(self, name: str) -> AgencyId | None:
         """The office of a desk; of a leader's post, that of the first desk that names it."""
-        found = self.desks.get(name) or next((each for each in self.desks.values() if each.leader == name), None)
-        return None if found is None else found.agency
+        return self._agencies.get(name)
 
     def open_desk(self, desk: str, at: datetime) -> str:
         """The desk itself within its hours, else the one that it falls to."""
@@ -229,6 +242,25 @@ def parse_sheet(text: str, node: str) -> DutySheet:
     return load_toml(DutySheet, parse_toml(text, what=f"duty {node}"), what=f"duty {node}")
 
 
+def read_once(read: Callable[[Mapping[str, bytes]], T]) -> Callable[[Mapping[str, bytes]], T]:
+    """Reads the files of an agreement, which nobody changes, once: each act asks for what they say a dozen times."""
+    newest: deque[tuple[Mapping[str, bytes], T]] = deque(maxlen=_READ_AGREEMENTS)
+
+    @wraps(read)
+    def found(files: Mapping[str, bytes]) -> T:
+        known = next((value for of, value in newest if of is files), None)
+        if known is None:
+            known = read(files)
+            newest.append((files, known))
+        return known
+
+    return found
+
+
+_READ_AGREEMENTS: Final = 4
+
+
+@read_once
 def read_duty(files: Mapping[str, bytes]) -> Duty:
     """The duty of an agreement; empty where no province has a sheet. Refuses as `parse_sheet`."""
     return _read(tuple(sorted((path, content) for path, content in files.items() if path.startswith(DUTY))))
@@ -318,7 +350,7 @@ def own_desks(duty: Duty, kind: AlertKind, scene: Scene) -> tuple[str, ...]:
     in_area = [desk for desk in area.desks if desk in duty.desks] if area is not None and _has(area, kind) else []
     agencies = _agencies(kind, Notified.DESK)
     return _with_kind(duty, in_area, kind, scene, (scene.county,), agencies) or _with_kind(
-        duty, _full_time_first(duty), kind, scene, (scene.county,), agencies
+        duty, duty.full_time_first, kind, scene, (scene.county,), agencies
     )
 
 
@@ -343,7 +375,7 @@ def neighbour_desks(duty: Duty, kind: AlertKind, scene: Scene) -> tuple[str, ...
     found: list[str] = []
     for county in counties:
         closest = _with_kind(duty, near, kind, scene, (county,), agencies)
-        found += closest or _with_kind(duty, _full_time_first(duty), kind, scene, (county,), agencies)
+        found += closest or _with_kind(duty, duty.full_time_first, kind, scene, (county,), agencies)
     return _unique(found)
 
 
@@ -359,10 +391,6 @@ def _with_kind(
     open_now = _unique(duty.open_desk(desk, scene.at) for desk in desks if duty.desks[desk].agency.county in counties)
     rows = (duty.desks[desk] for desk in open_now)
     return tuple(row.id for row in rows if kind.id in row.kinds and (not agencies or row.agency.kind in agencies))
-
-
-def _full_time_first(duty: Duty) -> list[str]:
-    return sorted(duty.desks, key=lambda desk: (not duty.desks[desk].never_closes, desk))
 
 
 def _has(area: Area, kind: AlertKind) -> bool:

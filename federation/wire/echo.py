@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc
 
@@ -64,9 +64,10 @@ class EchoClient:
         """Has the server send these bytes to all that follow."""
         await self._tells(payload, timeout=timeout_seconds)
 
-    def follow(self) -> AsyncIterator[bytes]:
+    async def follow(self) -> AsyncGenerator[bytes, None]:
         """Yields one empty answer once it follows, then what is told."""
-        return aiter(self._follows(b""))
+        async for told in self._follows(b""):
+            yield told
 
     async def close(self) -> None:
         await self._channel.close()

@@ -18,14 +18,15 @@ import inspect
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import Any, Self, TypeAlias
 
 import grpc
 import protovalidate
@@ -47,7 +48,7 @@ from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
 from federation.wire.forms import in_words
-from federation.wire.limits import SLOW_SECONDS, PlaceTaken, Shares, taken, within
+from federation.wire.limits import SLOW_BYTES, SLOW_SECONDS, PlaceTaken, Shares, within
 from federation.wire.rpc import (
     BOTH,
     SIGNATURE_KEY,
@@ -224,7 +225,6 @@ DEFAULT_SECONDS = 30.0
 ASK_AGAIN_SECONDS = 2.0
 """How often the gate looks again at who has a stream open."""
 
-_END = object()
 _log = structlog.get_logger()
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -264,6 +264,31 @@ class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in i
         shape = "stream_stream" if handler.response_streaming else "stream_unary"
         self.stream_unary = self.stream_stream = None
         setattr(self, shape, checked)
+
+
+class _Ending:
+    """Work that may be ended from outside it, with an error; the first that is given counts."""
+
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(None)
+        self._error: Exception | None = None
+
+    def end(self, error: Exception) -> None:
+        if self._error is None:
+            self._error = error
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, where: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, raised, where)
+        except TimeoutError:
+            raise self._error or CorruptError("STREAM_ENDED", "expected an error that ends the stream") from None
 
 
 class Gatekeeper(grpc.aio.ServerInterceptor):
@@ -308,7 +333,8 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
             async with self._admitted(name, context, stream=handler.response_streaming) as call:
                 request = await _read(call, context, handler)
                 if handler.response_streaming:  # as gRPC's own health service does: it writes by itself
-                    await self._while_admitted(inner(request, context), context)
+                    async with self._while_admitted(context):
+                        await inner(request, context)
                     return None
                 async with _own_deadline(call):
                     answered = encode(await inner(request, context))
@@ -324,43 +350,61 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
             async with self._admitted(name, context, stream=True) as call:
                 request = requests if handler.request_streaming else await _read(call, context, handler)
                 await context.send_initial_metadata(())  # or its status could not be sent beside a first message
-                async with aclosing(inner(request, context)) as responses:
-                    while (response := await self._while_admitted(anext(responses, _END), context)) is not _END:
-                        await self._write(call, context, response)
+                auth = context.auth_context()
+                async with self._while_admitted(context) as ending, aclosing(inner(request, context)) as responses:
+                    async for response in responses:
+                        verify_caller(auth, self._gate)
+                        with self._in_time(call, context, ending, response):
+                            await context.write(response)
 
         return checked
 
-    async def _write(self, call: _Call, context: _Context, response: object) -> None:
-        """Waits until it is taken (SLOW_READER); who soon after takes no status either is hung up on, and told once."""
+    @contextmanager
+    def _in_time(self, call: _Call, context: _Context, ending: _Ending, response: object) -> Iterator[None]:
+        """Ends a stream whose reader does not take it (SLOW_READER); who soon after takes no status is hung up on."""
+        loop, seconds = asyncio.get_running_loop(), self._gate.slow_seconds
+        size = len(response) if isinstance(response, bytes) else 0
 
         def hang_up() -> None:
             if self._hang_up(context.peer()):
                 _log.warning("stream.unread", method=call.method, caller=call.caller)
 
-        seconds = self._gate.slow_seconds
-        try:
-            async with taken(response, seconds=seconds):
-                await context.write(response)
-        except UnavailableError:
-            timer = asyncio.get_running_loop().call_later(seconds / 12, hang_up)
+        def is_slow() -> None:
+            sentence = "what came was not read for a while: call again, behind the last that was read"
+            ending.end(UnavailableError("SLOW_READER", sentence))
+            timer = loop.call_later(seconds / 12, hang_up)
             context.add_done_callback(lambda _: timer.cancel())  # type: ignore[arg-type]  # once the status has left
-            raise
 
-    async def _while_admitted(self, coming: Awaitable[A], context: _Context) -> A:
-        """Returns what a stream waits for; ends with the gate's refusal, a few seconds after it would refuse.
+        slow = loop.call_later(seconds * (1 + size / SLOW_BYTES), is_slow)
+        try:
+            yield
+        finally:
+            slow.cancel()
+
+    @asynccontextmanager
+    async def _while_admitted(self, context: _Context) -> AsyncIterator[_Ending]:
+        """Ends a stream with the gate's refusal, a few seconds after it would refuse.
 
         A stream outlives a revocation, a retirement and the certificate, also while nothing comes.
         """
-        task = asyncio.ensure_future(coming)
+        loop, auth = asyncio.get_running_loop(), context.auth_context()
+        timer: asyncio.TimerHandle
+
+        def ask_again() -> None:
+            nonlocal timer
+            try:
+                verify_caller(auth, self._gate)
+            except Exception as error:  # noqa: BLE001 - what cannot be verified is not admitted
+                ending.end(error)
+            else:
+                timer = loop.call_later(ASK_AGAIN_SECONDS, ask_again)
+
+        timer = loop.call_later(ASK_AGAIN_SECONDS, ask_again)
         try:
-            done = False
-            while not done:
-                done = bool((await asyncio.wait((task,), timeout=ASK_AGAIN_SECONDS))[0])
-                verify_caller(context.auth_context(), self._gate)
-            return task.result()
+            async with _Ending() as ending:
+                yield ending
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            timer.cancel()
 
     @asynccontextmanager
     async def _admitted(self, name: str, context: _Context, *, stream: bool) -> AsyncIterator[_Call]:

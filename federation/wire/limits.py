@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -127,13 +127,6 @@ async def within(seconds: float, reason: str, sentence: str) -> AsyncIterator[No
         if not timeout.expired():
             raise
         raise UnavailableError(reason, sentence) from error
-
-
-def taken(message: object, *, seconds: float) -> AbstractAsyncContextManager[None]:
-    """Gives a reader so long to take a message of a stream, and as long again for every `SLOW_BYTES` (SLOW_READER)."""
-    size = len(message) if isinstance(message, bytes) else 0
-    sentence = "what came was not read for a while: call again, behind the last that was read"
-    return within(seconds * (1 + size / SLOW_BYTES), "SLOW_READER", sentence)
 
 
 class PostLimit:

@@ -16,8 +16,10 @@ Source: RFC 5280, SPIFFE X.509-SVID, DESIGN section 7.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -36,7 +38,7 @@ from federation.node.home.files import (
     write_secret,
 )
 from federation.node.home.keyring import Identity, load_identity
-from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, agency_spiffe_id, node_spiffe_id
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -256,8 +258,21 @@ def revoke_client(home: Path, agency: AgencyId) -> str:
 
 
 def load_revoked(home: Path) -> frozenset[str]:
-    """Loads the revoked agency serials, lower-case hex, never empty by error. Refuses REVOKED_SERIAL, FILE_MISSING."""
-    text = read_file(home / "tls" / REVOKED_FILE).decode("ascii", "replace")
+    """Loads the revoked agency serials, lower-case hex, never empty by error. Refuses REVOKED_SERIAL, FILE_MISSING.
+
+    Each call asks for them, and each message of a stream: the file is read again once it is another one.
+    """
+    path = home / "tls" / REVOKED_FILE
+    with suppress(OSError):
+        stat = path.stat()
+        return _read_revoked(path, mark=(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+    raise NotFoundError("FILE_MISSING", f"expected a readable file {path}")
+
+
+@lru_cache(maxsize=16)
+def _read_revoked(path: Path, *, mark: tuple[int, ...]) -> frozenset[str]:
+    del mark
+    text = read_file(path).decode("ascii", "replace")
     serials = set()
     for number, line in enumerate(text.splitlines(), start=1):
         serial = line.strip().lower()

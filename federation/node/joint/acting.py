@@ -72,7 +72,7 @@ class Doing(Generic[S]):
     verify: Callable[[S, Entry], None]
     fill: Callable[[Said], Awaitable[Said]] | None = None
     look: Callable[[Entry], Awaitable[Ruling | None]] | None = None
-    finish: Callable[[GroupTransaction, Written], Written] = lambda _, entry: entry
+    finish: Callable[[GroupTransaction, Written], Written] | None = None
     beside: Callable[[GroupTransaction], None] = lambda _: None
 
 
@@ -111,7 +111,8 @@ async def _write_entry(errand: Errand, doing: Doing[S]) -> tuple[Ruling, EntryWr
     doing.verify(doing.state, entry.kept.entry)
     if doing.look is not None and (refused := await doing.look(entry.kept.entry)) is not None:
         return refused, None
-    settled = settled_with(sharing, node, doing.held, kept=entry.kept, body=entry.body)
+    is_whole = doing.finish is None
+    settled = settled_with(sharing, node, doing.held, kept=entry.kept, body=entry.body) if is_whole else None
     writing = asyncio.ensure_future(errand.once(bound, EntryWritten, partial(_put, errand, doing, entry, settled)))
     if settled is not None:  # also when who asked has gone meanwhile
         writing.add_done_callback(partial(_note_written, sharing, node, entry.kept, settled))
@@ -171,7 +172,7 @@ def _put(
     errand: Errand, doing: Doing[S], entry: Written, settled: Settled[S] | None, transaction: GroupTransaction
 ) -> EntryWritten:
     """Writes the entry in the transaction that remembers the answer (CASE_MOVED)."""
-    entry = doing.finish(transaction, entry)
+    entry = entry if doing.finish is None else doing.finish(transaction, entry)
     if not put_settled(doing.sharing, errand.node, transaction, entry=entry, settled=settled):
         raise UnavailableError("CASE_MOVED", "another entry came at this moment; send it again")
     put_records(transaction, doing.sharing.rows_with(transaction, entry.kept, replica=False))

@@ -31,6 +31,7 @@ from federation.node.joint.records import (
     StoredRecord,
     each_sent,
     find_own_body,
+    find_start,
     is_due_now,
     keep_next,
     load_held,
@@ -90,13 +91,15 @@ def settled_with(
     """Returns what is written with an entry so that it leaves the record settled; `body` is that of an entry of ours.
 
     None where more than this entry is to be looked at, which `settle` does once it is durable: it does not merely
-    follow, others may see more than before, it grants look-ups, time brings an entry, or the record ends or has ended.
+    follow, others may see more of those before it, it grants look-ups, time brings an entry, or the record ends or has
+    ended.
     """
-    in_force, now = node.trust.in_force, held.with_next(kept.entry)
+    in_force = node.trust.in_force
+    now = held.with_next(kept.entry, lambda opening: find_start(held.family, node, node.database, opening=opening))
     if now is None or now.state is None or sharing.is_over(now.state):
         return None
-    seen = _seen_now(sharing, in_force, held.state)
-    if held.handed != (len(held.own), seen) or seen != _seen_now(sharing, in_force, now.state):
+    seen = _seen_now(sharing, in_force, now.state)
+    if held.kept and (held.handed != (len(held.own), seen) or seen != _seen_now(sharing, in_force, held.state)):
         return None
     if held.granted or kept.head.act == GRANT or next(sharing.due(node, now.state), None) is not None:
         return None
@@ -187,8 +190,9 @@ def put_settled(
 
 def note_settled(sharing: Sharing[S], node: Node, *, kept: StoredEntry, settled: Settled[S]) -> None:
     """Has the messages of an entry of ours that is durable now go on their way, and remembers that they do."""
-    held = keep_next(sharing.family, node, kept)
-    if held is not None and held.handed == (kept.head.n - 1, settled.seen):
+    opens, family = kept.head.height == 0, sharing.family
+    held = load_held(family, node, parse_record_id(kept.head.record)) if opens else keep_next(family, node, kept)
+    if held is not None and (opens or held.handed == (kept.head.n - 1, settled.seen)):
         held.handed = kept.head.n, settled.seen
     for each in settled.owed:
         node.wake_delivery(each.to)

@@ -54,7 +54,7 @@ from federation.protocol.body import (
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, decode, encode, replace
-from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm, RecordId, between
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm, RecordId, between, record_node
 from federation.protocol.statement import BodyRef, decode_statement
 from federation.protocol.trust import Agreement
 from federation.store.collection import Collection, item_collection
@@ -371,12 +371,17 @@ class Held(Generic[_S]):
             waiting=len(self.record.pending),
         )
 
-    def with_next(self, entry: Entry) -> Moment[_S] | None:
-        """The record with an entry that is not here; None where that takes more than to fold this one."""
-        state = self.state
-        if state is None or self.changed is None or not self.record.is_followed_by(entry):
+    def with_next(self, entry: Entry, find: Callable[[Head], _S | None]) -> Moment[_S] | None:
+        """The record with an entry that is not here; None where that takes more than to fold this one.
+
+        `find` looks for the start with the rules that an opening pins.
+        """
+        head = entry.head
+        opens = not self.kept and (head.height, head.n, entry.author) == (0, 1, record_node(self.id))
+        state = find(head) if opens else self.state
+        if state is None or not (opens or self.record.is_followed_by(entry)):
             return None
-        changed = max(self.changed, entry.head.at)
+        changed = max(self.changed or head.at, head.at)
         after = self.family.step(state, entry, None)
         return Moment(id=self.id, entries=len(self.kept) + 1, state=after, changed=changed, act=entry.head.act)
 

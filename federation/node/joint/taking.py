@@ -193,15 +193,15 @@ class _Arrival(Generic[S]):
         row = next_arrival(family, source, kept)
         kept = self.kept = replace(kept, arrival=row.entries)
         placed = family.entries.record(kept, owner=kept.author)
-        self.is_settled = settled is not None and row.entries == settled.now.entries
-        if settled is not None and self.is_settled:  # no other came: it is as new as it was then
-            rows = settled_rows(sharing, node, source, now=settled.now, row=row)
-            return (placed, *rows, *sharing.rows_with(source, kept))
-        if any(known.name == kept.name for known in family.entries.by_subject(source, kept.name)):
-            return ()
         agreement, pinned = self.in_force.agreement, kept.head.fields.get("agreement")
         opens = kept.head.height == 0 and pinned == agreement.version
         rules = rules_to_keep(node, agreement, source) if opens else ()
+        self.is_settled = settled is not None and row.entries == settled.now.entries
+        if settled is not None and self.is_settled:  # no other came: it is as new as it was then
+            rows = settled_rows(sharing, node, source, now=settled.now, row=row)
+            return (placed, *rows, *sharing.rows_with(source, kept), *rules)
+        if any(known.name == kept.name for known in family.entries.by_subject(source, kept.name)):
+            return ()
         return (placed, family.records.record(row, owner=node.name), *sharing.rows_with(source, kept), *rules)
 
     async def follow(self, node: Node) -> None:
