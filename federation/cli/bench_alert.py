@@ -8,6 +8,7 @@ done over the calls that desks have, many alerts at once, until both nodes hold 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -35,14 +36,15 @@ from federation.cli.bench_runs import (
 from federation.cli.demo.border_plants import border_day
 from federation.cli.demo.border_replay import Question, Replay
 from federation.cli.demo.border_story import Deed
-from federation.cli.demo.provinces import DemoFederation
+from federation.cli.demo.provinces import DemoFederation, repository_folder
 from federation.cli.show import say
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
 from federation.domain.cap import Status
 from federation.domain.case_items import CaseItem
+from federation.domain.duty import DUTY_SHEET
 from federation.node.joint.records import ALERT, load_held
 from federation.protocol.errors import RuleError, UnavailableError
-from federation.protocol.ids import AgencyId, parse_agency_id, parse_record_id
+from federation.protocol.ids import AgencyId, parse_record_id
 from federation.wire.agency.alerts import (
     ACT_IN_ALERT,
     LIST_ALERT_ENTRIES,
@@ -66,10 +68,8 @@ SCREENS: Final = (
 """The neighbour's offices whose desks a flood that both counties have before them is told to."""
 OFFICER: Final = "bench"
 WARM: Final = 3
-RAISERS: Final = (RAISER, *SCREENS, f"{SENDER}/330824/emergency", f"{SENDER}/330881/emergency")
-"""The offices of a busy minute: the names of a desk's messages are ten a second (GB/T 35965.1)."""
 _SAID: Final = {
-    "kind": "flood", "area": "330822.circle.qiuchuan",
+    "desk": "330822.emergency", "kind": "flood", "area": "330822.circle.qiuchuan",
     "division": f"330822111,{COUNTY},361130",
 }  # fmt: skip
 _FACT: Final = CaseItem(kind="fact", fields={"text": "水位上涨，上游水库将于一小时后泄洪"})
@@ -193,9 +193,8 @@ def _is_raised(found: bytes, sizes: list[int]) -> bool:
     return is_raised
 
 
-async def _raise(raiser: AgencyClient, office: str = RAISER) -> str:
-    said = {**_SAID, "desk": f"{parse_agency_id(office).county}.emergency"}
-    outcome = await raiser.call(RAISE_ALERT, _act(), AlertRaising(fields=said, items=(_FACT,)))
+async def _raise(raiser: AgencyClient, **said: str) -> str:
+    outcome = await raiser.call(RAISE_ALERT, _act(), AlertRaising(fields={**_SAID, **said}, items=(_FACT,)))
     if outcome.line is None:
         raise RuleError("BENCH_REFUSED", f"expected an alert: {outcome.decision.title_en}")
     return outcome.line.record
@@ -221,6 +220,28 @@ LANES: Final = 16
 SLOW_SHARE: Final = 25
 """Of so many screens one is slow: it takes an answer, and nothing for a while."""
 SLOW_SECONDS: Final = 2.0
+
+
+SEATS: Final = tuple(f"330822.seat{number}" for number in range(7))
+"""The desks of a busy control room: ten names a second are there for the messages of one (GB/T 35965.1)."""
+
+
+def _with_seats(folder: Path) -> Path:
+    """The sheets of the provinces, with these desks."""
+    shutil.copytree(repository_folder("nodes"), folder)
+    with (folder / SENDER / DUTY_SHEET).open("a", encoding="utf-8") as sheet:
+        for number, desk in enumerate(SEATS, start=2):
+            print(f"""
+[[desk]]
+id = "{desk}"
+agency = "{RAISER}"
+number = "{number:03}"
+hours = "00:00-24:00"
+kinds = ["flood"]
+leader = "330822.leader"
+phone = "100-0000-{number:04}"
+""", file=sheet)  # fmt: skip
+    return folder
 
 
 class Screen:
@@ -250,19 +271,20 @@ async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float
     total = max(1, int(rate * seconds))
     ended = asyncio.Event()
     shown = [Screen(raised=ended, slow=number % SLOW_SHARE == SLOW_SHARE - 1) for number in range(screens)]
-    async with nodes_apart(folder) as federation, AsyncExitStack() as stack:
+    nodes = await asyncio.to_thread(_with_seats, folder / "sheets")
+    async with nodes_apart(folder / "provinces", nodes=nodes) as federation, AsyncExitStack() as stack:
         tasks = await _open_screens(federation, stack, shown)
-        raisers = {office: await _client(federation, stack, office) for office in RAISERS}
-        warm = [await _raise(raiser, office) for office, raiser in raisers.items()]
-        began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES * len(raisers))
+        raiser = await _client(federation, stack, RAISER)
+        warm = [await _raise(raiser, desk=desk) for desk in SEATS]
+        began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES * len(SEATS))
 
-        async def send(at: float, office: str) -> str:
+        async def send(at: float, desk: str) -> str:
             await asyncio.sleep(at - time.perf_counter())
             async with places:
-                return await _raise(raisers[office], office)
+                return await _raise(raiser, desk=desk)
 
         due = [began + number / rate for number in range(total)]
-        raised = dict(zip(await asyncio.gather(*map(send, due, cycle(RAISERS))), due, strict=True))
+        raised = dict(zip(await asyncio.gather(*map(send, due, cycle(SEATS))), due, strict=True))
         spent, memory = time.perf_counter() - began, resident_mib(federation.processes[RECEIVER].pid)
         ended.set()
         end = time.monotonic() + PATIENCE_SECONDS

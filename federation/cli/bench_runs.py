@@ -181,14 +181,16 @@ ISLAND = "a bench of two nodes: the other provinces are not started"
 
 
 @asynccontextmanager
-async def nodes_apart(folder: Path, nodes: Sequence[NodeName] = (RECEIVER, SENDER)) -> AsyncIterator[DemoFederation]:
+async def nodes_apart(
+    folder: Path, started: Sequence[NodeName] = (RECEIVER, SENDER), *, nodes: Path | None = None
+) -> AsyncIterator[DemoFederation]:
     """Makes the federation, starts these nodes, each in a process of its own, and stops them in the end."""
     settings = {"delivery_pause_seconds": 0.5, "witness_seconds": 1.0, **UNCOUNTED}
-    federation = make_federation(folder, now=utc_now(), overrides=settings)
+    federation = make_federation(folder, now=utc_now(), overrides=settings, nodes=nodes)
     try:
-        for node in nodes:
+        for node in started:
             start_node(federation, node, island=ISLAND)
-        await asyncio.to_thread(wait_ready, federation, nodes)
+        await asyncio.to_thread(wait_ready, federation, started)
         yield federation
     finally:
         for process in federation.processes.values():  # the calls of this process end meanwhile

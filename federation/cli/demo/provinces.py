@@ -112,21 +112,29 @@ def own_keys(federation: DemoFederation, agency: AgencyId) -> Path:
 
 
 def make_federation(
-    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool], ports: Sequence[int] | None = None
+    folder: Path,
+    *,
+    now: datetime,
+    overrides: Mapping[str, str | float | bool],
+    ports: Sequence[int] | None = None,
+    nodes: Path | None = None,
 ) -> DemoFederation:
-    """Makes four homes under one agreement that three of the four signed: `set_up`, `draft`, `sign`, `publish`."""
+    """Makes four homes under one agreement that three of the four signed: `set_up`, `draft`, `sign`, `publish`.
+
+    `nodes` are the sheets of the provinces, where not those of this repository.
+    """
     federation = set_up(folder, now=now, overrides=overrides, ports=ports)
-    out = draft(federation, now=now)
+    out = draft(federation, now=now, nodes=nodes)
     for province in SIGNERS:
         sign(federation, out, province, now=now)
     publish(federation, out, now=now)
     return federation
 
 
-def draft(federation: DemoFederation, *, now: datetime) -> Path:
+def draft(federation: DemoFederation, *, now: datetime, nodes: Path | None = None) -> Path:
     out = federation.folder / "draft"
     bundles = [home.bundle for home in federation.homes.values()]
-    nodes, policies = repository_folder("nodes"), repository_folder("policies")
+    nodes, policies = nodes or repository_folder("nodes"), repository_folder("policies")
     draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=None, now=now)
     return out
 
