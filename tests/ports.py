@@ -7,7 +7,8 @@ import os
 import socket
 from collections.abc import Iterable
 
-from federation.cli.demo import provinces
+from federation.cli.demo.provinces import PORTS
+from federation.cli.demo.provinces import free_ports as choose_ports
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -15,7 +16,7 @@ _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 def free_ports(count: int) -> list[int]:
     """Ports of this worker's share that nobody listens on now."""
-    return provinces.free_ports(count, among=provinces.PORTS[_WORKER::_WORKERS])
+    return choose_ports(count, among=PORTS[_WORKER::_WORKERS])
 
 
 def are_free(ports: Iterable[int]) -> bool:

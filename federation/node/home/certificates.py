@@ -15,6 +15,7 @@ Source: RFC 5280, SPIFFE X.509-SVID, DESIGN section 7.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -262,17 +263,17 @@ def load_revoked(home: Path) -> frozenset[str]:
 
     Each call asks for them, and each message of a stream: the file is read again once it is another one.
     """
-    path = home / "tls" / REVOKED_FILE
+    path = f"{home}/tls/{REVOKED_FILE}"
     with suppress(OSError):
-        stat = path.stat()
-        return _read_revoked(path, mark=(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+        found = os.stat(path)  # noqa: PTH116 - a path object would cost more than the look
+        return _read_revoked(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
     raise NotFoundError("FILE_MISSING", f"expected a readable file {path}")
 
 
 @lru_cache(maxsize=16)
-def _read_revoked(path: Path, *, mark: tuple[int, ...]) -> frozenset[str]:
+def _read_revoked(path: str, mark: tuple[int, ...]) -> frozenset[str]:
     del mark
-    text = read_file(path).decode("ascii", "replace")
+    text = read_file(Path(path)).decode("ascii", "replace")
     serials = set()
     for number, line in enumerate(text.splitlines(), start=1):
         serial = line.strip().lower()
