@@ -58,7 +58,7 @@ from federation.wire.agency.alerts import (
 )
 from federation.wire.agency.cases import EntryQuery
 from federation.wire.client import AgencyClient
-from federation.wire.rpc import Act, Rpc
+from federation.wire.rpc import A, Act, Q, Rpc
 
 RAISER: Final = f"{SENDER}/330822/emergency"
 SCREENS: Final = (
@@ -403,18 +403,18 @@ async def _open_desks(
 async def _both_hold(bench: Bench, desks: Mapping[AgencyId | None, AgencyClient], replay: Replay) -> int:
     """Waits until the nodes hold the same of each alert that both are told of; how many these are (BENCH_LOST)."""
     node, theirs = bench.running.node, dict[str, tuple[AgencyClient, AgencyId]]()
+    end = time.monotonic() + PATIENCE_SECONDS
+
     for agency, desk in desks.items():
         if agency is not None and agency.node == RECEIVER:
             for status in (Status.ACTUAL, Status.EXERCISE):
-                page = await desk.call(LIST_ALERTS, _look(agency), AlertQuery(status=status, page_size=1_000))
+                page = await _ask_again(bench, desk, agency, LIST_ALERTS, AlertQuery(status=status, page_size=1_000))
                 theirs.update({line.record: (desk, agency) for line in page.lines})
 
     async def named(record: str) -> set[str]:
-        desk, agency = theirs[record]
-        page = await desk.call(LIST_ALERT_ENTRIES, _look(agency), EntryQuery(case=record, page_size=1_000))
+        page = await _ask_again(bench, *theirs[record], LIST_ALERT_ENTRIES, EntryQuery(case=record, page_size=1_000))
         return {line.name for line in page.lines}
 
-    end = time.monotonic() + PATIENCE_SECONDS
     shared = 0
     for record in theirs:
         while (ours := set(load_held(ALERT, node, parse_record_id(record)).kept)) and ours != await named(record):
@@ -428,6 +428,18 @@ async def _both_hold(bench: Bench, desks: Mapping[AgencyId | None, AgencyClient]
         if name not in held and (record not in theirs or name not in await named(record)):
             raise UnavailableError("BENCH_LOST", f"the entry {key} of {record} was acknowledged, and is nowhere")
     return shared
+
+
+async def _ask_again(bench: Bench, desk: AgencyClient, agency: AgencyId, rpc: Rpc[Q, A], question: Q) -> A:
+    """What the receiver's node answers, which may be busy or have lost a connection as on any day (BENCH_LOST)."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await desk.call(rpc, _look(agency), question)
+        except UnavailableError as error:
+            if bench.federation.processes[RECEIVER].poll() is not None or time.monotonic() > end:
+                raise UnavailableError("BENCH_LOST", f"node {RECEIVER} does not answer: {error}") from error
+        await asyncio.sleep(0.2)
 
 
 _FUNCTIONS: Final = {"police": "F08", "emergency": "F18"}
