@@ -431,7 +431,7 @@ async def _both_hold(bench: Bench, desks: Mapping[AgencyId | None, AgencyClient]
 
 
 async def _ask_again(bench: Bench, desk: AgencyClient, agency: AgencyId, rpc: Rpc[Q, A], question: Q) -> A:
-    """What the receiver's node answers, which may be busy or have lost a connection as on any day (BENCH_LOST)."""
+    """The answer of the receiver's node, which may be busy or have lost a connection as on any day (BENCH_LOST)."""
     end = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

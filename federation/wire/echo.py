@@ -66,8 +66,8 @@ class EchoClient:
 
     async def follow(self) -> AsyncGenerator[bytes, None]:
         """Yields one empty answer once it follows, then what is told."""
-        async for told in self._follows(b""):
-            yield told
+        async for answer in self._follows(b""):
+            yield answer
 
     async def close(self) -> None:
         await self._channel.close()

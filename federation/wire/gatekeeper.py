@@ -18,15 +18,14 @@ import inspect
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from time import perf_counter
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 import protovalidate
@@ -48,7 +47,7 @@ from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
 from federation.wire.forms import in_words
-from federation.wire.limits import SLOW_BYTES, SLOW_SECONDS, PlaceTaken, Shares, within
+from federation.wire.limits import SLOW_SECONDS, Ending, PlaceTaken, Shares, taken, within
 from federation.wire.rpc import (
     BOTH,
     SIGNATURE_KEY,
@@ -266,31 +265,6 @@ class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in i
         setattr(self, shape, checked)
 
 
-class _Ending:
-    """Work that may be ended from outside it, with an error; the first that is given counts."""
-
-    def __init__(self) -> None:
-        self._timeout = asyncio.timeout(None)
-        self._error: Exception | None = None
-
-    def end(self, error: Exception) -> None:
-        if self._error is None:
-            self._error = error
-            self._timeout.reschedule(asyncio.get_running_loop().time())
-
-    async def __aenter__(self) -> Self:
-        await self._timeout.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, where: TracebackType | None
-    ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, raised, where)
-        except TimeoutError:
-            raise self._error or CorruptError("STREAM_ENDED", "expected an error that ends the stream") from None
-
-
 class Gatekeeper(grpc.aio.ServerInterceptor):
     """Wraps every handler of one port: admits the caller, translates errors, counts and logs."""
 
@@ -350,39 +324,21 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
             async with self._admitted(name, context, stream=True) as call:
                 request = requests if handler.request_streaming else await _read(call, context, handler)
                 await context.send_initial_metadata(())  # or its status could not be sent beside a first message
-                auth = context.auth_context()
+                auth, untold = context.auth_context(), partial(self._cut, call, context)
                 async with self._while_admitted(context) as ending, aclosing(inner(request, context)) as responses:
                     async for response in responses:
                         verify_caller(auth, self._gate)
-                        with self._in_time(call, context, ending, response):
+                        with taken(ending, context, response, seconds=self._gate.slow_seconds, untold=untold):
                             await context.write(response)
 
         return checked
 
-    @contextmanager
-    def _in_time(self, call: _Call, context: _Context, ending: _Ending, response: object) -> Iterator[None]:
-        """Ends a stream whose reader does not take it (SLOW_READER); who soon after takes no status is hung up on."""
-        loop, seconds = asyncio.get_running_loop(), self._gate.slow_seconds
-        size = len(response) if isinstance(response, bytes) else 0
-
-        def hang_up() -> None:
-            if self._hang_up(context.peer()):
-                _log.warning("stream.unread", method=call.method, caller=call.caller)
-
-        def is_slow() -> None:
-            sentence = "what came was not read for a while: call again, behind the last that was read"
-            ending.end(UnavailableError("SLOW_READER", sentence))
-            timer = loop.call_later(seconds / 12, hang_up)
-            context.add_done_callback(lambda _: timer.cancel())  # type: ignore[arg-type]  # once the status has left
-
-        slow = loop.call_later(seconds * (1 + size / SLOW_BYTES), is_slow)
-        try:
-            yield
-        finally:
-            slow.cancel()
+    def _cut(self, call: _Call, context: _Context) -> None:
+        if self._hang_up(context.peer()):
+            _log.warning("stream.unread", method=call.method, caller=call.caller)
 
     @asynccontextmanager
-    async def _while_admitted(self, context: _Context) -> AsyncIterator[_Ending]:
+    async def _while_admitted(self, context: _Context) -> AsyncIterator[Ending]:
         """Ends a stream with the gate's refusal, a few seconds after it would refuse.
 
         A stream outlives a revocation, a retirement and the certificate, also while nothing comes.
@@ -401,7 +357,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
         timer = loop.call_later(ASK_AGAIN_SECONDS, ask_again)
         try:
-            async with _Ending() as ending:
+            async with Ending() as ending:
                 yield ending
         finally:
             timer.cancel()

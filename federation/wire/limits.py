@@ -10,14 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Final
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
 
-from federation.protocol.errors import UnavailableError
+import grpc
+
+from federation.protocol.errors import CorruptError, UnavailableError
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 CALLS_EACH: Final = 128
 """Twice what a province at full speed has in flight."""
@@ -127,6 +132,54 @@ async def within(seconds: float, reason: str, sentence: str) -> AsyncIterator[No
         if not timeout.expired():
             raise
         raise UnavailableError(reason, sentence) from error
+
+
+class Ending:
+    """Work that may be ended from outside it, with an error; the first that is given counts."""
+
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(None)
+        self._error: Exception | None = None
+
+    def end(self, error: Exception) -> None:
+        if self._error is None:
+            self._error = error
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, where: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, raised, where)
+        except TimeoutError:
+            raise self._error or CorruptError("STREAM_ENDED", "expected an error that ends the stream") from None
+
+
+@contextmanager
+def taken(
+    ending: Ending, context: Context, message: object, *, seconds: float, untold: Callable[[], None]
+) -> Iterator[None]:
+    """Gives a reader so long to take a message of a stream, and as long again for every `SLOW_BYTES` (SLOW_READER).
+
+    `untold` is done where the reader soon after does not take that, either.
+    """
+    loop, size = asyncio.get_running_loop(), len(message) if isinstance(message, bytes) else 0
+
+    def end() -> None:
+        sentence = "what came was not read for a while: call again, behind the last that was read"
+        ending.end(UnavailableError("SLOW_READER", sentence))
+        timer = loop.call_later(seconds / 12, untold)
+        context.add_done_callback(lambda _: timer.cancel())  # type: ignore[arg-type]  # once the status has left
+
+    slow = loop.call_later(seconds * (1 + size / SLOW_BYTES), end)
+    try:
+        yield
+    finally:
+        slow.cancel()
 
 
 class PostLimit:
