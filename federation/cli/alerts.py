@@ -39,6 +39,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 from federation.wire.agency import alerts as wire
 from federation.wire.agency.cases import DeliveryState, EntryLine, EntryQuery
+from federation.wire.rpc import Ruling
 
 USUAL: Final = ("alert.duty", "F12")
 """Looking at what a desk has; an act is done for the purpose and function of its kind."""
@@ -366,7 +367,7 @@ def keep(
 @command(app, "show", usual=USUAL)
 def show_alert(desk: Desk, alert: AlertArgument) -> None:
     """Show (查看) an alert: what it says, its clocks, who holds it, what you may do now."""
-    view = desk.call(wire.READ_ALERT, alert, changes=False)
+    view, _ = _view(desk, alert)
     desk.show(view, view_lines(view, now()))
 
 
@@ -374,6 +375,7 @@ def show_alert(desk: Desk, alert: AlertArgument) -> None:
 def history(desk: Desk, paging: Paging, alert: AlertArgument) -> None:
     """List the entries (经过) of an alert in their order, as far as you may see them."""
     page = desk.read(wire.LIST_ALERT_ENTRIES, EntryQuery(case=alert), paging)
+    _verify_known(desk, page.decision)
     desk.show_page(page, (text for line in page.lines for text in entry_lines(line, REASONS_OF_ALERTS)), noun="entries")
 
 
@@ -419,6 +421,7 @@ def export(
 ) -> None:
     """Write (导出) an alert as a CAP 1.2 file: bridgehead alert export ALERT > alert.xml."""
     answer = desk.call(wire.EXPORT_ALERT, wire.AlertExport(alert=alert, entry=entry), changes=False)
+    _verify_known(desk, answer.decision)
     text = answer.content.decode()
     desk.show(answer, (text.removesuffix("\n"),), data={"content": text})
 
@@ -455,10 +458,16 @@ def line_of(desk: Desk, alert: str) -> AlertLine:
 
 def _view(desk: Desk, alert: str) -> tuple[wire.AlertView, AlertLine]:
     view = desk.call(wire.READ_ALERT, alert, changes=False)
+    _verify_known(desk, view.decision)
     if view.line is None:
-        desk.refuse(view.decision, steps=(NEXT_STEPS["ALERT_UNKNOWN"],))
         raise typer.Exit(1)
     return view, view.line
+
+
+def _verify_known(desk: Desk, ruling: Ruling) -> None:
+    """Ends the command with 1 for an alert that is not there, or that no desk of the office was told of."""
+    if not ruling.allowed:
+        desk.refuse(ruling, steps=(NEXT_STEPS["ALERT_UNKNOWN"],))
 
 
 def _reminded(desk: Desk, alert: str) -> AlertLine:

@@ -121,7 +121,7 @@ def _run(given: list[str]) -> int:
 
         _raise_when_debugging()
         _tell(f"{error.strerror}: {error.filename}", "FILE", (NEXT_STEPS["FILE"],), as_json=as_json)
-        return 1
+        return 2 if isinstance(error, FileNotFoundError | NotADirectoryError) else 1
     except Exception as error:  # noqa: BLE001 - a clerk is shown no traceback
         _raise_when_debugging()
         steps = (

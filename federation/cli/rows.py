@@ -375,7 +375,8 @@ def texts_of(value: object, sheet: Sheet[T]) -> Texts:
     for name, given in value.items():
         known = sheet.field_of(str(name))
         if known is None or known in found:
-            raise MalformedError("COLUMN", f"没有这一项或重复 | no such field, or twice: {str(name)!r:.60}")
+            there = ", ".join(f"{sheet.labels[each]} {each}" for each in sheet.fields)
+            raise MalformedError("COLUMN", f"没有这一项或重复 | no such field, or twice: {str(name)!r:.60}; {there}")
         found[known] = _text_of(given, known)
     return found
 

@@ -185,6 +185,15 @@ def test_lines_of_an_alert_that_is_not_here_wait_for_it_with_a_reason_of_their_o
     assert [line["outcome"]["entry"]["without_effect"] for line in lines] == ["", ""]
 
 
+def test_wrong_number_of_an_alert_is_refused_with_what_to_do_next(nodes):
+    """One that is not there and one that is not the desk's look alike; who may act is said, and where to look."""
+    for act in (["stamp", NUMBER, "contacted"], ["show", NUMBER], ["history", NUMBER], ["export", NUMBER]):
+        refused = nodes.ask(CENTRE, "alert", *act, code=1)
+        assert "default-deny" in refused.out
+        assert "  -> 只由收到通报的席位办理，核对编号" in refused.err
+        assert "bridgehead alert list --ended" in refused.err
+
+
 def test_line_that_the_node_refuses_keeps_none_of_the_others_back(nodes, away, tmp_path):
     """Each has its own end; the exit code says that not all were taken."""
     where = ("--area", "330822.circle.qiuchuan", "--division", "330822111", "--fact", "界桩争议", "-o", "json")

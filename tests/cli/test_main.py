@@ -316,3 +316,10 @@ def test_next_steps_are_in_both_languages():
     """Chinese first, English after the bar."""
     load_parts()
     assert all(" | " in step and not step.isascii() for step in NEXT_STEPS.values())
+
+
+def test_path_in_a_folder_that_is_not_there_is_usage(tmp_path):
+    """A slip of who typed; a path that is there and cannot be written is none."""
+    assert "[FILE]" in run("lookup", "key", "new", tmp_path / "typo" / "my.pem", code=2).err
+    (tmp_path / "folder.csv").mkdir()
+    assert "[FILE_EXISTS]" in run("permit", "import", "--template", tmp_path / "folder.csv", code=2).err

@@ -233,3 +233,11 @@ def test_read_application_of_something_else_refused(tmp_path, content, reason):
         read_object(tmp_path / "a.json", APPLICATIONS)
 
     assert caught.value.reason == reason
+
+
+def test_field_that_an_application_has_not_is_answered_with_those_that_there_are(tmp_path):
+    """By both names, so that the right one is typed next."""
+    path = tmp_path / "one.json"
+    path.write_text('{"age": 1}', "utf-8")
+    with pytest.raises(MalformedError, match=r"'age'; 姓名 holder_name, 公民身份号码 citizen_number, "):
+        read_object(path, APPLICATIONS)
