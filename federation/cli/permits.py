@@ -349,10 +349,12 @@ def list_permits(
     paging: Paging,
     division: Annotated[str | None, typer.Option("--division", help="Only of this county of residence.")] = None,
     status: Annotated[PermitStatus | None, typer.Option("--status", help="Only those that stand so.")] = None,
+    number: Annotated[str, typer.Option("--number", help="Only those about this person (citizen number).")] = "",
     full: FullOption = False,
 ) -> None:
     """List (列表) the permits that the agency may read."""
-    query = wire.PermitQuery(residence_division=division, status=status)
+    person = words.condensed(number) or None
+    query = wire.PermitQuery(residence_division=division, status=status, citizen_number=person)
     page = desk.read(wire.LIST_PERMITS, query, paging, act=_act(desk, _reading_purpose(desk)), items="permits")
     permits = [permit_object(item, full=full) for item in page.permits]
     desk.show_page(page, list_lines(page.permits), items="permits", noun="permits", data={"permits": permits})

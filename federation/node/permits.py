@@ -56,9 +56,10 @@ from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Count, Item, replace, to_object
 from federation.protocol.policy import PolicyRequest
 from federation.store.collection import open_token, seal_token
+from federation.store.columns import blind_index
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, list_records
+from federation.store.records import Record, find_by_subject, find_record, list_records
 from federation.wire.agency import permits as wire
 from federation.wire.agency.permits import PermitAnswer, PermitPage, PermitQuery, PermitReading, PermitRevocation
 from federation.wire.rpc import Ruling
@@ -147,6 +148,8 @@ async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
     """
     size, keys = min(query.page_size, MAX_PAGE), errand.node.database.keys
     name = f"{PERMIT}/{errand.caller}/{errand.act.purpose}/{query.residence_division}/{query.status}"
+    if query.citizen_number is not None:
+        name = f"{name}/{blind_index(keys, PERMIT, query.citizen_number).hex()}"
     place = open_token(keys, name, query.page_token) if query.page_token else ""
     readable, place = await asyncio.to_thread(_readable, errand, query, place, size=size)
     own = PermitFacts(issuing_division=errand.caller.county, household_division=None, status=PermitStatus.VALID)
@@ -170,10 +173,13 @@ def _readable(
     rulings: dict[PolicyRequest, Ruling] = {}
     found: list[tuple[Ruling, PermitItem]] = []
     last, today, realm = "", errand.node.today(), errand.in_force.agreement.realm
-    for looked_at, record in enumerate(_each_record(errand.node.database, query, place, today=today)):
+    each = _each_record if query.citizen_number is None else _each_of_person
+    for looked_at, record in enumerate(each(errand.node.database, query, place, today=today)):
         permit = decode_stored(record, realm)
         question = _read_question(errand, _facts(permit, today))
         ruling = rulings.get(question) or rulings.setdefault(question, errand.rule(question))
+        if not _is_asked(query, permit, ruling, today=today):
+            continue
         if looked_at == MAX_LOOKED_AT or (ruling.allowed and len(found) == size):
             return found, last
         if ruling.allowed:
@@ -181,6 +187,22 @@ def _readable(
         if ruling.allowed or looked_at == MAX_LOOKED_AT - 1:
             last = f"copy:{record.id}" if record.replica else record.id
     return found, ""
+
+
+def _is_asked(query: PermitQuery, permit: Permit | PermitItem, ruling: Ruling, *, today: date) -> bool:
+    """False where a person is asked for, and the number is not released with the permit, or it stands otherwise."""
+    if query.citizen_number is None:
+        return True
+    return "citizen_number" in ruling.fields and query.status in (None, _facts(permit, today).status)
+
+
+def _each_of_person(source: Source, query: PermitQuery, place: str, *, today: date) -> Iterator[Record]:
+    """The permits and copies of one person behind a place, own ones first."""
+    del today
+    behind = place.startswith("copy:"), place.removeprefix("copy:")
+    for record in find_by_subject(source, PERMIT, query.citizen_number or ""):
+        if (record.replica, record.id) > behind and query.residence_division in (None, record.division):
+            yield record
 
 
 def _each_record(source: Source, query: PermitQuery, place: str, *, today: date) -> Iterator[Record]:

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from federation.domain.permits import PermitUrn, RevokeReason, urn_division
+from federation.domain.permits import PermitStatus, PermitUrn, RevokeReason, urn_division
 from federation.domain.recognition import (
     Confirmation,
     RecognitionItem,
@@ -25,7 +25,7 @@ from federation.node.recognition import RECOGNISED, recognise, recognitions_of
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import encode, replace
-from federation.protocol.ids import AgencyId, Pair, Realm, parse_agency_id
+from federation.protocol.ids import AgencyId, NodeName, Pair, Realm, parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Recipient, Sender
@@ -33,7 +33,7 @@ from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_record, list_records
 from federation.wire.agency.corrections import NoticeLine
-from federation.wire.agency.permits import PermitRecognition, PermitRevocation, RecognitionAnswer
+from federation.wire.agency.permits import PermitQuery, PermitRecognition, PermitRevocation, RecognitionAnswer
 from federation.wire.rpc import Act
 from tests.node.rig import (
     FUJIAN,
@@ -145,6 +145,26 @@ async def test_person_whose_permit_is_sealed_by_law_is_told_of_no_office(rig: Ri
 
     assert tell_subject(rig[ZHEJIANG], sealed.holder.citizen_number, now=rig.clock()).lines == ()
     assert tell_subject(rig[ZHEJIANG], application(nth=1).holder.citizen_number, now=rig.clock()).lines == ()
+
+
+async def test_permit_is_found_by_its_holders_number_where_that_number_is_released(rig: Rig, urn: PermitUrn) -> None:
+    """The issuing county and the police of the household find it; an office that is not given the number never does."""
+
+    async def found(name: NodeName, caller: AgencyId, purpose: tuple[str, str], **asked) -> list[PermitUrn]:
+        query = PermitQuery(**{"citizen_number": NUMBER, **asked})
+        page = await permits.list_permits(begin_errand(rig[name], caller, act(*purpose)), query)
+        assert page.decision.allowed
+        return [item.urn for item in page.permits]
+
+    own, check, service = (), ("permit.check", "F03"), ("permit.service", "F01")
+    assert await found(ZHEJIANG, HALL, own) == [urn]
+    assert await found(JIANGXI, YUSHAN_POLICE, check) == [urn]
+    assert await found(JIANGXI, YUSHAN_HALL, service, citizen_number=None) == [urn]
+    assert await found(JIANGXI, YUSHAN_HALL, service) == []
+    assert await found(ZHEJIANG, HALL, own, citizen_number=application(nth=1).holder.citizen_number) == []
+    assert await found(ZHEJIANG, HALL, own, status=PermitStatus.REVOKED) == []
+    assert await found(ZHEJIANG, HALL, own, residence_division="330824") == []
+    assert NUMBER not in repr(PermitQuery(citizen_number=NUMBER))
 
 
 async def test_recognise_in_both_modes_keeps_both_links(rig: Rig, urn: PermitUrn) -> None:

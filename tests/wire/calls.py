@@ -205,7 +205,13 @@ CALLS = (
     Call(
         permits.LIST_PERMITS,
         HALL,
-        permits.PermitQuery(residence_division="330822", status=PermitStatus.VALID, page_size=5, page_token="t"),
+        permits.PermitQuery(
+            residence_division="330822",
+            status=PermitStatus.VALID,
+            citizen_number="361123219003070012",
+            page_size=5,
+            page_token="t",
+        ),
         permits.PermitPage(decision=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next"),
     ),
     Call(permits.IMPORT_PERMITS, HALL, CHUNK, (URN, REFUSED)),

@@ -75,8 +75,15 @@ class RecognitionAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitQuery(PageQuery):
+    """A filter; by a number it finds only what releases that number to the caller."""
+
     residence_division: str | None = None
     status: PermitStatus | None = None
+    citizen_number: str | None = None
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"PermitQuery({self.residence_division}, {self.status})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
