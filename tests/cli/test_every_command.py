@@ -26,7 +26,7 @@ OFFICE = "anhui/341022/police"
 NO_NODE = {
     "alert watch", "alert hand-in", "case watch", "oversight watch", "lookup key new", "lookup key offer", "node status",
     "alert import", "case document add", "vehicle import", "enterprise import", "permit import", "alert document add",
-    "lead hand-over", "lookup fetch", "permit register",
+    "lead hand-over", "lookup fetch", "permit register", "audit mandate",
 }  # fmt: skip
 """They go on trying, ask nobody, or judge first what this line only stands for: a file, a handle, a county."""
 
