@@ -208,6 +208,7 @@ def _report_lines(report: Report, *, leaves: bool) -> Iterator[str]:
             if leaves:
                 yield from _leaf_lines((*figure.leaves, *figure.base_leaves))
     yield from _cross_lines(report, meanings)
+    yield from _hour_lines(report)
     yield from _breach_lines(report)
     yield from _listed_lines(report)
     yield from _difference_lines(report, meanings)
@@ -267,6 +268,18 @@ def _cross_lines(report: Report, meanings: Mapping[str, Meaning]) -> Iterator[st
         yield ""
         yield said("六跨索引 | index by the six across the border")
         yield from (f"  {line}" for line in align(rows))
+
+
+def _hour_lines(report: Report) -> Iterator[str]:
+    stages = () if report.charts is None else report.charts.attained
+    shown = [hour for hour in range(24) if any(each.counted[hour] for each in stages if each.counted)]
+    if not shown:
+        return
+    yield ""
+    yield said("各时段达标（本县城镇，按首报的北京时间） | in time by the hour of the first report, own towns")
+    head = (said("时|hour"), *(_stage_text(each.stage) for each in stages))
+    rows = [(f"{hour:02}", *(f"{each.in_time[hour]}/{each.counted[hour]}" for each in stages)) for hour in shown]
+    yield from (f"  {line}" for line in align([head, *rows]))
 
 
 def _breach_lines(report: Report) -> Iterator[str]:

@@ -162,6 +162,16 @@ class Listed(Item, frozen=True, kw_only=True):
     said: str = ""
 
 
+class ByHour(Item, frozen=True, kw_only=True):
+    """A stage in towns by the hour of China in which its alert was raised: how many count, and were in time."""
+
+    WHAT: ClassVar[str] = "attainment by hour"
+
+    stage: AlertState
+    counted: tuple[Count, ...]
+    in_time: tuple[Count, ...]
+
+
 class Charts(Item, frozen=True, kw_only=True):
     """Counts of the own counties: arrivals in towns by minute, alerts by weekday and hour, by week, and a year ago.
 
@@ -175,6 +185,7 @@ class Charts(Item, frozen=True, kw_only=True):
     hours: tuple[Count, ...] = ()
     weeks: tuple[Count, ...] = ()
     base_weeks: tuple[Count, ...] = ()
+    attained: tuple[ByHour, ...] = ()
 
 
 class Report(Item, frozen=True, kw_only=True):
@@ -432,6 +443,16 @@ def _charts(counting: Counting) -> Charts:
         arrivals=tuple(minutes.count(each) for each in range(MINUTES_SHOWN + 1)), limit_minutes=limit,
         hours=tuple(places.count(each) for each in range(7 * 24)), weeks=_weeks(counting, counting.period),
         base_weeks=() if counting.base is None else _weeks(counting, counting.base),
+        attained=tuple(_by_hour(counting, stage) for stage in STAGES),
+    )  # fmt: skip
+
+
+def _by_hour(counting: Counting, stage: AlertState) -> ByHour:
+    towns = [alert for alert in counting.attained[stage].alerts if counting.group_of(alert).duty_class == "town"]
+    hours = [alert.dispatched.astimezone(CHINA_TIME).hour for alert in towns]
+    in_time = [hour for alert, hour in zip(towns, hours, strict=True) if alert.attained(stage)]
+    return ByHour(
+        stage=stage, counted=tuple(map(hours.count, range(24))), in_time=tuple(map(in_time.count, range(24)))
     )  # fmt: skip
 
 

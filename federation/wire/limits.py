@@ -20,7 +20,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import grpc
 
-from federation.protocol.errors import CorruptError, UnavailableError
+from federation.protocol.errors import UnavailableError
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -156,7 +156,9 @@ class Ending:
         try:
             await self._timeout.__aexit__(kind, raised, where)
         except TimeoutError:
-            raise self._error or CorruptError("STREAM_ENDED", "expected an error that ends the stream") from None
+            if self._error is None:
+                raise
+            raise self._error from None
 
 
 @contextmanager
@@ -170,8 +172,11 @@ def taken(
     loop, size = asyncio.get_running_loop(), len(message) if isinstance(message, bytes) else 0
 
     def end() -> None:
-        sentence = "what came was not read for a while: call again, behind the last that was read"
-        ending.end(UnavailableError("SLOW_READER", sentence))
+        ending.end(
+            UnavailableError(
+                "SLOW_READER", "what came was not read for a while: call again, behind the last that was read"
+            )
+        )
         timer = loop.call_later(seconds / 12, untold)
         context.add_done_callback(lambda _: timer.cancel())  # type: ignore[arg-type]  # once the status has left
 

@@ -210,6 +210,14 @@ def test_charts_count_the_own_side() -> None:
     assert report(seen(lived(1)), handed_over=True).charts is None
 
 
+def test_attainment_by_hour_is_of_the_own_towns() -> None:
+    """By the hour of China in which an alert was raised; a late one is counted there, and not in time."""
+    charts = report(seen(lived(1), lived(2, (20, 80, 700)), lived(3, division=THERE))).charts
+    assert charts is not None
+    found = {each.stage.value: (each.in_time[2], each.counted[2], sum(each.counted)) for each in charts.attained}
+    assert found == {"accepted": (2, 2, 2), "contacted": (2, 2, 2), "arrived": (1, 2, 2)}
+
+
 def test_delivered_figures_stay_as_they_are() -> None:
     """A police figure is shown as it was handed in, by whom; its own parts stand beside it and correct nothing."""
     police = parse_agency_id("zhejiang/330822/police")

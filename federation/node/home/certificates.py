@@ -267,7 +267,7 @@ def load_revoked(home: Path) -> frozenset[str]:
     with suppress(OSError):
         found = os.stat(path)  # noqa: PTH116 - a path object would cost more than the look
         return _read_revoked(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-    raise NotFoundError("FILE_MISSING", f"expected a readable file {path}")
+    raise NotFoundError("FILE_MISSING", f"expected a file {path}", file=path)
 
 
 @lru_cache(maxsize=16)
