@@ -183,8 +183,11 @@ def read_wanted(field: str, value: str, accepted: list[str] | None = None) -> tu
     if known not in correctable:
         chinese = "、".join(PERMIT_FIELDS[name] for name in PERMIT_FIELDS if name in correctable)
         names = ", ".join(name for name in PERMIT_FIELDS if name in correctable)
-        message = f"没有这一可更正的字段：{field!r:.60}；可写：{chinese} | expected one of {names}, got {field!r:.60}"
-        raise MalformedError("CORRECTION_FIELD", message, field="field")
+        raise MalformedError(
+            "CORRECTION_FIELD",
+            f"没有这一可更正的字段：{field!r:.60}；可写：{chinese} | expected one of {names}, got {field!r:.60}",
+            field="field",
+        )
     try:
         read = APPLICATIONS.fields[known].read(value)
     except UnreadableError as error:
