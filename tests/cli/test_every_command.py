@@ -28,7 +28,7 @@ NO_NODE = {
     "alert import", "case document add", "vehicle import", "enterprise import", "permit import", "alert document add",
     "lead hand-over", "lookup fetch", "permit register", "audit mandate",
 }  # fmt: skip
-"""They go on trying, ask nobody, or judge first what this line only stands for: a file, a handle, a county."""
+"""They go on trying, ask nobody, or judge first what this line only stands for: a file, a handle, a county, a mandate."""
 
 
 def walk(command: Command, name: str = "") -> Iterator[tuple[str, Command]]:
