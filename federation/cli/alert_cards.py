@@ -8,7 +8,7 @@ from typing import Final
 
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
-from federation.cli.show import CHINA, local_time
+from federation.cli.show import CHINA, local_time, seen
 from federation.cli.words import enclosed, listed, one_of, pair, punctuated, said, short, titled
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
@@ -28,7 +28,7 @@ def alert_lines(line: AlertLine, at: datetime) -> Iterator[str]:
     """An alert on a few lines: what and where, how it stands, its clocks, who holds it."""
     row = alert_rows.row_of(line, at)
     level, place = alert_rows.level_of(line)[0], alert_rows.place_of(line)
-    yield alert_rows.seen(f"{level}  {alert_rows.kind_text(line)}  {place}")
+    yield seen(f"{level}  {alert_rows.kind_text(line)}  {place}")
     yield f"  {punctuated('；').join(pair(*each) for each in row.said)}"
     if line.status is not Status.ACTUAL:
         yield said("  本条为演练或测试，不计入统计 | an exercise or a test: it counts in no figure")
@@ -84,7 +84,7 @@ def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
         given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
         closed = f"{item.closed} {said('项不对本席位开放|closed to you')}"
         hidden = f" {enclosed(closed)}" if item.closed else ""
-        yield alert_rows.seen(f"  - {item.kind}: {given}{hidden}")
+        yield seen(f"  - {item.kind}: {given}{hidden}")
     for later in view.later:
         when = "" if later.made is None else local_time(later.made)
         made = enclosed(short(f"现场 {when} 补录|made {when}, entered late")) if when else ""

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from federation.cli.alert_cards import alert_lines
-from federation.cli.alert_rows import PRIORITIES, seen
+from federation.cli.alert_rows import PRIORITIES
 from federation.cli.options import now
-from federation.cli.show import table
+from federation.cli.show import seen, table
 from federation.cli.words import WORDS, listed, one_of, pair, said, titled, word
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.agency import alerts as wire

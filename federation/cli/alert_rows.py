@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TextIO
 
-from federation.cli.show import JsonOut, local_time, object_of, to_json
+from federation.cli.show import JsonOut, local_time, object_of, seen, to_json
 from federation.cli.words import WORDS, Language, language, listed, one_of, pair, punctuated, said, short
 from federation.domain.alert import STAGES, AlertState
 from federation.domain.cap import Status
 from federation.domain.division import DIVISIONS
-from federation.protocol.unseen import find_unseen
 
 if TYPE_CHECKING:
     from federation.domain.alert_line import AlertLine, StageLine
@@ -210,18 +209,6 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 # ---- its texts
-
-
-def seen(text: str) -> str:
-    """A text without what rules a terminal or is not seen: each such character as its number."""
-    if text.isprintable() and find_unseen(text) is None:
-        return text
-    return "".join(_number(sign) if not sign.isprintable() or find_unseen(sign) else sign for sign in text)
-
-
-def _number(sign: str) -> str:
-    code = ord(sign)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 _LONGEST: Final = 359_999

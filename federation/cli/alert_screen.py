@@ -28,11 +28,10 @@ from federation.cli.alert_rows import (
     row_of,
     rows_of,
     screen_lines,
-    seen,
     spoken,
 )
 from federation.cli.alert_words import LATE
-from federation.cli.show import CHINA
+from federation.cli.show import CHINA, seen
 from federation.cli.words import enclosed, listed, one_of, pair, punctuated, said, short
 from federation.domain.alert_line import AlertLine
 from federation.domain.cap import Status

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from federation.cli.alert_rows import seen
 from federation.cli.figures_text import group_name, place_name, span_text, title_text
+from federation.cli.show import seen
 from federation.cli.words import punctuated, said, short
 from federation.domain.figures import Figure
 from federation.domain.figures_report import MINUTES_SHOWN, Charts, Report

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from federation.cli.alert_rows import seen
 from federation.cli.alert_words import LATE
-from federation.cli.show import align, local_day, local_minute
+from federation.cli.show import align, local_day, local_minute, seen
 from federation.cli.words import enclosed, listed, one_of, punctuated, said, short, word_of
 from federation.domain.division import PREFECTURES, find_division
 from federation.domain.figures import (

@@ -12,8 +12,8 @@ import typer
 
 from federation.cli.options import Form, FormOption, end, now, show_in
 from federation.cli.show import JsonOut, align, pick, to_json
+from federation.domain.findings import ProcedureCheck
 from federation.domain.policy_check import FileCheck, TableCheck, check_files, check_sheets, check_tables, find_case
-from federation.domain.procedure_check import ProcedureCheck
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import format_time
 from federation.protocol.policy import PolicyBook, load_policy_book

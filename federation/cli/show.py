@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TextIO, TypeAlias, TypeVar
 from federation.cli import words
 from federation.cli.words import Language, language, punctuated, said, sentences, titled
 from federation.protocol.ids import AgencyId, format_time
+from federation.protocol.unseen import find_unseen
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -165,6 +166,18 @@ def mask(name: str, text: str) -> str:
 
 
 # ---- lines
+
+
+def seen(text: str) -> str:
+    """A text without what rules a terminal or is not seen: each such character as its number."""
+    if text.isprintable() and find_unseen(text) is None:
+        return text
+    return "".join(_number(sign) if not sign.isprintable() or find_unseen(sign) else sign for sign in text)
+
+
+def _number(sign: str) -> str:
+    code = ord(sign)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def china_today() -> date:

@@ -16,9 +16,9 @@ from typing import Annotated, Final
 
 from federation.domain.case_items import CLASSES
 from federation.domain.clock import CLOCKS_FILE, parse_clocks
+from federation.domain.findings import Finding, ProcedureCheck, not_in
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.permits_policy import FunctionCode
-from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
 from federation.domain.retention import ALERT, EMERGENCY, EVIDENCE, RETENTION_FILE, parse_retention
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Count, Positive, Row, load_toml, parse_toml

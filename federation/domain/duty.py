@@ -19,7 +19,7 @@ from typing import Annotated, Final, TypeVar
 from federation.domain.alert_kinds import AlertKind, Notified, Priority, When, read_alerts
 from federation.domain.clock import CHINA_TIME, china_day
 from federation.domain.division import BORDER_PAIRS, province_of
-from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
+from federation.domain.findings import Finding, ProcedureCheck, not_in
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.form import Count, County, Row, load_toml, parse_toml
 from federation.protocol.ids import AgencyId, NodeName, matching

@@ -20,9 +20,9 @@ from typing import ClassVar, Final
 
 from federation.domain.alert import AlertState
 from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
+from federation.domain.findings import Finding, ProcedureCheck, not_in
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.procedure import procedure_names
-from federation.domain.procedure_check import Finding, ProcedureCheck, not_in
 from federation.domain.response import LEAST_FOR_SHARE, LEAST_SHOWN, NoComparison, year_on_year
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.form import Count, County, Digest, Item, Positive, Row, always, load_toml, parse_toml, replace

@@ -15,7 +15,8 @@ from federation.domain.alert_kinds import check_alerts
 from federation.domain.cases import Case, find_failure, parse_cases
 from federation.domain.duty import check_duty
 from federation.domain.figures import check_figures
-from federation.domain.procedure_check import ProcedureCheck, check_procedures
+from federation.domain.findings import ProcedureCheck
+from federation.domain.procedure_check import check_procedures
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.policy.book import SCHEMA_FILE

@@ -7,9 +7,10 @@ import pytest
 
 from federation.domain import procedure_check
 from federation.domain.clock import CLOCKS_FILE, parse_clocks
+from federation.domain.findings import WORDS
 from federation.domain.policy_check import verify_policies
 from federation.domain.procedure import PROCEDURES, parse_procedure, procedure_names, read_rules
-from federation.domain.procedure_check import WORDS, check_procedures, find_faults
+from federation.domain.procedure_check import check_procedures, find_faults
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from tests.domain.case_builder import FILES
 
