@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli import case_chart
+from federation.cli.case_ledger import ledger_lines, read_ledger
 from federation.cli.completion import complete_case
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _FULL: Final = re.compile("[0-9a-f]{64}")
+_EVERYTHING: Final = Paging(1000, "", everything=True)
 PAPER_FORM: Final = "a paper of the case by its file's name, or 64 digits"
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 app = typer.Typer(name="case", no_args_is_help=True, help="Joint cases of several provinces (联办案件).")
@@ -233,9 +235,14 @@ def close(
 
 @command(app, "show", usual=USUAL)
 def show_case(desk: Desk, code: CodeArgument) -> None:
-    """Show (查看) a case: who takes part, its clocks, what it waits for."""
+    """Show (查看) a case: who takes part, claims and what is owed, its clocks, what it waits for."""
     view = desk.call(wire.READ_CASE, code, changes=False)
-    desk.show(view, view_lines(view))
+    if view.line is None:
+        desk.show(view)
+        return
+    ledger = read_ledger(desk.read(wire.LIST_ENTRIES, EntryQuery(case=view.line.record), _EVERYTHING).lines)
+    things = {"parties": ledger.parties, "claims": ledger.claims, "obligations": ledger.obligations}
+    desk.show(view, (*view_lines(view), *ledger_lines(ledger)), data={**things})
 
 
 @command(app, "history", usual=USUAL)
@@ -515,7 +522,7 @@ def _cited(desk: Desk, record: str, act: str, *, given: Mapping[str, str]) -> di
     short = {name: given[name] for name, kind in kinds.items() if kind in ("entry", "digest")}
     if not short:
         return {}
-    lines = desk.read(wire.LIST_ENTRIES, EntryQuery(case=record), Paging(1000, "", everything=True)).lines
+    lines = desk.read(wire.LIST_ENTRIES, EntryQuery(case=record), _EVERYTHING).lines
     entries = {name: line.name for line in lines for name in (line.name, f"{line.author}:{line.n}")}
     papers = {text: text for line in lines for text in _digests(line)}
     roots = [(item.fields.get("name"), item.fields.get("root")) for line in lines for item in line.items]

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from federation.cli.case_ledger import ledger_lines, read_ledger
 from federation.cli.cases import board, entry_lines, offer_lines, view_lines
 from federation.cli.options import now
 from federation.cli.words import error_halves
@@ -33,6 +34,40 @@ def test_case_is_shown_in_both_languages_with_what_is_late_closed_void_and_missi
     offered = "\n".join(offer_lines(VIEW.offers))
     assert "没有可以" not in offered
     assert "缺 missing: 双方均已听取 | both were heard（四省自定 the provinces' own）" in offered
+
+
+def test_ledger_of_a_case_is_the_sum_of_its_lines(monkeypatch):
+    """Of the newest agreement alone; what had no effect counts nowhere, what was withdrawn in no total."""
+    monkeypatch.setenv("BRIDGEHEAD_LANG", "en")
+    said = (
+        ("add_party", {"party": "p1", "side": "A", "role": "applicant", "county": "361123"}),
+        ("add_claim", {"claim": "c1", "party": "p1", "kind": "wage", "sum": "1250000"}),
+        ("add_claim", {"claim": "c2", "party": "p1", "kind": "wage", "sum": "98005"}),
+        ("add_claim", {"claim": "c3", "party": "p1", "kind": "wage", "sum": "7"}),
+        ("verify_claim", {"claim": "c1", "sum": "1200000"}),
+        ("verify_claim", {"claim": "c2"}),
+        ("withdraw_claim", {"claim": "c3", "on_behalf": "p1"}),
+        ("add_obligation", {"agreement": "aa", "obligation": "o0", "party": "firm", "what": "payment", "sum": "1"}),
+        ("draft", {"agreement": "bb", "form": "written"}),
+        (
+            "add_obligation",
+            {"agreement": "bb", "obligation": "o1", "party": "firm", "what": "payment", "sum": "900000"},
+        ),
+        ("record_payment", {"obligation": "o1", "sum": "500001", "day": "2026-12-01"}),
+    )
+    entries = [replace(ENTRY, act=act, fields=fields, items=(), without_effect="") for act, fields in said]
+    void = replace(entries[1], fields={**entries[1].fields, "claim": "c9"}, without_effect="DONE_ALREADY")
+    ledger = read_ledger((*entries, void))
+
+    assert (ledger.total("sum"), ledger.total("verified")) == (1_348_005, 1_298_005)
+    assert list(ledger_lines(ledger)) == [
+        "  party: p1  applicant  A  361123",
+        "  claim: c1  p1  wage  12,500.00 yuan  verified  12,000.00 yuan",
+        "  claim: c2  p1  wage  980.05 yuan  verified  980.05 yuan",
+        "  claim: c3  p1  wage  0.07 yuan  withdrawn",
+        "  claims in all: 13,480.05 yuan  verified 12,980.05 yuan",
+        "  obligation: o1  firm  9,000.00 yuan  paid 5,000.01 yuan",
+    ]
 
 
 def test_board_shows_open_cases_the_late_ones_first():
@@ -89,6 +124,8 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert (line.count("\n"), "3308222026" in line) == (1, True)
     assert "WATCH_TOKEN" in nodes.ask(TOWN, "case", "watch", "--after", news[0]["token"], "--count", "1", code=2).err
     assert PEER in nodes.ask(TOWN, "case", "show", code).out
+    assert "当事人 party: p1  林甲  申请人 applicant  A  330822" in nodes.ask(PEER, "case", "show", code).out
+    assert nodes.ask(PEER, "case", "show", code, "-o", "json").json["parties"]["p1"]["name"] == "林甲"
     counted = ("case", "figures", "dispute-mediation", "--since", "2026-01-01")
     assert "办结" not in nodes.ask(TOWN, *counted).out
     nodes.ask(TOWN, "case", "act", code, "withdraw", "--set", "on_behalf=p1")
