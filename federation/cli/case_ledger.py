@@ -30,7 +30,7 @@ _Rows = dict[str, dict[str, JsonOut]]
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """What the entries of a case say of its parties, claims and obligations, by tag; sums are in fen."""
+    """The parties, claims and obligations of a case by tag, as its entries say them; sums are in fen."""
 
     parties: _Rows = field(default_factory=dict)
     claims: _Rows = field(default_factory=dict)
