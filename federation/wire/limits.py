@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
-
-import grpc
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from federation.protocol.errors import UnavailableError
+
+if TYPE_CHECKING:
+    import grpc
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
