@@ -130,9 +130,11 @@ class Findings:
     def all(self) -> tuple[Finding, ...]:
         """Returns what was kept, and one more finding a code for those that were only counted."""
         more = (
-            Finding(code=code, node=self._node, index=None, sentence=f"and {count - MAX_OF_A_CODE} more of this kind")
+            Finding(
+                code=code, node=self._node, index=None, sentence=f"还有同类 {left} 处 | and {left} more of this kind"
+            )
             for code, count in self._counts.items()
-            if count > MAX_OF_A_CODE
+            if (left := count - MAX_OF_A_CODE) > 0
         )
         return (*self._kept, *more)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from federation.audit.report import Code, Finding, LogLine, PairLine, Report, Severity
+from federation.audit.report import Finding, LogLine, PairLine, Report, Severity
 from federation.cli.show import align
-from federation.cli.words import Language, halves, language, said
+from federation.cli.words import error_text, said
 from federation.protocol.ids import format_time
 
 _LOG_HEADINGS: Final = (
@@ -21,60 +21,6 @@ _LOG_HEADINGS: Final = (
 _PAIR_HEADINGS: Final = (
     "方向|pair", "发出|sent", "收到|received", "拒收|refused", "过期|expired", "在途|in flight", "回执|receipts",
 )  # fmt: skip
-MEANINGS: Final = {
-    Code.CHECKPOINT_INVALID: "树头不能验证",
-    Code.ROOT_DIFFERS: "由条目算得的树根与已签名的树头不符",
-    Code.LOG_FORKED: "日志分叉：签过两份互相矛盾的历史",
-    Code.LOG_ROLLED_BACK: "日志回退：比以前签名的树头短",
-    Code.COSIGNATURE_INVALID: "见证方的签名不能验证",
-    Code.COSIGNED_BY_FEW: "见证方签名的数目不足",
-    Code.BOOT_UNCONFIRMED: "节点凭管理员担保启动，日志的历史未经确认",
-    Code.LOG_RESTARTED: "日志曾停用并重新开始",
-    Code.LOST_WITH_RESTART: "有条目随旧日志的停用而丢失",
-    Code.BUNDLE_MISSING: "缺少条目",
-    Code.BUNDLE_MALFORMED: "条目文件的格式不对",
-    Code.ENTRY_DIFFERS: "条目与树中的散列不符",
-    Code.TILE_MISSING: "缺少散列分块",
-    Code.TILE_DIFFERS: "散列分块与条目不符",
-    Code.LEAF_MALFORMED: "条目的格式不对",
-    Code.LEAF_FOREIGN: "条目不属于这份日志",
-    Code.LEAF_UNLAWFUL: "协议不许可的条目",
-    Code.TIME_BACKWARDS: "条目的时间早于前一条",
-    Code.TIME_FUTURE: "条目的时间在将来",
-    Code.AGREEMENT_UNKNOWN: "条目所依据的协议未知",
-    Code.AGREEMENT_BEHIND: "收方所依据的协议比发方的旧",
-    Code.DISCREPANCY_LOGGED: "日志自己记载了不一致",
-    Code.SEQUENCE_GAP: "序号不连续",
-    Code.SEQUENCE_REPEATED: "序号重复",
-    Code.DIGEST_DIFFERS: "双方记载的摘要不同",
-    Code.COMMITMENT_DIFFERS: "双方记载的承诺值不同",
-    Code.SIGNATURES_DIFFER: "双方条目写明的签名不同",
-    Code.MESSAGE_UNSENT: "收方已处理的消息，发方的日志没有记为发出",
-    Code.MESSAGE_MISSING: "发方持有回执，收方的日志没有这一条",
-    Code.MESSAGE_OUTSTANDING: "消息逾期未答复",
-    Code.EXPIRED_UNSENT: "记为过期的消息从未发出",
-    Code.EXPIRED_RECEIVED: "发方记为过期，收方已收到",
-    Code.ERASURE_UNFOUNDED: "删除没有依据",
-    Code.ERASURE_ONE_SIDED: "只有一方删除",
-    Code.UNANSWERED_DIFFERS: "双方所记的未答复请求不同",
-    Code.UNANSWERED_ANSWERED: "记为未答复的请求已有答复",
-    Code.UNANSWERED_ONE_SIDED: "只有一方记载请求未答复",
-    Code.ENVELOPE_INVALID: "信封不能验证",
-    Code.STATEMENT_DIFFERS: "信封的内容与条目不符",
-    Code.RECEIPT_INVALID: "回执不能验证",
-    Code.LISTED_NOT_LOGGED: "列出的消息不在日志中",
-    Code.LOGGED_NOT_LISTED: "日志中的消息没有列出",
-    Code.LISTING_DENIED: "节点不向审计单位列出消息",
-    Code.FORMER_MEMBER: "已退出的成员一方未审计",
-    Code.HEAD_INVALID: "案卷条目的签名不能验证",
-    Code.RECORD_FORKED: "案卷分叉：同一作者的同一序号有两条",
-    Code.RECORD_OLD_PARENTS: "案卷条目没有引用作者自己的前一条",
-    Code.RECORD_HEIGHT: "案卷条目的高度不对",
-    Code.RECORD_BEYOND_CUT: "案卷条目写成时不知道作者已被截止",
-    Code.RECORD_UNCITED: "案卷条目没有引用当时已有的条目",
-    Code.RECORD_DATED_BACK: "案卷条目补交时没有引用日志中已有的条目",
-    Code.EVIDENCE_CHANGED: "证据包与导出时不同",
-}
 
 
 def format_report(report: Report, *, everything: bool = True) -> str:
@@ -112,12 +58,7 @@ def _verdict_lines(report: Report) -> Iterator[str]:
 def _finding_lines(finding: Finding) -> Iterator[str]:
     where = "" if finding.index is None else f" {said('条目|entry')} {finding.index}"
     yield f"{'!' if finding.severity is Severity.ERROR else '~'} {finding.node}{where}: {finding.code}"
-    if halves(finding.sentence):
-        yield f"    {said(finding.sentence)}"
-    elif language() is Language.CHINESE:
-        yield f"    {MEANINGS[finding.code]}（{finding.sentence}）"
-    else:
-        yield f"    {said(f'{MEANINGS[finding.code]} | {finding.sentence}')}"
+    yield f"    {error_text(finding.sentence, finding.code, table='findings')}"
 
 
 def _log_row(line: LogLine) -> tuple[str, ...]:

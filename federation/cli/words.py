@@ -2,10 +2,11 @@
 
 A sentence of the house is a pair, `中文 | English` or `中文|English`; `said` is the one place that chooses a half, by
 `BRIDGEHEAD_LANG`: `zh`, `en` or `both`, which is usual. What code says in English only has its Chinese in the tables of
-`chinese/`: `reasons.toml` by the reason of an error, `help.toml` by the English sentence of a help screen;
-`examples.toml` has lines to type, by command. A table is read when it is needed. Every field and every word of an enum
-is here in Chinese; its English is the protocol's word unless `_ENGLISH` says it plainer. Sources: 居住证暂行条例
-articles 2, 4, 9, 10, 12, 13; 机动车登记规定 and GA/T 16.7; 市场主体登记管理条例; the columns of county registers.
+`chinese/`: `reasons.toml` by the reason of an error, `findings.toml` by the code of an audit's finding, `help.toml` by
+the English sentence of a help screen; `examples.toml` has lines to type, by command. A table is read when it is
+needed. Every field and every word of an enum is here in Chinese; its English is the protocol's word unless `_ENGLISH`
+says it plainer. Sources: 居住证暂行条例 articles 2, 4, 9, 10, 12, 13; 机动车登记规定 and GA/T 16.7;
+市场主体登记管理条例; the columns of county registers.
 """
 
 from __future__ import annotations
@@ -164,27 +165,29 @@ def error_halves(message: str, reason: str) -> tuple[str, str]:
     is the English that was said, with what stands in the gaps; a third part is the English of another program, which
     the second says in our words.
     """
-    return halves(message) or _found(message, reason) or (_sentence(reason), message)
+    lines = _lines(reason, "reasons")
+    return halves(message) or _found(message, lines) or (_sentence(lines), message)
 
 
-def error_text(message: str, reason: str) -> str:
+def error_text(message: str, reason: str, *, table: str = "reasons") -> str:
     """An error in the language that is asked for; what is particular in it is given in English if nowhere else."""
-    pair = halves(message) or _found(message, reason)
+    lines = _lines(reason, table)
+    pair = halves(message) or _found(message, lines)
     if pair is None and language() is Language.CHINESE:
-        return f"{_sentence(reason)}（{message}）" if _DATA.search(message) else _sentence(reason)
-    return said(" | ".join(pair or (_sentence(reason), message)))
+        return f"{_sentence(lines)}（{message}）" if _DATA.search(message) else _sentence(lines)
+    return said(" | ".join(pair or (_sentence(lines), message)))
 
 
-def _found(message: str, reason: str) -> tuple[str, str] | None:
+def _found(message: str, lines: Sequence[str]) -> tuple[str, str] | None:
     """The pair that the lines of a reason give for a message, or for each part of it: `this: ...; that: ...`."""
-    parts = [_fitting(part, reason) for part in message.split("; ")] if ": " in message else [None]
+    parts = [_fitting(part, lines) for part in message.split("; ")] if ": " in message else [None]
     if all(parts) and len(parts) > 1:
         return "；".join(part[0] for part in parts if part), "; ".join(part[1] for part in parts if part)
-    return _fitting(message, reason)
+    return _fitting(message, lines)
 
 
-def _fitting(message: str, reason: str) -> tuple[str, str] | None:
-    for line in _lines(reason):
+def _fitting(message: str, lines: Sequence[str]) -> tuple[str, str] | None:
+    for line in lines:
         chinese, *english = line.split(" | ")
         if english and (gaps := re.fullmatch(gap_pattern(english[-1]), message, re.DOTALL)):
             return chinese.format(*map(Gap, gaps.groups())), english[0].format(*gaps.groups())
@@ -210,12 +213,12 @@ def gap_pattern(english: str) -> str:
     return re.escape(english).replace(r"\{\}", "(.*)")
 
 
-def _sentence(reason: str) -> str:
-    return next((line for line in _lines(reason) if " | " not in line), "未能办理")
+def _sentence(lines: Sequence[str]) -> str:
+    return next((line for line in lines if " | " not in line), "未能办理")
 
 
-def _lines(reason: str) -> Sequence[str]:
-    lines = reasons().get(reason, ())
+def _lines(reason: str, table: str) -> Sequence[str]:
+    lines: str | Sequence[str] = _table(table).get(reason, ())
     return [lines] if isinstance(lines, str) else lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 
 import pytest
 
@@ -19,10 +20,13 @@ from federation.audit.report import (
     in_reading_order,
     report_object,
 )
-from federation.cli.audit_report import MEANINGS, format_report
+from federation.cli.audit_report import format_report
+from federation.cli.words import TABLES
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm
-from tests.audit.provinces import FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG
+from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
+from tests.audit.border_day import a_border_day, run
+from tests.audit.provinces import FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG, Province
 
 LOG = LogLine(
     node=ZHEJIANG,
@@ -107,7 +111,38 @@ def test_report_is_in_the_language_asked_for_alone(monkeypatch, asked, none) -> 
 
 def test_every_code_of_a_finding_has_its_chinese() -> None:
     """Nobody meets a finding that is told in English alone."""
-    assert list(MEANINGS) == list(Code)
+    assert list(tomllib.loads((TABLES / "findings.toml").read_text(encoding="utf-8"))) == sorted(Code)
+
+
+def tampered(how: str) -> Report:
+    """The report of a day in which one log was changed so."""
+    provinces = a_border_day()
+    log = provinces[JIANGXI]
+    entries, bundle = log.entries, str(Tile(ENTRIES, 0, len(log.entries)))
+    match how:
+        case "swapped":
+            log.tampered[bundle] = encode_bundle([entries[1], entries[0], *entries[2:]])
+        case "deleted":
+            del entries[3]
+        case "cut":
+            log.tampered[bundle] = None
+        case "forked":
+            twin = Province(JIANGXI, entries=[*entries[:-1], provinces[ZHEJIANG].entries[-1]])
+            provinces[FUJIAN].cosign(twin)
+        case "rolled back":
+            log.published = 2
+    return run(provinces).report
+
+
+@pytest.mark.parametrize("how", ["swapped", "deleted", "cut", "forked", "rolled back"])
+def test_detail_of_a_finding_is_in_the_language_asked_for_alone(monkeypatch, how) -> None:
+    """A sentence has its Chinese with what is particular in it; names, digests and codes stay as they are."""
+    report = tampered(how)
+    assert report.errors
+    monkeypatch.setenv("BRIDGEHEAD_LANG", "zh")
+    assert re.search("[a-z]{2,} [a-z]{2,}", format_report(report)) is None
+    monkeypatch.setenv("BRIDGEHEAD_LANG", "en")
+    assert re.search(r"[\u4e00-\u9fff]", format_report(report)) is None
 
 
 def test_report_with_warnings_only_passes() -> None:
@@ -167,7 +202,7 @@ def test_findings_of_one_code_are_bounded_and_counted() -> None:
     found = findings.all()
 
     assert len(found) == MAX_OF_A_CODE + 1
-    assert found[-1].sentence == "and 5 more of this kind"
+    assert found[-1].sentence == "还有同类 5 处 | and 5 more of this kind"
 
 
 def test_reading_order_has_errors_first_and_the_first_bad_entry_first() -> None:
