@@ -53,10 +53,6 @@ GUARDIAN_AGE: Final = 16
 
 _MONTH: Final = timedelta(days=31)
 """No month is longer."""
-_NEVER_EMPTY: Final = (
-    "holder_name", "sex", "ethnicity", "birth_date", "citizen_number", "household_division", "household_address",
-    "residence_division", "residence_address", "issuer",
-)  # fmt: skip
 _PREFIX: Final = "urn:permit:"
 _URN: Final = re.compile(_URN_FORM)
 
@@ -122,6 +118,10 @@ class Holder(Item, frozen=True, kw_only=True, rename={"name": "holder_name"}):
 
 HOLDER_FIELDS: Final = dict(zip(Holder.__struct_encode_fields__, Holder.__struct_fields__, strict=True))
 """The holder's fields by their names in a permit."""
+_NEVER_EMPTY: Final = (
+    *(name for name, field in HOLDER_FIELDS.items() if field != "photo_digest"), "residence_division",
+    "residence_address", "issuer",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
