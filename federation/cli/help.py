@@ -274,11 +274,33 @@ def _lines(name: str, screen: Screen) -> Iterator[str]:
         for spelling, pair, details in rows:
             shown = "; ".join(f"{said(what)} {value}".rstrip() for what, value in details)
             behind = f"  [{shown}]" if shown else ""
-            yield from _row(spelling, f"{choose(*pair)}{behind}".strip(), width)
+            yield from _row(_in_words(spelling), f"{choose(*pair)}{behind}".strip(), width)
     if screen["commands"]:
         yield from ("", said("命令|Commands"))
         for spelling, pair in screen["commands"]:
             yield from _row(spelling, choose(*pair), width, column=16)
+
+
+_VALUES: Final = {
+    "<str>": "<文字|text>",
+    "<path>": "<文件|file>",
+    "<float range>": "<数|number>",
+    "<int>": "<整数|number>",
+    "<int range>": "<整数|number>",
+    "<list[str]>": "<文字…|text...>",
+    "<list[Path]>": "<文件…|file...>",
+    "<list[int]>": "<整数…|number...>",
+    "<%Y-%m-%d>": "<年-月-日|YYYY-MM-DD>",
+    "<%Y-%m-%d %H:%M|%Y-%m-%dT%H:%M>": "<年-月-日T时:分|YYYY-MM-DDTHH:MM>",
+}
+"""By the code's name of an option's value: what is typed there. Words to choose from, and NAME=VALUE, stay as they are."""
+
+
+def _in_words(spelling: str) -> str:
+    for raw, value in _VALUES.items():
+        if spelling.endswith(f" {raw}"):
+            return f"{spelling.removesuffix(raw)}<{said(value[1:-1])}>"
+    return spelling
 
 
 def _row(spelling: str, text: str, width: int, *, column: int = _COLUMN) -> Iterator[str]:

@@ -14,6 +14,8 @@ import pytest
 
 from federation.cli.figures_svg import report_svg
 from federation.cli.figures_text import report_lines, sample_lines
+from federation.cli.help import find_help, read_screens
+from federation.cli.main import PARTS
 from federation.cli.words import HAN, LANGUAGE_VARIABLE, WORDS, halves
 from federation.domain.division import DIVISIONS, PREFECTURES, PROVINCES
 from federation.domain.figures_report import unite_reports
@@ -75,6 +77,17 @@ def test_report(language):
         chart = texts_of(report_svg(report))
         for text in ("\n".join(report_lines(report)), "\n".join(sample_lines(report)), chart):
             assert_one_language(language, text.replace(FORMULA.replace("\u202e", "\\u202e"), ""), words - {""})
+
+
+def test_value_of_an_option_is_named_in_words(language):
+    """No word of a programmer stands for what is typed, on any help screen."""
+    screens = [name for part in PARTS for name in read_screens(part, PARTS)]
+    texts = {name: find_help([*name.split(), "--help"], PARTS)[0] for name in screens}
+
+    assert "<文字>" in texts["permit show"] or language == "en"
+    assert [
+        name for name, text in texts.items() if re.search(r"<(str|int|float|path|list)\b|%[YH]| range>", text)
+    ] == []
 
 
 # ---- a dozen and more of ordinary commands at running nodes
