@@ -293,7 +293,7 @@ _VALUES: Final = {
     "<%Y-%m-%d>": "<年-月-日|YYYY-MM-DD>",
     "<%Y-%m-%d %H:%M|%Y-%m-%dT%H:%M>": "<年-月-日T时:分|YYYY-MM-DDTHH:MM>",
 }
-"""By the code's name of an option's value: what is typed there. Words to choose from, and NAME=VALUE, stay as they are."""
+"""By the code's name of a value: what is typed there. Words to choose from, and NAME=VALUE, stay as they are."""
 
 
 def _in_words(spelling: str) -> str:
