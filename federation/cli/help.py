@@ -291,7 +291,7 @@ _VALUES: Final = {
     "<list[Path]>": "<文件…|file...>",
     "<list[int]>": "<整数…|number...>",
     "<%Y-%m-%d>": "<年-月-日|YYYY-MM-DD>",
-    "<%Y-%m-%d %H:%M|%Y-%m-%dT%H:%M>": "<年-月-日T时:分|YYYY-MM-DDTHH:MM>",
+    "<%Y-%m-%d %H:%M|%Y-%m-%dT%H:%M>": "<日期和时刻|YYYY-MM-DDTHH:MM>",
 }
 """By the code's name of a value: what is typed there. Words to choose from, and NAME=VALUE, stay as they are."""
 
