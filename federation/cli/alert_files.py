@@ -25,9 +25,9 @@ _DECLARED: Final = re.compile(
 )
 WORDS["Colours"] = {"none": "不设颜色", "government": "政府发布", "relayed": "转发", "received": "仅接收"}
 _STANDINGS: Final = {
-    "new": said("新报文|new"), "repeated": said("已经收过|received before"),
-    "waiting": said("等待被引用的报文|waits for what it cites"),
-    "cancelled": said("已先收到撤销，本条不再提示|cancelled before it came"), "expired": said("已过有效期|expired"),
+    "new": "新报文|new", "repeated": "已经收过|received before",
+    "waiting": "等待被引用的报文|waits for what it cites",
+    "cancelled": "已先收到撤销，本条不再提示|cancelled before it came", "expired": "已过有效期|expired",
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def read_cap(path: Path) -> bytes:
 def proposal_lines(found: wire.CapProposal) -> Iterator[str]:
     """Lines of all that the file would raise, where it stands, and every fault of it."""
     if found.standing is not None:
-        yield f"{_STANDINGS[found.standing.value]}"
+        yield said(_STANDINGS[found.standing.value])
     yield from (f"  {name}={seen(value)}" for name, value in sorted(found.fields.items()))
     for item in found.items:
         given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 command = commands_for(KEY_PURPOSE, LOOKUP_FUNCTION)
 _STANDINGS: Final = {
-    KeyStanding.REGISTERED: said("已登记|registered"),
-    KeyStanding.ADMINISTERS: said("管理员|administrator"),
-    KeyStanding.WITHDRAWN: said("已注销|withdrawn"),
+    KeyStanding.REGISTERED: "已登记|registered",
+    KeyStanding.ADMINISTERS: "管理员|administrator",
+    KeyStanding.WITHDRAWN: "已注销|withdrawn",
 }
 
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -157,7 +157,7 @@ def _show_key(desk: Desk, key: OfficerKey) -> None:
 
 
 def _line(key: OfficerKey) -> str:
-    return f"{key.officer}  {_STANDINGS[key.standing]}  {key.version}  {key.key}"
+    return f"{key.officer}  {said(_STANDINGS[key.standing])}  {key.version}  {key.key}"
 
 
 # ---- planted records
