@@ -224,24 +224,33 @@ SLOW_SECONDS: Final = 2.0
 
 SEATS: Final = tuple(f"330822.seat{number}" for number in range(7))
 """The desks of a busy control room: ten names a second are there for the messages of one (GB/T 35965.1)."""
+WATCHED: Final = (SCREENS[0], f"{RECEIVER}/361181/emergency")
+"""The offices that are told, of counties whose other neighbours are not: the nodes of those do not run."""
+_TOLD: Final = {"division": f"330822111,{COUNTY}"}
 
 
 def _with_seats(folder: Path) -> Path:
-    """The sheets of the provinces, with these desks."""
+    """The sheets of the provinces, with these desks, and with the second office as a neighbour of theirs."""
     shutil.copytree(repository_folder("nodes"), folder)
-    with (folder / SENDER / DUTY_SHEET).open("a", encoding="utf-8") as sheet:
-        for number, desk in enumerate(SEATS, start=2):
-            print(f"""
+    added = {desk: (RAISER, number) for number, desk in enumerate(SEATS, start=2)}
+    for province, desks in ((SENDER, added), (RECEIVER, {"361181.emergency": (WATCHED[1], 1)})):
+        sheet = folder / province / DUTY_SHEET
+        text = sheet.read_text(encoding="utf-8").replace("pairs = [", 'pairs = [["330822", "361181"], ')
+        rows = (_DESK.format(desk=desk, agency=agency, number=number) for desk, (agency, number) in desks.items())
+        sheet.write_text(text + "".join(rows), encoding="utf-8")
+    return folder
+
+
+_DESK: Final = """
 [[desk]]
 id = "{desk}"
-agency = "{RAISER}"
+agency = "{agency}"
 number = "{number:03}"
 hours = "00:00-24:00"
 kinds = ["flood"]
-leader = "330822.leader"
+leader = "{desk:.6}.leader"
 phone = "100-0000-{number:04}"
-""", file=sheet)  # fmt: skip
-    return folder
+"""
 
 
 class Screen:
@@ -275,13 +284,13 @@ async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float
     async with nodes_apart(folder / "provinces", nodes=nodes) as federation, AsyncExitStack() as stack:
         tasks = await _open_screens(federation, stack, shown)
         raiser = await _client(federation, stack, RAISER)
-        warm = [await _raise(raiser, desk=desk) for desk in SEATS]
+        warm = [await _raise(raiser, desk=desk, **_TOLD) for desk in SEATS]
         began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES * len(SEATS))
 
         async def send(at: float, desk: str) -> str:
             await asyncio.sleep(at - time.perf_counter())
             async with places:
-                return await _raise(raiser, desk=desk)
+                return await _raise(raiser, desk=desk, **_TOLD)
 
         due = [began + number / rate for number in range(total)]
         raised = dict(zip(await asyncio.gather(*map(send, due, cycle(SEATS))), due, strict=True))
@@ -304,7 +313,7 @@ async def _open_screens(
     federation: DemoFederation, stack: AsyncExitStack, shown: Sequence[Screen]
 ) -> Sequence[asyncio.Task[None]]:
     """Opens a stream for each, alive before the next one begins; they are read until the stack is left."""
-    offices = [await _client(federation, stack, office) for office in SCREENS]
+    offices = [await _client(federation, stack, office) for office in WATCHED]
     tasks = list[asyncio.Task[None]]()
 
     async def end() -> None:
