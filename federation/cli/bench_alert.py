@@ -224,33 +224,27 @@ SLOW_SECONDS: Final = 2.0
 
 SEATS: Final = tuple(f"330822.seat{number}" for number in range(7))
 """The desks of a busy control room: ten names a second are there for the messages of one (GB/T 35965.1)."""
-WATCHED: Final = (SCREENS[0], f"{RECEIVER}/361181/emergency")
-"""The offices that are told, of counties whose other neighbours are not: the nodes of those do not run."""
+WATCHED: Final = (SCREENS[0], RAISER)
+"""The offices that are told: one on each side, each at its node; nobody of a province whose node does not run."""
 _TOLD: Final = {"division": f"330822111,{COUNTY}"}
 
 
 def _with_seats(folder: Path) -> Path:
-    """The sheets of the provinces, with these desks, and with the second office as a neighbour of theirs."""
+    """The sheets of the provinces, with these desks."""
     shutil.copytree(repository_folder("nodes"), folder)
-    added = {desk: (RAISER, number) for number, desk in enumerate(SEATS, start=2)}
-    for province, desks in ((SENDER, added), (RECEIVER, {"361181.emergency": (WATCHED[1], 1)})):
-        sheet = folder / province / DUTY_SHEET
-        text = sheet.read_text(encoding="utf-8").replace("pairs = [", 'pairs = [["330822", "361181"], ')
-        rows = (_DESK.format(desk=desk, agency=agency, number=number) for desk, (agency, number) in desks.items())
-        sheet.write_text(text + "".join(rows), encoding="utf-8")
-    return folder
-
-
-_DESK: Final = """
+    with (folder / SENDER / DUTY_SHEET).open("a", encoding="utf-8") as sheet:
+        for number, desk in enumerate(SEATS, start=2):
+            print(f"""
 [[desk]]
 id = "{desk}"
-agency = "{agency}"
+agency = "{RAISER}"
 number = "{number:03}"
 hours = "00:00-24:00"
 kinds = ["flood"]
-leader = "{desk:.6}.leader"
+leader = "330822.leader"
 phone = "100-0000-{number:04}"
-"""
+""", file=sheet)  # fmt: skip
+    return folder
 
 
 class Screen:
