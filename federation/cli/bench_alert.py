@@ -224,9 +224,6 @@ SLOW_SECONDS: Final = 2.0
 
 SEATS: Final = tuple(f"330822.seat{number}" for number in range(7))
 """The desks of a busy control room: ten names a second are there for the messages of one (GB/T 35965.1)."""
-WATCHED: Final = (SCREENS[0], RAISER)
-"""The offices that are told: one on each side, each at its node; nobody of a province whose node does not run."""
-_TOLD: Final = {"division": f"330822111,{COUNTY}"}
 
 
 def _with_seats(folder: Path) -> Path:
@@ -275,16 +272,16 @@ async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float
     ended = asyncio.Event()
     shown = [Screen(raised=ended, slow=number % SLOW_SHARE == SLOW_SHARE - 1) for number in range(screens)]
     nodes = await asyncio.to_thread(_with_seats, folder / "sheets")
-    async with nodes_apart(folder / "provinces", nodes=nodes) as federation, AsyncExitStack() as stack:
+    async with nodes_apart(folder / "provinces", nodes=nodes, pause=5.0) as federation, AsyncExitStack() as stack:
         tasks = await _open_screens(federation, stack, shown)
         raiser = await _client(federation, stack, RAISER)
-        warm = [await _raise(raiser, desk=desk, **_TOLD) for desk in SEATS]
+        warm = [await _raise(raiser, desk=desk) for desk in SEATS]
         began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES * len(SEATS))
 
         async def send(at: float, desk: str) -> str:
             await asyncio.sleep(at - time.perf_counter())
             async with places:
-                return await _raise(raiser, desk=desk, **_TOLD)
+                return await _raise(raiser, desk=desk)
 
         due = [began + number / rate for number in range(total)]
         raised = dict(zip(await asyncio.gather(*map(send, due, cycle(SEATS))), due, strict=True))
@@ -307,7 +304,7 @@ async def _open_screens(
     federation: DemoFederation, stack: AsyncExitStack, shown: Sequence[Screen]
 ) -> Sequence[asyncio.Task[None]]:
     """Opens a stream for each, alive before the next one begins; they are read until the stack is left."""
-    offices = [await _client(federation, stack, office) for office in WATCHED]
+    offices = [await _client(federation, stack, office) for office in SCREENS]
     tasks = list[asyncio.Task[None]]()
 
     async def end() -> None:

@@ -182,10 +182,13 @@ ISLAND = "a bench of two nodes: the other provinces are not started"
 
 @asynccontextmanager
 async def nodes_apart(
-    folder: Path, started: Sequence[NodeName] = (RECEIVER, SENDER), *, nodes: Path | None = None
+    folder: Path, started: Sequence[NodeName] = (RECEIVER, SENDER), *, nodes: Path | None = None, pause: float = 0.5
 ) -> AsyncIterator[DemoFederation]:
-    """Makes the federation, starts these nodes, each in a process of its own, and stops them in the end."""
-    settings = {"delivery_pause_seconds": 0.5, "witness_seconds": 1.0, **UNCOUNTED}
+    """Makes the federation, starts these nodes, each in a process of its own, and stops them in the end.
+
+    `pause`: the seconds until a province that does not answer is tried again.
+    """
+    settings = {"delivery_pause_seconds": pause, "witness_seconds": 1.0, **UNCOUNTED}
     federation = make_federation(folder, now=utc_now(), overrides=settings, nodes=nodes)
     try:
         for node in started:

@@ -9,6 +9,7 @@ Source: M10.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,8 +42,10 @@ BEGINNING: Final = "0"
 """The token that goes on behind nothing, of any topic."""
 PAGE: Final = 50
 """So many entries lie in memory for a topic, and for a stream that is behind them."""
-AT_ONCE: Final = 10
+AT_ONCE: Final = 20
 """So many entries are told at once to a stream that takes several: those of a busy moment, far below the limit."""
+GATHER_SECONDS: Final = 0.2
+"""For so long after it told something such a stream gathers what comes: what comes to a quiet one is told at once."""
 IDLE_SECONDS: Final = 30.0
 """How often a stream that hears nothing looks, where no other process writes to the store."""
 KEY_SECONDS: Final = 1.0
@@ -155,6 +158,7 @@ class Feed(Generic[T]):
                     yield some
                 if found:
                     beat = monotonic() + seconds
+                    await asyncio.sleep(GATHER_SECONDS if at_once > 1 else 0)
                     continue
                 await node.waiters.wait(self.key(topic), seconds=idle)
                 if monotonic() >= beat:
