@@ -26,11 +26,13 @@ def keys(nodes):
     return {officer: nodes.key(POLICE, officer) for officer in ("leader-1", "officer-9")}
 
 
+WHERE = ("--county", "330822", "--county", "361123", "--letter")
+
+
 @pytest.fixture(scope="module")
 def case(nodes):
     """A case of Changshan's police in which officer-61 has asked once."""
-    where = ("--county", "330822", "--county", "361123", "--letter", "常公协字2026-61号")
-    nodes.ask(POLICE, "lookup", "case", "open", CASE, *where, "--leader", "leader-1", *LEADER)
+    nodes.ask(POLICE, "lookup", "case", "open", CASE, *WHERE, "常公协字2026-61号", "--leader", "leader-1", *LEADER)
     nodes.delivered(POLICE)
     nodes.ask(POLICE, "lookup", "search", STRANGER, "--case", CASE, "--province", "jiangxi", *OFFICER)
     return CASE
@@ -272,7 +274,10 @@ def test_procuratorate_lists_readings_by_a_mandate_of_two_persons(nodes, case, k
 def test_evidence_of_a_mandate_holds_its_messages_and_verifies_alone(nodes, case, signed, tmp_path):
     """All of the window with receipts, exported by the office that has the mandate, and passed without a node."""
     out, of_case = tmp_path / "evidence.zip", tmp_path / "case.zip"
-    whole, narrow = signed(AUDIT), signed(AUDIT, "case.json", case=case)
+    whole, narrow, other = signed(AUDIT), signed(AUDIT, "case.json", case=case), "CS-2026-0069"
+    nodes.ask(POLICE, "lookup", "case", "open", other, *WHERE, "常公协字2026-69号", "--leader", "leader-1", *LEADER)
+    nodes.delivered(POLICE)
+    nodes.ask(POLICE, "lookup", "search", STRANGER, "--case", other, "--province", "jiangxi", *OFFICER)
     exported = run("audit", "export", out, "--home", nodes.folder, "--mandate", whole, "-o", "json").json
     run("audit", "export", of_case, "--home", nodes.folder, "--mandate", narrow)
     kept = run("audit", "verify", "--evidence", out, "--digest", exported["digest"], "-o", "json").json
