@@ -44,7 +44,7 @@ from federation.domain.case_items import CaseItem
 from federation.domain.duty import DUTY_SHEET
 from federation.node.joint.records import ALERT, load_held
 from federation.protocol.errors import RuleError, UnavailableError
-from federation.protocol.ids import AgencyId, parse_record_id
+from federation.protocol.ids import AgencyId, parse_agency_id, parse_record_id
 from federation.wire.agency.alerts import (
     ACT_IN_ALERT,
     LIST_ALERT_ENTRIES,
@@ -226,6 +226,11 @@ SEATS: Final = tuple(f"330822.seat{number}" for number in range(7))
 """The desks of a busy control room: ten names a second are there for the messages of one (GB/T 35965.1)."""
 
 
+WATCHED: Final = (SCREENS[0], f"{RECEIVER}/{COUNTY}/police")
+"""The offices that are told, of a county whose other neighbours are at the two nodes that run."""
+_TOLD: Final = {"division": f"330822111,{COUNTY}"}
+
+
 def _with_seats(folder: Path) -> Path:
     """The sheets of the provinces, with these desks."""
     shutil.copytree(repository_folder("nodes"), folder)
@@ -275,13 +280,13 @@ async def measure_flood(folder: Path, *, screens: int, rate: int, seconds: float
     async with nodes_apart(folder / "provinces", nodes=nodes, pause=5.0) as federation, AsyncExitStack() as stack:
         tasks = await _open_screens(federation, stack, shown)
         raiser = await _client(federation, stack, RAISER)
-        warm = [await _raise(raiser, desk=desk) for desk in SEATS]
+        warm = [await _raise(raiser, desk=desk, **_TOLD) for desk in SEATS]
         began, places = time.perf_counter() + 1, asyncio.Semaphore(LANES * len(SEATS))
 
         async def send(at: float, desk: str) -> str:
             await asyncio.sleep(at - time.perf_counter())
             async with places:
-                return await _raise(raiser, desk=desk)
+                return await _raise(raiser, desk=desk, **_TOLD)
 
         due = [began + number / rate for number in range(total)]
         raised = dict(zip(await asyncio.gather(*map(send, due, cycle(SEATS))), due, strict=True))
@@ -304,7 +309,7 @@ async def _open_screens(
     federation: DemoFederation, stack: AsyncExitStack, shown: Sequence[Screen]
 ) -> Sequence[asyncio.Task[None]]:
     """Opens a stream for each, alive before the next one begins; they are read until the stack is left."""
-    offices = [await _client(federation, stack, office) for office in SCREENS]
+    offices = [await _client(federation, stack, office) for office in WATCHED]
     tasks = list[asyncio.Task[None]]()
 
     async def end() -> None:
@@ -314,7 +319,8 @@ async def _open_screens(
 
     stack.push_async_callback(end)
     for number, screen in enumerate(shown):
-        stream = offices[number % len(offices)].watch_encoded(WATCH_ALERTS, _act(), AlertWatch(topic="desk:*"))
+        look = _look(parse_agency_id(WATCHED[number % len(offices)]))
+        stream = offices[number % len(offices)].watch_encoded(WATCH_ALERTS, look, AlertWatch(topic="desk:*"))
         await anext(stream)
         tasks.append(asyncio.create_task(screen.read(stream)))
     return tasks

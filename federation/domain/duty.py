@@ -175,6 +175,10 @@ class Duty:
         return {desk.id: desk for sheet in self.sheets.values() for desk in sheet.desk}
 
     @cached_property
+    def ladders(self) -> dict[tuple[object, ...], tuple[AlertKind, Priority | None, tuple[Ring, ...]]]:
+        return {}
+
+    @cached_property
     def full_time_first(self) -> Sequence[str]:
         return sorted(self.desks, key=lambda desk: (not self.desks[desk].never_closes, desk))
 
@@ -317,7 +321,23 @@ def ladder(duty: Duty, kind: AlertKind, scene: Scene, *, priority: Priority | No
 
     Leaders of both sides ring at once where the priority says so; else at their own step. Refuses a county in which no
     desk has the kind (DUTY_NOBODY).
+
+    Each act on an alert asks anew, and hours are of minutes: what was found for a minute is kept for a while.
     """
+    minute, ticked = scene.at.replace(second=0, microsecond=0), frozenset(scene.holds)
+    key = (kind.id, scene.county, scene.area, minute, ticked, "" if priority is None else priority.id)
+    known = duty.ladders.get(key)
+    if known is None or known[0] is not kind or known[1] is not priority:
+        if len(duty.ladders) >= _MAX_LADDERS:
+            duty.ladders.clear()
+        known = duty.ladders[key] = kind, priority, _ladder(duty, kind, scene, priority=priority)
+    return known[2]
+
+
+_MAX_LADDERS: Final = 1024
+
+
+def _ladder(duty: Duty, kind: AlertKind, scene: Scene, *, priority: Priority | None) -> tuple[Ring, ...]:
     own = own_desks(duty, kind, scene)
     if not own:
         raise NotFoundError(
