@@ -228,7 +228,8 @@ SEATS: Final = tuple(f"330822.seat{number}" for number in range(7))
 
 WATCHED: Final = (SCREENS[0], f"{RECEIVER}/{COUNTY}/police")
 """The offices that are told, of a county whose other neighbours are at the two nodes that run."""
-_TOLD: Final = {"division": f"330822111,{COUNTY}"}
+_TOLD: Final = {"division": f"330822111,{COUNTY}", "kind": "fire.hazard", "ticked": "on_the_line"}
+"""Of a kind that is told and that nobody has to claim: no entries that time brings come between."""
 
 
 def _with_seats(folder: Path) -> Path:
@@ -242,7 +243,7 @@ id = "{desk}"
 agency = "{RAISER}"
 number = "{number:03}"
 hours = "00:00-24:00"
-kinds = ["flood"]
+kinds = ["fire.hazard"]
 leader = "330822.leader"
 phone = "100-0000-{number:04}"
 """, file=sheet)  # fmt: skip

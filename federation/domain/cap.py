@@ -10,7 +10,7 @@ Sources: CAP 1.2 (OASIS, 2010); GB/T 35965.1-2018 (names of 31 characters); 突�
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -227,7 +227,7 @@ class Unit:
         return f"{self.division}{self.body}{self.desk}{self.extension}"
 
 
-def allocate_identifier(unit: Unit, at: datetime, *, used: Collection[str]) -> tuple[str, datetime]:
+def allocate_identifier(unit: Unit, at: datetime, *, is_used: Callable[[str], bool]) -> tuple[str, datetime]:
     """Returns the first free name of a unit from that second on, and the second that it is of.
 
     Ten fit in a second: the eleventh is of the next one, until which the caller waits. Refuses a unit that is not of
@@ -240,7 +240,7 @@ def allocate_identifier(unit: Unit, at: datetime, *, used: Collection[str]) -> t
             name = f"{unit}_{entered:%Y%m%d%H%M%S}_{index}"
             if not IDENTIFIER.fullmatch(name):
                 raise MalformedError("CAP_UNIT", "expected 6 digits of a division, 3, 3, and 2 digits or capitals")
-            if name not in used:
+            if not is_used(name):
                 return name, entered
     raise UnavailableError("CAP_IDENTIFIERS", "本席位一分钟内的编号已用完。 | The desk used up the names of a minute.")
 

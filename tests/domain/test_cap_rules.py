@@ -38,26 +38,21 @@ def test_ten_names_fit_in_a_second_and_the_eleventh_waits():
     """Each once; a used one is never given again."""
     used = []
     for _ in range(21):
-        name, entered = allocate_identifier(UNIT, SENT, used=used)
+        name, entered = allocate_identifier(UNIT, SENT, is_used=set(used).__contains__)
         assert len(name) == 31
         assert entered_at(name) == entered
         used.append(name)
     assert used[:10] == [f"33082290200100_20260404101622_{index}" for index in range(10)]
     assert [name[15:] for name in (used[10], used[20])] == ["20260404101623_0", "20260404101624_0"]
-    assert allocate_identifier(UNIT, SENT, used=set(used[:3] + used[4:]))[0] == used[3]
+    assert allocate_identifier(UNIT, SENT, is_used=set(used[:3] + used[4:]).__contains__)[0] == used[3]
 
 
 def test_names_run_out_rather_than_repeat():
     """And a unit that has not its form has none."""
     with pytest.raises(UnavailableError):
-        allocate_identifier(UNIT, SENT, used=_Everything())
+        allocate_identifier(UNIT, SENT, is_used=lambda _: True)
     with pytest.raises(MalformedError):
-        allocate_identifier(replace(UNIT, desk="1"), SENT, used=())
-
-
-class _Everything(set):
-    def __contains__(self, _name):
-        return True
+        allocate_identifier(replace(UNIT, desk="1"), SENT, is_used=lambda _: False)
 
 
 def test_a_name_of_no_date_and_a_strangers_have_no_moment():

@@ -14,7 +14,7 @@ import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from time import monotonic
 from typing import Final
 
@@ -28,7 +28,6 @@ from federation.domain.alert_texts import kept_under, shown_fields, verify_texts
 from federation.domain.alert_told import told_of
 from federation.domain.cap import Status, Unit, allocate_identifier
 from federation.domain.case_items import CaseItem, join, split
-from federation.domain.clock import CHINA_TIME
 from federation.domain.duty_roster import is_volunteer
 from federation.domain.joint import Entry, FieldValue, NoEffect
 from federation.domain.joint_offers import REASONS
@@ -278,11 +277,14 @@ async def _reserved(errand: Errand, desk: str, *, status: str) -> str:
     unit = Unit(division=row.agency.county, body=body, desk=row.number, extension=extension)
 
     def reserve(transaction: GroupTransaction) -> tuple[str, datetime]:
-        now = node.now().astimezone(CHINA_TIME)
-        minutes = (f"{unit}_{at:%Y%m%d%H%M}" for at in (now, now + timedelta(minutes=1)))
-        taken = (found for minute in minutes for found in NAMES.each(transaction, under=minute))
-        used = {found.cap_id for found in taken if found.author in ("", node.name)}  # nobody else uses our names up
-        name, moment = allocate_identifier(unit, node.now(), used=used)
+        @cache
+        def used(second: str) -> frozenset[str]:
+            taken = NAMES.each(transaction, under=second)
+            return frozenset(
+                found.cap_id for found in taken if found.author in ("", node.name)
+            )  # nobody else uses ours up
+
+        name, moment = allocate_identifier(unit, node.now(), is_used=lambda name: name in used(name[:-1]))
         NAMES.put(transaction, AlertName(cap_id=name, record=""), owner=node.name)
         return name, moment
 
