@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, takewhile
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
@@ -41,7 +41,9 @@ T = TypeVar("T")
 BEGINNING: Final = "0"
 """The token that goes on behind nothing, of any topic."""
 PAGE: Final = 50
-"""So many entries lie in memory for a topic, and for a stream that is behind them."""
+"""So many entries are read at once for a stream that is behind those that lie in memory."""
+KEPT: Final = 500
+"""So many of a topic lie there for all its streams: ten seconds of a flood, or who is a second behind would read alone."""
 AT_ONCE: Final = 20
 """So many entries are told at once to a stream that takes several: those of a busy moment, far below the limit."""
 GATHER_SECONDS: Final = 0.2
@@ -194,13 +196,15 @@ class _Tail(Generic[T]):
         self.followers = 0
 
     def behind(self, number: int, *, idle: float) -> tuple[int, Sequence[Followed[T]]]:
-        """Returns the entries behind a number, at most a page, and from where there are none unread before them."""
+        """Returns entries behind a number, and from where there are none unread before them."""
         if self._heard.is_set() or not self._looked or monotonic() - self._looked >= idle:
             self._look()
         if number < self._floor:
             found = self._feed.followed(self._source, self._topic, number, unread=self._unread)
             return (number, found) if found else (self._floor, list(self._newest))
-        return number, [each for each in self._newest if each.number > number] if number < self._last else ()
+        if number >= self._last:
+            return number, ()
+        return number, list(takewhile(lambda each: each.number > number, reversed(self._newest)))[::-1]
 
     def is_registered(self, agency: AgencyId, officer: str, *, number: int) -> bool:
         """True while an officer's key is registered: looked at once an entry for all their streams at work on it."""
@@ -219,12 +223,14 @@ class _Tail(Generic[T]):
         self._heard.clear()
         self._looked = monotonic()
         count = self._feed.count(self._source, self._topic)
-        if count - PAGE > self._last:
+        if count - KEPT > self._last:
             self._newest.clear()
-            self._floor = self._last = count - PAGE
-        self._newest.extend(self._feed.followed(self._source, self._topic, self._last, unread=self._unread))
-        self._last = max(count, self._newest[-1].number if self._newest else 0)
-        while len(self._newest) > PAGE:
+            self._floor = self._last = count - KEPT
+        while self._last < count:
+            found = self._feed.followed(self._source, self._topic, self._last, unread=self._unread)
+            self._newest.extend(found)
+            self._last = found[-1].number if found else count
+        while len(self._newest) > KEPT:
             self._floor = self._newest.popleft().number
 
 

@@ -76,6 +76,7 @@ async def test_one_answer_serves_all_streams_of_an_office(tmp_path: Path) -> Non
 async def test_who_is_far_behind_the_others_misses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others read on meanwhile, more than a page of it; the slow one has all of it, in order, and so has a new call."""
     monkeypatch.setattr(feed, "PAGE", SMALL_PAGE)
+    monkeypatch.setattr(feed, "KEPT", SMALL_PAGE)
     async with border_desks(tmp_path) as border, AsyncExitStack() as stack:
         await border.raises()
         await border.settled()
@@ -120,6 +121,7 @@ async def test_slow_screens_hold_up_none_of_many_and_miss_nothing(
 ) -> None:
     """All screens of two offices have every act in order; for those that read nothing meanwhile no more than a page lies there."""
     monkeypatch.setattr(feed, "PAGE", SMALL_PAGE)
+    monkeypatch.setattr(feed, "KEPT", SMALL_PAGE)
     async with border_desks(tmp_path) as border, AsyncExitStack() as stack:
         desks = [(CHANGSHAN, YUSHAN)[number % 2] for number in range(SCREENS)]
         screens = [await stack.enter_async_context(watch(border, desk)) for desk in desks]
