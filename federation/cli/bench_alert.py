@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
+from functools import lru_cache
 from itertools import chain, cycle
 from pathlib import Path
 from typing import Any, Final
@@ -222,6 +223,12 @@ SLOW_SHARE: Final = 25
 SLOW_SECONDS: Final = 2.0
 
 
+@lru_cache(maxsize=1024)
+def _raised_in(found: bytes) -> tuple[str, ...]:
+    """The alerts that an answer tells of as raised: the screens of an office are often told the same."""
+    return tuple(news.line.record for news in _read(found).news if news.act == "raise")
+
+
 SEATS: Final = tuple(f"330822.seat{number}" for number in range(7))
 """The desks of a busy control room: ten names a second are there for the messages of one (GB/T 35965.1)."""
 
@@ -263,7 +270,7 @@ class Screen:
             async for found in stream:
                 now = time.perf_counter()
                 self.answers += 1
-                self.told += [(news.line.record, now) for news in _read(found).news if news.act == "raise"]
+                self.told += [(record, now) for record in _raised_in(found)]
                 if self.slow:  # until no more are raised: then it reads what lies there
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.raised.wait(), SLOW_SECONDS)

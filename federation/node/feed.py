@@ -43,11 +43,11 @@ BEGINNING: Final = "0"
 PAGE: Final = 50
 """So many entries are read at once for a stream that is behind those that lie in memory."""
 KEPT: Final = 500
-"""So many of a topic lie there for all its streams: ten seconds of a flood, or who is a second behind would read alone."""
+"""So many of a topic lie there for all its streams: ten seconds of a flood. Who is behind them reads alone."""
 AT_ONCE: Final = 20
 """So many entries are told at once to a stream that takes several: those of a busy moment, far below the limit."""
-GATHER_SECONDS: Final = 0.2
-"""For so long after it told something such a stream gathers what comes: what comes to a quiet one is told at once."""
+GATHER_SECONDS: Final = 0.35
+"""For so long after several came together such a stream gathers what comes: one that comes alone is told at once."""
 IDLE_SECONDS: Final = 30.0
 """How often a stream that hears nothing looks, where no other process writes to the store."""
 KEY_SECONDS: Final = 1.0
@@ -160,7 +160,7 @@ class Feed(Generic[T]):
                     yield some
                 if found:
                     beat = monotonic() + seconds
-                    await asyncio.sleep(GATHER_SECONDS if at_once > 1 else 0)
+                    await asyncio.sleep(GATHER_SECONDS if at_once > 1 and len(found) > 1 else 0)
                     continue
                 await node.waiters.wait(self.key(topic), seconds=idle)
                 if monotonic() >= beat:
