@@ -47,6 +47,7 @@ class ReadClient:
         self._secure = parts.scheme == "https"
         self._timeout_seconds = timeout_seconds
         self._idle: list[HTTPConnection] = []
+        self._closed = False
 
     async def checkpoint(self) -> bytes:
         """Fetches the signed head.
@@ -80,6 +81,8 @@ class ReadClient:
         return await self._get(monitoring_path(origin), MAX_NOTE_BYTES)
 
     def close(self) -> None:
+        """Closes the connections that rest; that of a request under way is closed as soon as it is answered."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
 
@@ -121,7 +124,7 @@ class ReadClient:
         if len(found) > limit:
             connection.close()
             raise MalformedError("READ_SIZE", f"expected at most {limit} bytes of {path} from {self._url}")
-        if len(self._idle) < _MAX_IDLE and not response.will_close:
+        if len(self._idle) < _MAX_IDLE and not response.will_close and not self._closed:
             self._idle.append(connection)
         else:
             connection.close()

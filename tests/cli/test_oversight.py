@@ -277,7 +277,6 @@ def test_evidence_of_a_mandate_holds_its_messages_and_verifies_alone(nodes, case
     whole, narrow, other = signed(AUDIT), signed(AUDIT, "case.json", case=case), "CS-2026-0069"
     nodes.ask(POLICE, "lookup", "case", "open", other, *WHERE, "常公协字2026-69号", "--leader", "leader-1", *LEADER)
     nodes.delivered(POLICE)
-    nodes.ask(POLICE, "lookup", "search", STRANGER, "--case", other, "--province", "jiangxi", *OFFICER)
     exported = run("audit", "export", out, "--home", nodes.folder, "--mandate", whole, "-o", "json").json
     run("audit", "export", of_case, "--home", nodes.folder, "--mandate", narrow)
     kept = run("audit", "verify", "--evidence", out, "--digest", exported["digest"], "-o", "json").json
