@@ -252,7 +252,7 @@ def read_once(read: Callable[[Mapping[str, bytes]], T]) -> Callable[[Mapping[str
 
     @wraps(read)
     def found(files: Mapping[str, bytes]) -> T:
-        known = next((value for of, value in newest if of is files), None)
+        known = next((value for of, value in tuple(newest) if of is files), None)  # another thread may add one
         if known is None:
             known = read(files)
             newest.append((files, known))

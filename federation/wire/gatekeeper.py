@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 import protovalidate
@@ -47,7 +47,7 @@ from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
 from federation.wire.forms import in_words
-from federation.wire.limits import SLOW_SECONDS, Ending, PlaceTaken, Shares, taken, within
+from federation.wire.limits import SLOW_SECONDS, Context, Ending, PlaceTaken, Shares, taken, within
 from federation.wire.rpc import (
     BOTH,
     SIGNATURE_KEY,
@@ -225,7 +225,6 @@ ASK_AGAIN_SECONDS = 2.0
 """How often the gate looks again at who has a stream open."""
 
 _log = structlog.get_logger()
-_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -302,7 +301,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
     ) -> Callable[..., object]:
         encode = handler.response_serializer or bytes
 
-        async def checked(requests: object, context: _Context) -> bytes | None:
+        async def checked(requests: object, context: Context) -> bytes | None:
             del requests
             async with self._admitted(name, context, stream=handler.response_streaming) as call:
                 request = await _read(call, context, handler)
@@ -320,7 +319,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
     def _stream(
         self, name: str, handler: grpc.RpcMethodHandler[Any, Any], inner: Callable[..., AsyncGenerator[Any, None]]
     ) -> Callable[..., object]:
-        async def checked(requests: object, context: _Context) -> None:
+        async def checked(requests: object, context: Context) -> None:
             async with self._admitted(name, context, stream=True) as call:
                 request = requests if handler.request_streaming else await _read(call, context, handler)
                 await context.send_initial_metadata(())  # or its status could not be sent beside a first message
@@ -333,12 +332,12 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
         return checked
 
-    def _cut(self, call: _Call, context: _Context) -> None:
+    def _cut(self, call: _Call, context: Context) -> None:
         if self._hang_up(context.peer()):
             _log.warning("stream.unread", method=call.method, caller=call.caller)
 
     @asynccontextmanager
-    async def _while_admitted(self, context: _Context) -> AsyncIterator[Ending]:
+    async def _while_admitted(self, context: Context) -> AsyncIterator[Ending]:
         """Ends a stream with the gate's refusal, a few seconds after it would refuse.
 
         A stream outlives a revocation, a retirement and the certificate, also while nothing comes.
@@ -363,7 +362,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
             timer.cancel()
 
     @asynccontextmanager
-    async def _admitted(self, name: str, context: _Context, *, stream: bool) -> AsyncIterator[_Call]:
+    async def _admitted(self, name: str, context: Context, *, stream: bool) -> AsyncIterator[_Call]:
         """Wraps the work of one call: what comes before and after it, whatever it ends with."""
         call = _Call(name, self._offered.get(name), self._gate, perf_counter())
         try:
@@ -379,7 +378,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
             _finish(call)
 
 
-def _admit(call: _Call, context: _Context) -> None:
+def _admit(call: _Call, context: Context) -> None:
     caller = verify_caller(context.auth_context(), call.gate)
     call.caller = str(caller.identity)
     _verify_deadline(call, verify_method(caller, call.rpc, call.gate.side), context)
@@ -388,7 +387,7 @@ def _admit(call: _Call, context: _Context) -> None:
     enter_call(caller)
 
 
-async def _read(call: _Call, context: _Context, handler: grpc.RpcMethodHandler[Any, Any]) -> object:
+async def _read(call: _Call, context: Context, handler: grpc.RpcMethodHandler[Any, Any]) -> object:
     """Reads the one request of an admitted call (REQUEST_MISSING, REQUEST_FORM)."""
     async with call.place.share.reading:
         encoded = await context.read()
@@ -401,7 +400,7 @@ async def _read(call: _Call, context: _Context, handler: grpc.RpcMethodHandler[A
         raise MalformedError("REQUEST_FORM", "the request is not of the message that this call takes") from error
 
 
-def _verify_deadline(call: _Call, rpc: Rpc[Any, Any], context: _Context) -> None:
+def _verify_deadline(call: _Call, rpc: Rpc[Any, Any], context: Context) -> None:
     left = context.time_remaining()
     call.deadline_left_seconds = left
     floor = rpc.floor_seconds
@@ -417,7 +416,7 @@ def _own_deadline(call: _Call) -> AbstractAsyncContextManager[None]:
     return within(DEFAULT_SECONDS, "DEADLINE_EXCEEDED", sentence)
 
 
-async def _abort(call: _Call, context: _Context, error: BaseException) -> None:
+async def _abort(call: _Call, context: Context, error: BaseException) -> None:
     """Ends the call with the status of the error; what gRPC itself raised goes on untouched."""
     if isinstance(error, grpc.aio.AbortError):
         call.code = str(getattr(context.code(), "name", None) or "ABORTED")
@@ -510,7 +509,7 @@ def _sent(rpc: Rpc[Any, Any], encoded: bytes) -> _Sent:
     return _Sent(rpc.request.FromString(encoded), encoded)
 
 
-def _open(rpc: Rpc[Any, Any], sent: _Sent, context: _Context) -> tuple[Caller, Act | None, Any]:
+def _open(rpc: Rpc[Any, Any], sent: _Sent, context: Context) -> tuple[Caller, Act | None, Any]:
     """Returns the caller with what their officer signed, the act, and the question."""
     verify_shape(sent.message)
     act, question = rpc.decode_question(sent.message)
@@ -529,7 +528,7 @@ def _unary(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
     encode = _encoder(rpc)
 
-    async def handle(sent: _Sent, context: _Context) -> bytes:
+    async def handle(sent: _Sent, context: Context) -> bytes:
         return encode(await answer(*_open(rpc, sent, context)))
 
     return handle
@@ -560,7 +559,7 @@ def _stream(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
     encode = _encoder(rpc)
 
-    async def handle(sent: _Sent, context: _Context) -> AsyncIterator[bytes]:
+    async def handle(sent: _Sent, context: Context) -> AsyncIterator[bytes]:
         async for each in answer(*_open(rpc, sent, context)):
             # joined: messages in a row are one with the repeated fields of all (protobuf, Encoding, "Last One Wins")
             yield b"".join(map(encode, each)) if rpc.joined else encode(each)

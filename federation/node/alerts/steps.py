@@ -280,9 +280,8 @@ async def _reserved(errand: Errand, desk: str, *, status: str) -> str:
         @cache
         def used(second: str) -> frozenset[str]:
             taken = NAMES.each(transaction, under=second)
-            return frozenset(
-                found.cap_id for found in taken if found.author in ("", node.name)
-            )  # nobody else uses ours up
+            ours = (found for found in taken if found.author in ("", node.name))  # nobody else uses our names up
+            return frozenset(found.cap_id for found in ours)
 
         name, moment = allocate_identifier(unit, node.now(), is_used=lambda name: name in used(name[:-1]))
         NAMES.put(transaction, AlertName(cap_id=name, record=""), owner=node.name)
