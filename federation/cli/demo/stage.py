@@ -53,6 +53,7 @@ class Stage:
     handle: str = ""
     _clients: dict[str, AgencyClient] = field(default_factory=dict)
     _keys: dict[tuple[str, str], Ed25519Signer] = field(default_factory=dict)
+    _enrolled: set[tuple[str, str]] = field(default_factory=set)
     _enrolling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def tell(self, *lines: str) -> None:
@@ -85,12 +86,13 @@ class Stage:
 
     async def enrol(self, officer: str, *, agency: str = POLICE) -> Ed25519Signer:
         """The own key of an officer, made when they act first, and registered by the agency's administrator."""
+        name = agency, officer
         async with self._enrolling:
-            if (agency, officer) not in self._keys:
-                key = new_key()
-                await register_own_key(self.client(agency), agency, officer, key)
-                self._keys[agency, officer] = key
-        return self._keys[agency, officer]
+            if name not in self._enrolled:  # the key is kept first: of a lost answer one does not know what it was
+                self._keys.setdefault(name, new_key())
+                await register_own_key(self.client(agency), agency, officer, self._keys[name])
+                self._enrolled.add(name)
+        return self._keys[name]
 
     async def register_clerks(self) -> None:
         """Has the administrator of every agency register the key of its clerk."""
