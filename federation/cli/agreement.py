@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import sys
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import Form, FormOption, NodeHome, end, now, show_in
+from federation.cli.options import Form, FormOption, NodeHome, client_profile, end, now, profiles_in, show_in
 from federation.cli.show import JsonOut, align, object_of, pick, say
-from federation.cli.words import said, word
-from federation.protocol.ids import format_time
+from federation.cli.words import listed, said, titled, word, word_of
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import NodeName, format_time
 
 if TYPE_CHECKING:
     from federation.node.home.draft import DraftStatus
     from federation.protocol.trust import Agreement
+    from federation.wire.client import Client
 
 app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, sign, publish, refresh, show.")
 
 _MEMBERS = ("省|node", "名称|name", "节点地址|peers", "公开网址|auditors", "单位|agencies")
 _SIGNING = ("文件|file", "须签|needed", "已签|signed", "未签|missing")
+_HAVE = {"已生效|in force at": True, "尚未取得|not yet at": False, "未能连接|not reached": None}
+"""By what a node answered that was asked which version it has."""
+_ASK_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
 
 HomesOption = Annotated[list[Path], typer.Option("--home", help="A node's home; repeat for more, the first one signs.")]
 DraftArgument = Annotated[Path, typer.Argument(help="The draft folder.")]
@@ -80,12 +86,13 @@ def sign(
     ] = False,
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Sign a draft in place with this home's agreement key; says first in words what it would change."""
+    """Sign a draft in place with this home's agreement key; says in words what it changes, as diff does before."""
     from federation.node.home.draft import sign_draft
 
-    for line in _changes(folder, home):
-        print(_in_words(line), file=sys.stderr, flush=True)
-    status = sign_draft(folder, home, now=now(), instead=instead)
+    changes = _changes(folder, home)
+    status = sign_draft(folder, home, now=now(), instead=instead)  # first: who reads may have gone
+    for line in changes:
+        say(_in_words(line))
     _show_status(status, form)
     if status.complete:
         say(f"签字已够 | Enough have signed: bridgehead agreement publish {folder} --home HOME")
@@ -114,14 +121,66 @@ def status(folder: DraftArgument, form: FormOption = Form.TEXT) -> None:
 
 
 @app.command("publish")
-def publish(folder: DraftArgument, home: HomesOption, form: FormOption = Form.TEXT) -> None:
-    """Verify the signatures of a draft, sign its freshness, install it."""
+def publish(
+    folder: DraftArgument,
+    home: HomesOption,
+    wait: Annotated[float, typer.Option("--wait", min=0, max=3600, help="Seconds to wait until all have it.")] = 0.0,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Verify the signatures of a draft, sign its freshness, install it; tells which nodes have it in force by now.
+
+    A running node takes it from its home within seconds, from another node within a minute. With --wait, 3 when one has
+    it not by then.
+    """
     from federation.node.home.draft import publish_draft
 
     agreement = publish_draft(folder, home, now=now())
     count = len(home)
-    say(f"已在 {count} 个节点目录生效，其他节点自行取得 | In force in {count} home(s); other nodes fetch it.")
+    say(f"已写入 {count} 个节点目录，其他节点自行取得 | Installed in {count} home(s); other nodes fetch it.")
     _show_agreement(agreement, form, home[0])
+    found = asyncio.run(_ask_until_all(agreement, home[0], wait))
+    for words, has in _HAVE.items():
+        if names := [word_of("NodeName", node) for node, said_so in found.items() if said_so is has]:
+            say(f"{titled(words)}{listed(names)}")
+    end(3 if wait and not all(found.values()) else 0)
+
+
+async def _ask_until_all(agreement: Agreement, home: Path, wait: float) -> dict[NodeName, bool | None]:
+    """Asks each member, by the keys of a home, which version is in force there; None for one that is not reached."""
+    end_time = asyncio.get_running_loop().time() + wait
+    while True:
+        asked = [_has(agreement, node, home) for node in sorted(agreement.members)]
+        found = dict(zip(sorted(agreement.members), await asyncio.gather(*asked), strict=True))
+        if all(found.values()) or asyncio.get_running_loop().time() >= end_time:
+            return found
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _has(agreement: Agreement, node: NodeName, home: Path) -> bool | None:
+    from federation.node.home.certificates import find_side
+    from federation.node.home.files import load_profile
+    from federation.node.home.keyring import load_identity
+    from federation.wire.client import AgencyClient
+    from federation.wire.peer import FETCH_AGREEMENT, AgreementQuery, PeerClient
+    from federation.wire.rpc import TlsFiles
+
+    member = agreement.members[node]
+    client: Client
+    try:
+        side = find_side(home, "peer")
+        if load_identity(home).node == node:
+            client = AgencyClient(client_profile(load_profile(next(iter(profiles_in(home).values())))))
+        else:
+            tls, name = TlsFiles(certificate=side.certificate, key=side.key), f"{node}.{agreement.federation}"
+            client = PeerClient(member.peer_addr, tls=tls, authority=lambda: member.tls_ca, server_name=name)
+        try:
+            asked = AgreementQuery(known_version=agreement.version)
+            files = await client.call(FETCH_AGREEMENT, None, asked, timeout_seconds=_ASK_SECONDS)
+        finally:
+            await client.close()
+    except (BridgeheadError, StopIteration):
+        return None
+    return not files.targets  # which are not handed out again to who names the version in force
 
 
 @app.command("refresh")

@@ -177,7 +177,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "MESSAGE_KEY_NOT_AGREED": "先发布含本节点密钥的协议 | have an agreement published that names it: keys bundle",
     "MESSAGE_UNKNOWN": "照抄编号：bridgehead erasure sent 省 | copy the id from: bridgehead erasure sent PROVINCE",
     "METHOD_DENIED": "换用上列类别的单位：--agency | take an agency of the kind named: --agency",
-    "NODE_NAME": "写 zhejiang、jiangxi、fujian 或 anhui | write zhejiang, jiangxi, fujian or anhui",
+    "NODE_NAME": "照协议写省名：bridgehead agreement show | as the agreement names it: bridgehead agreement show",
     "NOTE_UNSIGNED": "核对见证方的密钥与网址 | check the witness's key and URL: bridgehead agreement show",
     "NOTHING_OWED": "已有答复：bridgehead lookup history | it was answered: bridgehead lookup history",
     "NOT_AN_AGENCY": "核对单位的写法；确未列入协议的，联系节点管理员"

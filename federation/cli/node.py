@@ -122,7 +122,8 @@ def status(
 ) -> None:
     """Show how a node is: its log, its agreement, its peers, its warnings. A federation.json means all its nodes.
 
-    Exit 1 when a log stopped, is disputed or not confirmed yet; 3 when a node is not reached.
+    Exit 1 when a log stopped, is disputed, not confirmed yet or without its quorum of witnesses; 3 when a node is not
+    reached.
     """
     answers = asyncio.run(_ask_until_well(_profiles(client, home, agency), timeout, wait))
     data: JsonOut = {"nodes": [_answer_object(answer) for answer in answers]}
@@ -279,7 +280,12 @@ async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
 def _answer_code(answer: _Answer) -> int:
     if answer.error is not None:
         return exit_code(answer.error)
-    return int(answer.status is not None and bool(answer.status.troubles))
+    return int(answer.status is not None and (bool(answer.status.troubles) or _lacks_quorum(answer.status)))
+
+
+def _lacks_quorum(found: NodeStatus) -> bool:
+    """True for a log that has entries, and whose newest head that was offered has not the agreed witnesses."""
+    return bool(found.witnesses and found.tree_size) and not found.quorum_met
 
 
 def _answer_object(answer: _Answer) -> dict[str, JsonOut]:

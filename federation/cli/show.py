@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
@@ -49,8 +49,9 @@ _CARD_ORDER: Final = {name: place for place, name in enumerate(words.RECORD_FIEL
 
 
 def say(sentence: str) -> None:
-    """Says a sentence on stderr, a pair in the language that is asked for."""
-    print(said(sentence), file=sys.stderr, flush=True)
+    """Says a sentence on stderr, a pair in the language that is asked for; that nobody reads it stops nothing."""
+    with suppress(BrokenPipeError):
+        print(said(sentence), file=sys.stderr, flush=True)
 
 
 def say_step(step: str) -> None:

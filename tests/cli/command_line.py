@@ -103,9 +103,8 @@ class ServedNodes:
 
     def delivered(self, agency: str = HALL) -> None:
         """Returns when nothing waits to be delivered by the agency's node."""
-        while any(
-            peer["waiting_count"] for peer in self.ask(agency, "node", "status", "-o", "json").json["nodes"][0]["peers"]
-        ):
+        status = (agency, "node", "status", "-o", "json")
+        while any(peer["waiting_count"] for peer in self.ask(*status, code=None).json["nodes"][0]["peers"]):
             pass
 
     async def _start(self) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from federation.cli import agreement, keys, lookups_home
+from federation.cli.main import main
 from federation.protocol.errors import UntrustedError
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
@@ -75,6 +78,24 @@ def test_show_and_status_for_people_name_what_matters(folder):
     assert "未签 missing" in result.stdout
     assert "ADMITS zhejiang" in result.stderr
     assert "ADMITS" not in result.stdout
+
+
+class _Gone(io.StringIO):
+    """A stream whose reader has gone, as after `2>&1 | head`."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_sign_whose_reader_has_gone_signs(folder, monkeypatch):
+    """What is said of a change is for whoever reads it; that nobody does keeps no signature from the draft."""
+    for name, stream in zip(PROVINCES, ("stderr", "stdout"), strict=False):
+        with monkeypatch.context() as without:
+            without.setattr(sys, stream, _Gone())
+            main(["agreement", "sign", str(folder / "draft"), "--home", str(folder / name)])
+
+    waiting = json.loads(_run(agreement.app, "status", folder / "draft", "-o", "json", code=1).stdout)
+    assert waiting["signings"]["targets 1"]["signed"] == sorted(PROVINCES[:2])
 
 
 def test_draft_without_bundles_is_a_usage_error(tmp_path):
