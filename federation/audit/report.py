@@ -1,22 +1,27 @@
 """The report of an audit: findings of one sentence each, a line for each log and each ordered pair, passed or not.
 
-A code is stable and names the rule that was broken; a rule that a log breaks a million times gives a few findings and a
-number. Passed only when every log was reached and read whole and nothing is contradicted.
+A code is stable and names the rule that was broken; of a rule that a log breaks a million times a few findings are in
+memory and the rest in a temporary file, counted. Passed only when every log was reached and read whole and nothing is
+contradicted.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from tempfile import SpooledTemporaryFile
+from weakref import finalize
 
 from federation.protocol.form import JsonValue
 from federation.protocol.ids import NodeName, Pair, Realm, format_time
 
 MAX_OF_A_CODE = 20
-"""Findings that are kept of one code and one check; the rest is counted."""
+"""Findings of one code and one check that stand in a report; the rest is one more, with their number."""
+_IN_MEMORY = 64 * 1024
 
 
 class Severity(StrEnum):
@@ -103,12 +108,17 @@ WARNINGS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One broken rule: where it was found (`index` of the log entry, when it is about one) and what is wrong."""
+    """One broken rule: where it was found (`index` of the log entry, when it is about one) and what is wrong.
+
+    One that stands for `count` of its kind has them as `rest`, which is read off the disk.
+    """
 
     code: Code
     node: NodeName
     index: int | None
     sentence: str
+    count: int = 1
+    rest: _Rest | None = field(default=None, compare=False, repr=False)
 
     @property
     def severity(self) -> Severity:
@@ -120,23 +130,48 @@ class Findings:
         self._node = node
         self._kept: list[Finding] = []
         self._counts: Counter[Code] = Counter()
+        self._rest: dict[Code, _Rest] = {}
 
     def add(self, code: Code, sentence: str, *, index: int | None = None) -> None:
-        """Adds a finding; beyond the limit of its code it is counted only."""
         self._counts[code] += 1
         if self._counts[code] <= MAX_OF_A_CODE:
             self._kept.append(Finding(code=code, node=self._node, index=index, sentence=sentence))
+        else:
+            self._rest.setdefault(code, _Rest(code, self._node)).add(sentence, index)
 
     def all(self) -> tuple[Finding, ...]:
-        """Returns what was kept, and one more finding a code for those that were only counted."""
+        """Returns the first of each code, and one more finding a code for those beyond the limit."""
         more = (
             Finding(
-                code=code, node=self._node, index=None, sentence=f"还有同类 {left} 处 | and {left} more of this kind"
+                code=code, node=self._node, index=None, count=(left := self._counts[code] - MAX_OF_A_CODE), rest=rest,
+                sentence=f"还有同类 {left} 处 | and {left} more of this kind",
             )
-            for code, count in self._counts.items()
-            if (left := count - MAX_OF_A_CODE) > 0
-        )
+            for code, rest in self._rest.items()
+        )  # fmt: skip
         return (*self._kept, *more)
+
+
+class _Rest:
+    """The findings of one code beyond the limit, in the order in which they were found, a line each in a file."""
+
+    def __init__(self, code: Code, node: NodeName) -> None:
+        self._code, self._node = code, node
+        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - it lives as long as its findings
+        finalize(self, self._file.close)
+
+    def add(self, sentence: str, index: int | None) -> None:
+        self._file.write(json.dumps([index, sentence]).encode() + b"\n")
+
+    def __iter__(self) -> Iterator[Finding]:
+        self._file.seek(0)
+        for index, sentence in map(json.loads, self._file):
+            yield Finding(code=self._code, node=self._node, index=index, sentence=sentence)
+
+
+def each_finding(findings: tuple[Finding, ...]) -> Iterator[Finding]:
+    """Yields every finding: instead of one that stands for many, these."""
+    for finding in findings:
+        yield from (finding,) if finding.rest is None else finding.rest
 
 
 def in_reading_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -191,7 +226,11 @@ class Report:
 
     @property
     def errors(self) -> int:
-        return sum(finding.severity is Severity.ERROR for finding in self.findings)
+        return sum(finding.count for finding in self.findings if finding.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> int:
+        return sum(finding.count for finding in self.findings) - self.errors
 
     @property
     def first(self) -> Finding | None:
@@ -203,14 +242,18 @@ class Report:
         return not self.unreachable and not self.errors and all(line.complete for line in self.logs)
 
 
-def report_object(report: Report) -> dict[str, JsonValue]:
-    """Returns the report as JSON: every value under its field's name; `passed` and the `first` error lead."""
-    findings: list[JsonValue] = [{"severity": each.severity.value, **_fields_of(each)} for each in report.findings]
+def report_object(report: Report, *, everything: bool = False) -> dict[str, JsonValue]:
+    """Returns the report as JSON: every value under its field's name; `passed` and the `first` error lead.
+
+    With `everything` each finding stands for itself, in memory: a program that reads JSON reads it whole.
+    """
+    shown = each_finding(report.findings) if everything else report.findings
+    findings: list[JsonValue] = [{"severity": each.severity.value, **_fields_of(each)} for each in shown]
     return {"passed": report.passed, "first": _json(report.first), **_fields_of(report), "findings": findings}
 
 
 def _fields_of(value: Report | LogLine | PairLine | Finding) -> dict[str, JsonValue]:
-    return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    return {each.name: _json(getattr(value, each.name)) for each in fields(value) if each.name != "rest"}
 
 
 def _json(value: object) -> JsonValue:

@@ -17,7 +17,7 @@ import typer
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, known_of, open_sought
 from federation.cli.options import Desk, Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
-from federation.cli.show import CHINA, JsonOut, pick, progress, say, show_json
+from federation.cli.show import CHINA, JsonOut, pick, progress, say, show_json, show_lines
 from federation.cli.words import said
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, parse_node_name
@@ -245,12 +245,12 @@ def _say_digest(path: Path, digest: str) -> None:
 
 def _end_with(report: Report, output: Form, everything: bool, facts: Mapping[str, JsonOut] | None = None) -> NoReturn:
     from federation.audit.report import report_object
-    from federation.cli.audit_report import format_report
+    from federation.cli.audit_report import report_lines
 
     if output is Form.JSON:
-        show_json({**report_object(report), **(facts or {})})
+        show_json({**report_object(report, everything=everything), **(facts or {})})
     else:
-        print(format_report(report, everything=everything), end="")
+        show_lines(report_lines(report, everything=everything))
     raise typer.Exit(_exit_code(report))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from federation.audit.report import Finding, LogLine, PairLine, Report, Severity
+from federation.audit.report import Finding, LogLine, PairLine, Report, Severity, each_finding
 from federation.cli.show import align
 from federation.cli.words import error_text, said
 from federation.protocol.ids import format_time
@@ -23,30 +23,31 @@ _PAIR_HEADINGS: Final = (
 )  # fmt: skip
 
 
-def format_report(report: Report, *, everything: bool = True) -> str:
+def report_lines(report: Report, *, everything: bool = True) -> Iterator[str]:
     """The verdict comes first, then what is wrong; pairs that never spoke are left out.
 
     Unless `everything` is asked for, the first error stands for all that is wrong.
     """
-    parts: list[Iterable[str]] = [_verdict_lines(report)]
+    yield from _verdict_lines(report)
     if report.unreachable:
-        parts.append(f"  {node}: {said('无法到达|not reached')}: {why}" for node, why in report.unreachable.items())
+        yield ""
+        yield from (f"  {node}: {said('无法到达|not reached')}: {why}" for node, why in report.unreachable.items())
     shown = report.findings if everything or report.first is None else (report.first,)
     if shown:
-        parts.append([line for finding in shown for line in _finding_lines(finding)])
-    if left := len(report.findings) - len(shown):
-        parts.append([f"  {said(f'另有 {left} 处，加 --all 全部列出 | {left} more: add --all to see them')}"])
+        yield ""
+        yield from (line for each in (each_finding(shown) if everything else shown) for line in _finding_lines(each))
+    if left := report.errors + report.warnings - sum(finding.count for finding in shown):
+        yield from ("", f"  {said(f'另有 {left} 处，加 --all 全部列出 | {left} more: add --all to see them')}")
     if report.logs:
-        parts.append(_table_lines(_LOG_HEADINGS, map(_log_row, report.logs)))
+        yield from ("", *_table_lines(_LOG_HEADINGS, map(_log_row, report.logs)))
     spoken = [line for line in report.pairs if line.sent or line.received or line.refused or line.expired]
     if spoken:
-        parts.append(_table_lines(_PAIR_HEADINGS, map(_pair_row, spoken)))
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+        yield from ("", *_table_lines(_PAIR_HEADINGS, map(_pair_row, spoken)))
 
 
 def _verdict_lines(report: Report) -> Iterator[str]:
     logs, entries = len(report.logs), sum(line.read for line in report.logs)
-    sent, warnings = sum(line.sent for line in report.pairs), len(report.findings) - report.errors
+    sent, warnings = sum(line.sent for line in report.pairs), report.warnings
     chinese = f"存证日志 {logs} 份，条目 {entries} 条，消息 {sent} 条：不符 {report.errors} 处，提醒 {warnings} 处"
     counts = f"{_count(report.errors, 'finding')}, {_count(warnings, 'warning')}"
     yield said("通过|PASS" if report.passed else "不通过|FAIL")

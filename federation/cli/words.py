@@ -197,7 +197,7 @@ def _fitting(message: str, lines: Sequence[str]) -> tuple[str, str] | None:
 class Gap(str):
     """The text of a gap of the English; `{:field}` and `{:PermitStatus}` say it in words where there are any.
 
-    `{:fields}` has the word beside each name of a list.
+    `{:fields}` has the word beside each name of a list, `{:error}` the Chinese of an error told with its reason.
     """
 
     __slots__ = ()
@@ -205,12 +205,14 @@ class Gap(str):
     def __format__(self, kind: str) -> str:
         if kind == "fields":
             return "、".join(f"{LABELS.get(each, '')} {each}".strip() for each in self.split(", "))
+        if kind == "error" and (found := re.fullmatch(r"(.*) (\[([A-Z_]+)\])", self, re.DOTALL)):
+            return f"{error_halves(found[1], found[3])[0]} {found[2]}"
         names = LABELS if kind == "field" else WORDS.get(kind, {})
         return names.get(self.strip("'\"").removeprefix("act."), str(self))
 
 
 def gap_pattern(english: str) -> str:
-    return re.escape(english).replace(r"\{\}", "(.*)")
+    return re.escape(english).replace(r"\{\}", "(.*?)")
 
 
 def _sentence(lines: Sequence[str]) -> str:

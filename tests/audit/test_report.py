@@ -20,10 +20,11 @@ from federation.audit.report import (
     in_reading_order,
     report_object,
 )
-from federation.cli.audit_report import format_report
+from federation.cli.audit_report import report_lines
 from federation.cli.words import TABLES
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm
+from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from tests.audit.border_day import a_border_day, run
 from tests.audit.provinces import FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG, Province
@@ -78,17 +79,21 @@ CHINESE = """\
 """
 
 
+def text_of(report: Report, *, everything: bool = True) -> str:
+    return "".join(f"{line}\n" for line in report_lines(report, everything=everything))
+
+
 def test_report_without_findings_passes_and_is_short() -> None:
     """The text of a clean audit fits on a screen; pairs that never spoke are not listed."""
     assert REPORT.passed
-    assert format_report(REPORT) == TEXT
+    assert text_of(REPORT) == TEXT
 
 
 def test_report_with_an_error_fails_and_says_where_first() -> None:
     """The finding stands above the tables."""
     report = replace(REPORT, findings=(ERROR, WARNING))
 
-    lines = format_report(report).splitlines()
+    lines = text_of(report).splitlines()
 
     assert not report.passed
     assert lines[0] == "不通过 FAIL"
@@ -103,10 +108,10 @@ def test_report_is_in_the_language_asked_for_alone(monkeypatch, asked, none) -> 
     monkeypatch.setenv("BRIDGEHEAD_LANG", asked)
     failed = replace(REPORT, findings=(ERROR,), unreachable={FUJIAN: "connection refused"})
 
-    assert re.search(none, format_report(REPORT)) is None
-    assert re.search(none, format_report(failed)) is None
+    assert re.search(none, text_of(REPORT)) is None
+    assert re.search(none, text_of(failed)) is None
     if asked == "zh":
-        assert format_report(replace(REPORT, findings=(ERROR,))).startswith(CHINESE)
+        assert text_of(replace(REPORT, findings=(ERROR,))).startswith(CHINESE)
 
 
 def test_every_code_of_a_finding_has_its_chinese() -> None:
@@ -131,18 +136,34 @@ def tampered(how: str) -> Report:
             provinces[FUJIAN].cosign(twin)
         case "rolled back":
             log.published = 2
+        case "no leaf":
+            entries[3] = b'{"kind":"sent"}'
+        case "other head":
+            log.tampered["checkpoint"] = provinces[ZHEJIANG].note()
+        case "other line":
+            provinces[FUJIAN].others[log.vkey.name] = b"no head at all"
+        case "receipt":
+            provinces.messages[Pair(ZHEJIANG, JIANGXI)][2].receipt = Receipt(leaf=b"{}", proof=b"none")
+        case "envelope":
+            sent = provinces.messages[Pair(ZHEJIANG, JIANGXI)]
+            sent[1].envelope = replace(sent[1].envelope, encoded=b"{}")
     return run(provinces).report
 
 
-@pytest.mark.parametrize("how", ["swapped", "deleted", "cut", "forked", "rolled back"])
+HOW = [
+    "swapped", "deleted", "cut", "forked", "rolled back", "no leaf", "other head", "other line", "receipt", "envelope",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", HOW)
 def test_detail_of_a_finding_is_in_the_language_asked_for_alone(monkeypatch, how) -> None:
     """A sentence has its Chinese with what is particular in it; names, digests and codes stay as they are."""
     report = tampered(how)
     assert report.errors
     monkeypatch.setenv("BRIDGEHEAD_LANG", "zh")
-    assert re.search("[a-z]{2,} [a-z]{2,}", format_report(report)) is None
+    assert re.search("[a-z]{2,} [a-z]{2,}", text_of(report)) is None
     monkeypatch.setenv("BRIDGEHEAD_LANG", "en")
-    assert re.search(r"[\u4e00-\u9fff]", format_report(report)) is None
+    assert re.search(r"[\u4e00-\u9fff]", text_of(report)) is None
 
 
 def test_report_with_warnings_only_passes() -> None:
@@ -155,7 +176,7 @@ def test_report_of_a_log_that_was_not_read_whole_fails() -> None:
     report = replace(REPORT, logs=(replace(LOG, complete=False, read=5),))
 
     assert not report.passed
-    assert "未完 NO (5 条已读 read)" in format_report(report)
+    assert "未完 NO (5 条已读 read)" in text_of(report)
 
 
 def test_report_with_an_unreachable_node_fails_and_names_it() -> None:
@@ -163,7 +184,7 @@ def test_report_with_an_unreachable_node_fails_and_names_it() -> None:
     report = replace(REPORT, unreachable={FUJIAN: "connection refused"})
 
     assert not report.passed
-    assert "  fujian: 无法到达 not reached: connection refused" in format_report(report).splitlines()
+    assert "  fujian: 无法到达 not reached: connection refused" in text_of(report).splitlines()
 
 
 def test_report_object_is_json_and_says_the_same() -> None:
@@ -189,20 +210,42 @@ def test_report_object_is_json_and_says_the_same() -> None:
             "node": "zhejiang",
             "index": 7,
             "sentence": "zhejiang>jiangxi: number 8 is not there",
+            "count": 1,
         }
     ]
 
 
-def test_findings_of_one_code_are_bounded_and_counted() -> None:
-    """A log that breaks one rule everywhere fills no report."""
+def many(count: int) -> Report:
+    """A report of a log that breaks one rule so often."""
     findings = Findings(ZHEJIANG)
-    for index in range(MAX_OF_A_CODE + 5):
-        findings.add(Code.LEAF_MALFORMED, "no leaf", index=index)
+    for index in range(count):
+        findings.add(Code.LEAF_MALFORMED, f"no leaf\nat {index}", index=index)
+    return replace(REPORT, findings=findings.all())
 
-    found = findings.all()
 
-    assert len(found) == MAX_OF_A_CODE + 1
-    assert found[-1].sentence == "还有同类 5 处 | and 5 more of this kind"
+def test_findings_of_one_code_are_bounded_and_counted() -> None:
+    """A log that breaks one rule everywhere fills no memory: twenty stand in the report, and one for all the others."""
+    report = many(MAX_OF_A_CODE + 5)
+
+    assert len(report.findings) == MAX_OF_A_CODE + 1
+    assert report.findings[-1].sentence == "还有同类 5 处 | and 5 more of this kind"
+    assert report.errors == MAX_OF_A_CODE + 5
+    assert many(MAX_OF_A_CODE).findings[-1].index == MAX_OF_A_CODE - 1
+
+
+@pytest.mark.parametrize("count", [MAX_OF_A_CODE, MAX_OF_A_CODE + 1, 1000])
+def test_every_finding_is_told_when_all_are_asked_for_and_counted_when_not(count: int) -> None:
+    """With `everything` each has its line, at a terminal and for a program; without it the first, and how many more."""
+    report = many(count)
+
+    every = text_of(report)
+    assert [f"! zhejiang 条目 entry {index}: LEAF_MALFORMED" in every for index in range(count)] == [True] * count
+    assert "more of this kind" not in every
+    assert len(report_object(report, everything=True)["findings"]) == count
+    short = text_of(report, everything=False)
+    assert short.count("LEAF_MALFORMED") == 1
+    assert f"{count - 1} more: add --all" in short
+    assert len(report_object(report)["findings"]) == min(count, MAX_OF_A_CODE + 1)
 
 
 def test_reading_order_has_errors_first_and_the_first_bad_entry_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.audit.report import Code
-from federation.cli.audit_report import format_report
+from federation.cli.audit_report import report_lines
 from federation.protocol.form import replace
 from federation.protocol.leaf import decode_leaf, encode_leaf
 from tests.audit.border_day import codes, errors, found, run
@@ -36,7 +36,7 @@ def test_audit_after_an_expulsion_passes_and_tells_whose_side_is_not_audited(pro
     assert (lines["zhejiang>fujian"].sent, lines["zhejiang>fujian"].expired) == (2, 1)
     assert lines["zhejiang>fujian"].receipts == 1
     assert not lines["zhejiang>fujian"].compared
-    text = format_report(outcome.report)
+    text = "\n".join(report_lines(outcome.report))
     assert "未审计" in text
     assert "a former member, up to agreement 1" in text
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from federation.audit.report import Code, Report
 from federation.audit.run import Audit, audit_federation
-from federation.cli.audit_report import format_report
+from federation.cli.audit_report import report_lines
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import NoteKey, load_keyring
 from federation.node.joint.records import find_head
@@ -99,7 +99,7 @@ async def check_federation(
         found = check_store(each.database, agreement).findings
         assert found == (), (each.name, found)
     report = await audit(kept, agreement, now=now)
-    told = format_report(report)
+    told = "\n".join(report_lines(report))
     assert report.passed, told
     assert {finding.code for finding in report.findings} <= set(allowed), told
     for sender, recipient in permutations(kept, 2):
