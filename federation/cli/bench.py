@@ -12,12 +12,17 @@ from typing import Annotated, TypeAlias, TypeVar
 import typer
 
 from federation.cli.options import Form, FormOption, run_loop
-from federation.cli.show import JsonOut, align, pick, show_json, show_lines
+from federation.cli.show import JsonOut, align, show_json, show_lines
+from federation.cli.words import WORDS, halves, said, word_of
 
 app = typer.Typer(invoke_without_command=True, help="Measure this machine: rates beside their calibrations.")
 
 SecondsOption = Annotated[float, typer.Option(min=0.5, max=120, help="How long each rate is measured.")]
-HEADINGS = ("operation", "in flight", "rate/s", "p50 ms", "p95 ms", "p99 ms", "ratio", "calibration/s", "calibration")
+HEADINGS = (
+    "操作|operation", "并发|in flight", "每秒|rate/s", "p50 ms", "p95 ms", "p99 ms", "比值|ratio",
+    "基准每秒|calibration/s", "基准|calibration",
+)  # fmt: skip
+MEMORY = "内存|memory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One figure of a node or of a program: what it is, how much, in which unit."""
+    """One figure of a node or of a program: what it is, how much, in which unit.
+
+    Words are pairs, as those of a measurement are; the names of an answer in JSON are their English.
+    """
 
     of: str
     what: str
@@ -199,21 +207,32 @@ def show_figures(found: Sequence[Figure], output: Form) -> None:
     if output is Form.JSON:
         show_json([figure_object(figure) for figure in found])
         return
-    rows = [(figure.of, figure.what, f"{figure.value:,.2f}", figure.unit) for figure in found]
-    show_lines(align([("of", "what", "value", "unit"), *rows]))
+    rows = [(word_of("NodeName", each.of), each.what, f"{each.value:,.2f}", each.unit) for each in found]
+    _show_rows([("对象|of", "内容|what", "数值|value", "单位|unit"), *rows])
+
+
+def english(text: str) -> str:
+    """The English of a pair, which is its name in JSON."""
+    found = halves(text)
+    return text if found is None else found[1]
 
 
 def figure_object(found: Figure) -> dict[str, JsonOut]:
-    return {**pick(found, "of", "what", "unit"), "value": round(found.value, 3)}
+    return {name: english(getattr(found, name)) for name in ("of", "what", "unit")} | {"value": round(found.value, 3)}
 
 
 def show_measurements(found: Sequence[Measurement], output: Form) -> None:
     if output is Form.JSON:
         show_json([measurement_object(measurement) for measurement in found])
         return
-    show_lines(align([HEADINGS, *map(measurement_row, found)]))
+    _show_rows([HEADINGS, *map(measurement_row, found)])
     for name in found[0].rss_mib:
-        print(f"memory of node {name} at most: {max(each.rss_mib.get(name, 0) for each in found):.0f} MiB")
+        most = f"{max(each.rss_mib.get(name, 0) for each in found):.0f} MiB"
+        print(said(f"{WORDS['NodeName'][name]}节点内存最多 {most} | memory of node {name} at most: {most}"))
+
+
+def _show_rows(rows: Sequence[Sequence[str]]) -> None:
+    show_lines(align([[said(cell) for cell in row] for row in rows]))
 
 
 def measurement_row(found: Measurement) -> tuple[str, ...]:
@@ -232,10 +251,11 @@ def measurement_row(found: Measurement) -> tuple[str, ...]:
 def measurement_object(found: Measurement) -> dict[str, JsonOut]:
     times = {name: round(getattr(found.timing, name), 3) for name in ("p50_ms", "p95_ms", "p99_ms")}
     return {
-        **pick(found, "operation", "in_flight"),
+        "operation": english(found.operation),
+        "in_flight": found.in_flight,
         "rate_per_second": round(found.timing.rate_per_second, 1),
         **times,
-        "calibration": found.calibration,
+        "calibration": english(found.calibration),
         "calibration_rate_per_second": round(found.calibration_rate_per_second, 1),
         "ratio": round(found.ratio, 3),
         "rss_mib": found.rss_mib,

@@ -18,7 +18,7 @@ from itertools import chain, cycle
 from pathlib import Path
 from typing import Any, Final
 
-from federation.cli.bench import Figure, Measurement, Timing
+from federation.cli.bench import MEMORY, Figure, Measurement, Timing
 from federation.cli.bench_runs import (
     COUNTY,
     PATIENCE_SECONDS,
@@ -68,6 +68,7 @@ SCREENS: Final = (
 )
 """The neighbour's offices whose desks a flood that both counties have before them is told to."""
 OFFICER: Final = "bench"
+ALERTS: Final = "起|alerts"
 WARM: Final = 3
 _SAID: Final = {
     "desk": "330822.emergency", "kind": "flood", "area": "330822.circle.qiuchuan",
@@ -79,17 +80,18 @@ _FACT: Final = CaseItem(kind="fact", fields={"text": "水位上涨，上游水�
 async def measure_alerts(folder: Path, *, screens: int, alerts: int) -> tuple[Sequence[Figure], Sequence[Measurement]]:
     """Raises so many alerts, one behind the other, for so many screens; then tells as many bytes to bare streams."""
     async with ready_bench(folder, people=0) as bench:
-        say(f"{screens} screens of {len(SCREENS)} offices")
+        say(f"{len(SCREENS)} 个单位的 {screens} 块屏幕 | {screens} screens of {len(SCREENS)} offices")
         figures, timing, size = await _raise_to_screens(bench, screens=screens, alerts=alerts)
-        say(f"bare fan-out to {screens} streams")
+        say(f"单纯分发到 {screens} 个流 | bare fan-out to {screens} streams")
         bare = await _tell_streams(bench, streams=screens, times=alerts, size=size)
-    what = f"bare fan-out of {size} bytes to {screens} streams over the same mutual TLS"
+    english = f"bare fan-out of {size} bytes to {screens} streams over the same mutual TLS"
+    what = f"同样双向 TLS，{size} 字节单纯分发到 {screens} 个流|{english}"
     rss: dict[str, float] = {RECEIVER: figures[0].value}
     measured = Measurement(
-        operation="alert on each screen of the neighbour", in_flight=screens, timing=timing, calibration=what,
-        calibration_rate_per_second=bare.rate_per_second, rss_mib=rss,
+        operation="警情到邻省每块屏幕|alert on each screen of the neighbour", in_flight=screens, timing=timing,
+        calibration=what, calibration_rate_per_second=bare.rate_per_second, rss_mib=rss,
     )  # fmt: skip
-    return figures, (measured, alone("bare fan-out", screens, bare))
+    return figures, (measured, alone("单纯分发|bare fan-out", screens, bare))
 
 
 class Arrivals:
@@ -159,8 +161,13 @@ async def _raise_to_screens(bench: Bench, *, screens: int, alerts: int) -> tuple
         timing = timing_of(arrivals.all, time.perf_counter() - began)
         after = resident_mib(bench.receiver_pid)
     figures = [
-        Figure(of=f"node {RECEIVER} with {screens} screens", what="memory", value=after, unit="MiB"),
-        Figure(of="a screen", what="memory", value=(after - before) * 1024 / screens, unit="KiB"),
+        Figure(
+            of=f"江西节点，{screens} 块屏幕|node {RECEIVER} with {screens} screens",
+            what=MEMORY,
+            value=after,
+            unit="MiB",
+        ),
+        Figure(of="每块屏幕|a screen", what=MEMORY, value=(after - before) * 1024 / screens, unit="KiB"),
     ]
     return figures, timing, max(sizes)
 
@@ -336,15 +343,18 @@ async def _open_screens(
 
 def _flood_figures(timing: Timing, shown: Sequence[Screen], *, raised: float, memory: float) -> Sequence[Figure]:
     slow = sum(screen.slow for screen in shown)
-    of = f"alerts on {len(shown)} screens, {slow} of them slow"
+    of = f"{len(shown)} 块屏幕上的警情，其中 {slow} 块慢|alerts on {len(shown)} screens, {slow} of them slow"
     answers = sum(screen.answers for screen in shown) / len(shown)
     found = {"p50": timing.p50_ms, "p95": timing.p95_ms, "p99": timing.p99_ms}
     return [
-        Figure(of=of, what="raised", value=raised, unit="1/s"),
-        Figure(of=of, what="told to the others", value=timing.rate_per_second, unit="1/s"),
-        *(Figure(of=of, what=f"on the other screens, {what}", value=ms, unit="ms") for what, ms in found.items()),
-        Figure(of=of, what="in an answer", value=len(shown[0].told) / answers, unit="alerts"),
-        Figure(of=f"node {RECEIVER}", what="memory", value=memory, unit="MiB"),
+        Figure(of=of, what="首报|raised", value=raised, unit="1/s"),
+        Figure(of=of, what="告知其余屏幕|told to the others", value=timing.rate_per_second, unit="1/s"),
+        *(
+            Figure(of=of, what=f"到其余屏幕，{what}|on the other screens, {what}", value=ms, unit="ms")
+            for what, ms in found.items()
+        ),
+        Figure(of=of, what="每次答复|in an answer", value=len(shown[0].told) / answers, unit=ALERTS),
+        Figure(of=f"江西节点|node {RECEIVER}", what=MEMORY, value=memory, unit="MiB"),
     ]
 
 
@@ -378,12 +388,17 @@ async def measure_day(folder: Path, *, alerts: int) -> Sequence[Figure]:
         await asyncio.gather(*(lane() for _ in range(LANES)))
         spent = time.perf_counter() - began
         shared = await _both_hold(bench, desks, replay)
-    of = f"a day of {len(stories):,} alerts of two provinces"
+    of = f"两省一天 {len(stories):,} 起警情|a day of {len(stories):,} alerts of two provinces"
     return [
-        Figure(of=of, what="acts done", value=len(replay.entries), unit="entries"),
-        Figure(of=of, what="acts that the alerts as they stood refused", value=len(replay.refused), unit="acts"),
-        Figure(of=of, what="acts a second", value=len(replay.entries) / spent, unit="1/s"),
-        Figure(of=of, what="alerts that both nodes hold alike", value=shared, unit="alerts"),
+        Figure(of=of, what="已办操作|acts done", value=len(replay.entries), unit="条|entries"),
+        Figure(
+            of=of,
+            what="当时情形不允许的操作|acts that the alerts as they stood refused",
+            value=len(replay.refused),
+            unit="次|acts",
+        ),
+        Figure(of=of, what="每秒操作|acts a second", value=len(replay.entries) / spent, unit="1/s"),
+        Figure(of=of, what="两节点记载一致的警情|alerts that both nodes hold alike", value=shared, unit=ALERTS),
     ]
 
 

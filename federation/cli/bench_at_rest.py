@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from federation.cli.bench import Figure
+from federation.cli.bench import MEMORY, Figure
 from federation.cli.bench_runs import (
     LEVELS,
     RECEIVER,
@@ -54,9 +54,9 @@ SAMPLES: Final = 8
 LOOK_SECONDS: Final = 0.1
 SETTLE_SECONDS: Final = 15.0
 DUTIES: Final[Mapping[str, Callable[[Node], Awaitable[object]]]] = {
-    "retention": destroy_ended,
-    "clocks, asking side": check_pending,
-    "clocks, desk": check_desk,
+    "到期销毁，一轮|retention: a round": destroy_ended,
+    "查询方期限，一轮|clocks, asking side: a round": check_pending,
+    "受理岗期限，一轮|clocks, desk: a round": check_desk,
 }
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -83,11 +83,11 @@ async def _measure_rounds(federation: DemoFederation) -> list[Figure]:
     async with open_parts(federation) as both:
         for parts in both:
             node = parts.node
-            found.append(Figure(of=node.name, what="leaves", value=load_head(node.database).size, unit=""))
+            found.append(Figure(of=node.name, what="存证条目|leaves", value=load_head(node.database).size, unit=""))
             for name, duty in DUTIES.items():
                 await duty(node)
                 times = [await _cpu_of(duty, node) for _ in range(ROUNDS)]
-                found.append(Figure(of=node.name, what=f"{name}: a round", value=statistics.median(times), unit="ms"))
+                found.append(Figure(of=node.name, what=name, value=statistics.median(times), unit="ms"))
     return found
 
 
@@ -103,9 +103,15 @@ async def _measure_nodes(federation: DemoFederation, *, seconds: float) -> list[
         start_node(federation, name)
     await asyncio.to_thread(wait_ready, federation, list(federation.homes))
     pids = {name: federation.processes[name].pid for name in (SENDER, RECEIVER)}
-    found = [Figure(of=name, what="start", value=cpu_seconds(pid), unit="s of CPU") for name, pid in pids.items()]
-    found += [Figure(of=name, what="memory at rest", value=resident_mib(pid), unit="MiB") for name, pid in pids.items()]
-    say("look-ups")
+    found = [
+        Figure(of=name, what="启动|start", value=cpu_seconds(pid), unit="秒（处理器）|s of CPU")
+        for name, pid in pids.items()
+    ]
+    found += [
+        Figure(of=name, what="闲时内存|memory at rest", value=resident_mib(pid), unit="MiB")
+        for name, pid in pids.items()
+    ]
+    say("查询 | look-ups")
     numbers = await register_people(federation, utc_now().date())
     async with open_desk(federation, numbers, police=LEVELS[64]) as desk:
         done = 0.0
@@ -114,14 +120,14 @@ async def _measure_nodes(federation: DemoFederation, *, seconds: float) -> list[
             timing = await measure(desk.search, in_flight=IN_FLIGHT, seconds=seconds / SAMPLES)
             done += timing.rate_per_second * seconds / SAMPLES
             for name, pid in pids.items():
-                what = f"memory after {done:,.0f} more look-ups"
+                what = f"又查询 {done:,.0f} 次后的内存|memory after {done:,.0f} more look-ups"
                 found.append(Figure(of=name, what=what, value=resident_mib(pid), unit="MiB"))
     return found
 
 
 def _measure_auditor(federation: DemoFederation) -> list[Figure]:
     """Runs `audit verify` as a program of its own; its memory and processor time are the system's account of it."""
-    say("the auditor")
+    say("审计 | the auditor")
     found: list[Figure] = []
     for name, options in (("audit verify --roots-only", ["--roots-only"]), ("audit verify", [])):
         command = [sys.executable, "-m", "federation.cli.main", "audit", "verify", "--home", str(federation.folder)]
@@ -133,8 +139,8 @@ def _measure_auditor(federation: DemoFederation) -> list[Figure]:
             time.sleep(LOOK_SECONDS)
         if process.returncode:
             raise UnavailableError("BENCH_AUDIT", f"expected {name} to find nothing wrong, got {process.returncode}")
-        found.append(Figure(of=name, what="memory at most", value=memory, unit="MiB"))
-        found.append(Figure(of=name, what="processor", value=spent, unit="s"))
+        found.append(Figure(of=name, what="内存最多|memory at most", value=memory, unit="MiB"))
+        found.append(Figure(of=name, what="处理器时间|processor", value=spent, unit="s"))
     return found
 
 
@@ -147,7 +153,7 @@ async def measure_idle(folder: Path, *, minutes: float) -> Sequence[Figure]:
             start_node(federation, name)
         await asyncio.to_thread(wait_ready, federation, nodes)
         await asyncio.sleep(SETTLE_SECONDS)
-        say(f"{minutes:g} minutes at rest")
+        say(f"闲置 {minutes:g} 分钟 | {minutes:g} minutes at rest")
         began, before = time.monotonic(), {name: _account(federation, name) for name in nodes}
         await asyncio.sleep(minutes * 60)
         spent = time.monotonic() - began
@@ -155,10 +161,12 @@ async def measure_idle(folder: Path, *, minutes: float) -> Sequence[Figure]:
         for name in nodes:
             cpu, lines = (now - then for now, then in zip(_account(federation, name), before[name], strict=True))
             found += [
-                Figure(of=name, what="of one core", value=100 * cpu / spent, unit="%"),
-                Figure(of=name, what="lines in its log", value=lines, unit=""),
-                Figure(of=name, what="memory", value=resident_mib(federation.processes[name].pid), unit="MiB"),
-                Figure(of=name, what="age of its newest line", value=_head_age(federation, name), unit="s"),
+                Figure(of=name, what="占一个核|of one core", value=100 * cpu / spent, unit="%"),
+                Figure(of=name, what="运行日志行数|lines in its log", value=lines, unit=""),
+                Figure(of=name, what=MEMORY, value=resident_mib(federation.processes[name].pid), unit="MiB"),
+                Figure(
+                    of=name, what="最新见证行的龄期|age of its newest line", value=_head_age(federation, name), unit="s"
+                ),
             ]
         return found
     finally:

@@ -40,12 +40,12 @@ def measure_folds(policies: Mapping[str, bytes], sizes: Sequence[int]) -> Sequen
     for size in sizes:
         entries = make_entries(size)
         runs: Mapping[str, Callable[[], object]] = {
-            "ordered from a set": partial(Record, entries[0].head.record, entries[::-1]),
-            "folded in order": partial(fold, rules, entries),
-            "ordered and folded from a set": partial(fold_set, rules, entries[::-1]),
-            "folded as they come": partial(fold_each, rules, entries),
+            "从集合排序|ordered from a set": partial(Record, entries[0].head.record, entries[::-1]),
+            "按序折叠|folded in order": partial(fold, rules, entries),
+            "从集合排序并折叠|ordered and folded from a set": partial(fold_set, rules, entries[::-1]),
+            "随到随折叠|folded as they come": partial(fold_each, rules, entries),
         }
-        of = f"case of {size:,} entries"
+        of = f"{size:,} 条记录的案件|case of {size:,} entries"
         found += [Figure(of=of, what=what, value=_fastest(run), unit="ms") for what, run in runs.items()]
     return found
 

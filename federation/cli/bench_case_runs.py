@@ -19,6 +19,7 @@ from typing import Final
 
 from federation.cli.bench import Figure, Measurement, Timing
 from federation.cli.bench_runs import (
+    BARE_ECHO,
     COUNTY,
     OPENERS,
     PATIENCE_SECONDS,
@@ -81,15 +82,15 @@ async def measure_cases(
     """Measures a list of what is due among so many cases, and entries beside echoes of the same run."""
     found: list[Measurement] = []
     async with ready_bench(folder, people=0) as bench, echo_client(bench) as client:
-        say(f"opening {max(levels)} cases of two provinces")
+        say(f"两省立案 {max(levels)} 件 | opening {max(levels)} cases of two provinces")
         codes = await _open_cases(bench, max(levels))
         for in_flight in levels:
-            say(f"bare echo, {in_flight} in flight")
+            say(f"单纯回显，{in_flight} 路并发 | bare echo, {in_flight} in flight")
             bare = await calibrate_echo(client, in_flight=in_flight, seconds=seconds)
-            say(f"entries of cases, {in_flight} in flight")
+            say(f"案件记录，{in_flight} 路并发 | entries of cases, {in_flight} in flight")
             found.append(await run_entries(bench, codes, bare, in_flight=in_flight, seconds=seconds))
-            found.append(alone("bare grpc echo", in_flight, bare))
-        say(f"{cases} cases in the lists of an office")
+            found.append(alone(BARE_ECHO, in_flight, bare))
+        say(f"一个单位的清单有 {cases} 件 | {cases} cases in the lists of an office")
         await _fill_list(bench, cases)
         figures = await time_due(bench, cases)
     return figures, found
@@ -108,7 +109,9 @@ async def run_entries(
         await _do(bench, CaseStep(case=code, name="note", items=(_NOTE,)))
         idle.put_nowait(code)
 
-    return await beside_echo(bench, "entry of a joint case", write, echo=echo, in_flight=in_flight, seconds=seconds)
+    return await beside_echo(
+        bench, "联办案件记录|entry of a joint case", write, echo=echo, in_flight=in_flight, seconds=seconds
+    )
 
 
 async def time_due(bench: Bench, cases: int) -> Sequence[Figure]:
@@ -124,11 +127,19 @@ async def time_due(bench: Bench, cases: int) -> Sequence[Figure]:
                 began = time.perf_counter()
                 lines = len((await client.call(LIST_DUE_CASES, _act(), query)).lines)
                 times.append(time.perf_counter() - began)
-            of = f"case due within {days} days, {lines:,} lines of {cases:,} cases"
+            of = (
+                f"{days} 日内到期，{cases:,} 件中的 {lines:,} 行"
+                f"|case due within {days} days, {lines:,} lines of {cases:,} cases"
+            )
             timing = timing_of(times, sum(times))
             found += [
-                Figure(of=of, what="answered, median", value=timing.p50_ms, unit="ms"),
-                Figure(of=of, what=f"answered, slowest of {ASKED}", value=max(times) * 1000, unit="ms"),
+                Figure(of=of, what="答复，中位数|answered, median", value=timing.p50_ms, unit="ms"),
+                Figure(
+                    of=of,
+                    what=f"答复，{ASKED} 次中最慢|answered, slowest of {ASKED}",
+                    value=max(times) * 1000,
+                    unit="ms",
+                ),
             ]
     finally:
         await client.close()

@@ -58,6 +58,7 @@ from federation.wire.rpc import Nothing, TlsFiles
 
 SENDER, RECEIVER = NodeName("zhejiang"), NodeName("jiangxi")
 ECHO_BYTES = 300
+BARE_ECHO = "单纯 gRPC 回显|bare grpc echo"
 GROUP = 256
 ADULT = 18
 PEOPLE = 60_000
@@ -115,7 +116,7 @@ def alone(operation: str, in_flight: int, timing: Timing) -> Measurement:
         operation=operation,
         in_flight=in_flight,
         timing=timing,
-        calibration="itself",
+        calibration="自身|itself",
         calibration_rate_per_second=timing.rate_per_second,
         rss_mib={},
     )
@@ -128,19 +129,19 @@ async def measure_exchanges(folder: Path, *, seconds: float, records: int) -> Se
     found: list[Measurement] = []
     async with ready_bench(folder) as bench, echo_client(bench) as client:
         for in_flight in (1, 64):
-            say(f"bare echo, {in_flight} in flight")
+            say(f"单纯回显，{in_flight} 路并发 | bare echo, {in_flight} in flight")
             bare = await calibrate_echo(client, in_flight=in_flight, seconds=seconds)
-            say(f"exchange, {in_flight} in flight")
+            say(f"交换，{in_flight} 路并发 | exchange, {in_flight} in flight")
             found.append(await run_exchange(bench, bare, in_flight=in_flight, seconds=seconds))
-            found.append(alone("bare grpc echo", in_flight, bare))
-        say(f"sync of {records} permit records")
+            found.append(alone(BARE_ECHO, in_flight, bare))
+        say(f"同步 {records} 条居住证记录 | sync of {records} permit records")
         found.append(await run_sync(bench, records=records))
-        say("log append")
+        say("追加存证日志 | log append")
         found.append(run_append(folder, bench, seconds=seconds))
-        say("signing and single commits alone")
-        found.append(alone("sign and verify", 1, calibrate_signing(bench, seconds=min(2.0, seconds))))
+        say("单独签名与单条提交 | signing and single commits alone")
+        found.append(alone("签名并验证|sign and verify", 1, calibrate_signing(bench, seconds=min(2.0, seconds))))
         commits = calibrate_commits(folder, bench, seconds=min(2.0, seconds))
-        found.append(alone("bare store commit", 1, rate_only(round(commits), 1.0)))
+        found.append(alone("单纯提交存储|bare store commit", 1, rate_only(round(commits), 1.0)))
     return found
 
 
@@ -149,12 +150,12 @@ async def measure_lookups(folder: Path, *, seconds: float) -> Sequence[Measureme
     async with ready_bench(folder, people=0) as bench, echo_client(bench) as client:
         numbers = await register_people(bench.federation, bench.running.node.today())
         for in_flight, police in LEVELS.items():
-            say(f"bare echo over {HOPS} hops, {in_flight} in flight")
+            say(f"经 {HOPS} 段的单纯回显，{in_flight} 路并发 | bare echo over {HOPS} hops, {in_flight} in flight")
             bare = await calibrate_echo(client, in_flight=in_flight, seconds=seconds, hops=HOPS)
-            say(f"look-up, {in_flight} in flight")
+            say(f"查询，{in_flight} 路并发 | look-up, {in_flight} in flight")
             async with open_desk(bench.federation, numbers, police=police) as desk:
                 found.append(await run_search(bench, desk, bare, in_flight=in_flight, seconds=seconds))
-            found.append(alone(f"bare grpc echo, {HOPS} in sequence", in_flight, bare))
+            found.append(alone(f"单纯 gRPC 回显，{HOPS} 段相继|bare grpc echo, {HOPS} in sequence", in_flight, bare))
     return found
 
 
@@ -230,7 +231,7 @@ async def run_exchange(bench: Bench, echo: Timing, *, in_flight: int, seconds: f
             if state != "settled":
                 raise UnavailableError("BENCH_UNSETTLED", f"expected a settled message, got one that is {state}")
 
-    return await beside_echo(bench, "exchange", exchange, echo=echo, in_flight=in_flight, seconds=seconds)
+    return await beside_echo(bench, "交换|exchange", exchange, echo=echo, in_flight=in_flight, seconds=seconds)
 
 
 async def beside_echo(
@@ -249,7 +250,10 @@ async def beside_echo(
         operation=operation,
         in_flight=in_flight,
         timing=timing,
-        calibration=f"bare grpc echo of {ECHO_BYTES} bytes over the same mutual TLS, {in_flight} in flight",
+        calibration=(
+            f"同样双向 TLS 上 {ECHO_BYTES} 字节的单纯 gRPC 回显，{in_flight} 路并发"
+            f"|bare grpc echo of {ECHO_BYTES} bytes over the same mutual TLS, {in_flight} in flight"
+        ),
         calibration_rate_per_second=echo.rate_per_second,
         rss_mib=bench.memory(),
     )
@@ -275,10 +279,13 @@ async def run_sync(bench: Bench, *, records: int) -> Measurement:
         commit_rows, node.database, rows_a_commit=MAX_ITEMS_A_MESSAGE, row_bytes=700, seconds=1.0
     )
     return Measurement(
-        operation="sync of permit records",
+        operation="同步居住证记录|sync of permit records",
         in_flight=1,
         timing=rate_only(count, spent),
-        calibration="bare insert of rows of 700 bytes, 1,000 a commit, full sync",
+        calibration=(
+            "单纯插入 700 字节的行，每次提交 1,000 行，全同步"
+            "|bare insert of rows of 700 bytes, 1,000 a commit, full sync"
+        ),
         calibration_rate_per_second=bare,
         rss_mib=bench.memory(),
     )
@@ -300,10 +307,13 @@ def run_append(folder: Path, bench: Bench, *, seconds: float) -> Measurement:
     bare = commit_rows(database, rows_a_commit=GROUP, row_bytes=len(entry), seconds=min(2.0, seconds))
     database.close()
     return Measurement(
-        operation="log append",
+        operation="追加存证日志|log append",
         in_flight=GROUP,
         timing=rate_only(number, spent),
-        calibration=f"bare insert of rows of 300 bytes, {GROUP} a commit, full sync",
+        calibration=(
+            f"单纯插入 300 字节的行，每次提交 {GROUP} 行，全同步"
+            f"|bare insert of rows of 300 bytes, {GROUP} a commit, full sync"
+        ),
         calibration_rate_per_second=bare,
         rss_mib={SENDER: resident_mib(os.getpid())},
     )
@@ -521,10 +531,13 @@ async def run_search(bench: Bench, desk: Desk, echo: Timing, *, in_flight: int, 
 
 def search_measurement(timing: Timing, echo: Timing, *, in_flight: int, rss_mib: dict[str, float]) -> Measurement:
     return Measurement(
-        operation="look-up (search, hit)",
+        operation="查询（命中）|look-up (search, hit)",
         in_flight=in_flight,
         timing=timing,
-        calibration=f"{HOPS} bare grpc echoes of {ECHO_BYTES} bytes in sequence (client, A, B), {in_flight} in flight",
+        calibration=(
+            f"{HOPS} 次 {ECHO_BYTES} 字节的单纯 gRPC 回显相继（客户端、甲、乙），{in_flight} 路并发"
+            f"|{HOPS} bare grpc echoes of {ECHO_BYTES} bytes in sequence (client, A, B), {in_flight} in flight"
+        ),
         calibration_rate_per_second=echo.rate_per_second,
         rss_mib=rss_mib,
     )

@@ -147,7 +147,7 @@ async def _ask(asking: Node, answering: Node, lookups: int) -> None:
         await _deliver(asking, answering, partial(_answer, answering, asked, answers))
         await _deliver(answering, asking, partial(_take_answer, asking, answers))
         if start % 10_000 == 0:
-            say(f"{start} look-ups asked and answered")
+            say(f"已问已答 {start} 次查询 | {start} look-ups asked and answered")
 
 
 async def _register(node: Node) -> Sequence[Permit]:
@@ -313,7 +313,7 @@ async def _lengthen(sender: Node, recipient: Node, leaves: int) -> None:
         await sender.sequencer.commit(partial(_send_bare, sender, min(AT_ONCE, missing)))
         await _deliver(sender, recipient, lambda _transaction, _message: None)
         if missing % 50_000 < AT_ONCE:
-            say(f"{missing} leaves to go")
+            say(f"还差 {missing} 条存证 | {missing} leaves to go")
 
 
 def _send_bare(node: Node, count: int, transaction: GroupTransaction) -> None:

@@ -12,6 +12,7 @@ from federation.cli.bench import (
     HEADINGS,
     Figure,
     Timing,
+    english,
     measurement_object,
     measurement_row,
     show_figures,
@@ -42,8 +43,9 @@ MEASURED = search_measurement(SEARCH, ECHO, in_flight=16, rss_mib={"zhejiang": 1
 def test_search_measurement_names_the_two_hops_it_is_compared_with() -> None:
     """The ratio is of a search to two echoes in sequence, and the line says so."""
     assert MEASURED.ratio == pytest.approx(0.05)
-    assert MEASURED.operation == "look-up (search, hit)"
-    assert MEASURED.calibration == "2 bare grpc echoes of 300 bytes in sequence (client, A, B), 16 in flight"
+    shown = measurement_object(MEASURED)
+    assert shown["operation"] == "look-up (search, hit)"
+    assert shown["calibration"] == "2 bare grpc echoes of 300 bytes in sequence (client, A, B), 16 in flight"
 
 
 def test_measurement_row_has_a_cell_for_each_heading() -> None:
@@ -51,7 +53,7 @@ def test_measurement_row_has_a_cell_for_each_heading() -> None:
     row = measurement_row(MEASURED)
 
     assert len(row) == len(HEADINGS)
-    assert row[:8] == ("look-up (search, hit)", "16", "100", "10.00", "12.50", "20.12", "0.05", "2,000")
+    assert row[:8] == (MEASURED.operation, "16", "100", "10.00", "12.50", "20.12", "0.05", "2,000")
 
 
 def test_measurement_object_has_the_names_of_every_bench_line() -> None:
@@ -63,7 +65,7 @@ def test_measurement_object_has_the_names_of_every_bench_line() -> None:
         "p50_ms": 10.0,
         "p95_ms": 12.5,
         "p99_ms": 20.125,
-        "calibration": MEASURED.calibration,
+        "calibration": english(MEASURED.calibration),
         "calibration_rate_per_second": 2000.0,
         "ratio": 0.05,
         "rss_mib": {"zhejiang": 150.0, "jiangxi": 120.5},
@@ -82,19 +84,31 @@ def test_show_measurements_as_text_ends_with_the_memory_of_each_node(capsys: pyt
     show_measurements([MEASURED], Form.TEXT)
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == ["memory of node zhejiang at most: 150 MiB", "memory of node jiangxi at most: 120 MiB"]
+    assert lines[-2:] == [
+        "浙江节点内存最多 150 MiB | memory of node zhejiang at most: 150 MiB",
+        "江西节点内存最多 120 MiB | memory of node jiangxi at most: 120 MiB",
+    ]
 
 
 def test_show_figures_says_the_same_to_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
     """One figure a line: of what, what, how much, in which unit."""
-    figure = Figure(of="zhejiang", what="of one core", value=0.5677, unit="%")
+    figure = Figure(of="zhejiang", what="占一个核|of one core", value=0.5677, unit="%")
 
     show_figures([figure], Form.JSON)
     assert json.loads(capsys.readouterr().out) == [
         {"of": "zhejiang", "what": "of one core", "value": 0.568, "unit": "%"}
     ]
     show_figures([figure], Form.TEXT)
-    assert capsys.readouterr().out.splitlines()[-1].split() == ["zhejiang", "of", "one", "core", "0.57", "%"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == [
+        "浙江",
+        "zhejiang",
+        "占一个核",
+        "of",
+        "one",
+        "core",
+        "0.57",
+        "%",
+    ]
 
 
 def test_cpu_seconds_of_a_process_is_its_own() -> None:
@@ -134,7 +148,7 @@ def test_bench_of_a_case_folds_a_case_that_all_of_its_entries_made():
     assert (case.at, len(case.members), case.without_effect) == (40, 3, ())
     assert fold_each(rules, entries) == case
     figures = measure_folds(policies, [10])
-    assert {figure.of for figure in figures} == {"case of 10 entries"}
+    assert {english(figure.of) for figure in figures} == {"case of 10 entries"}
     assert all(figure.value > 0 and figure.unit == "ms" for figure in figures)
 
 
