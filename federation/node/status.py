@@ -12,8 +12,10 @@ from federation.node.exchange.deliver import Delivery
 from federation.node.log.cosigning import Cosigning
 from federation.node.lookups.records import count_waiting
 from federation.node.node import Node
+from federation.protocol.errors import CorruptError
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
+from federation.store.exchange_log import check_log_sample
 from federation.store.messages import count_expired, count_pending, count_unheard, oldest_pending
 from federation.store.witness_state import list_forks
 from federation.wire.agency.node import EndingLine, NodeStatus, PeerState, WitnessLine
@@ -38,7 +40,7 @@ def node_status(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosign
         tree_size=node.sequencer.head.size,
         checkpoint=node.sequencer.head.note,
         peers=tuple(_peers(node, delivery, cosigning)),
-        troubles=tuple(log_troubles(node, cosigning)),
+        troubles=(*log_troubles(node, cosigning), *_disk_troubles(node)),
         warnings=(
             *_quorum_warnings(cosigning),
             *_warnings(node, freshness(agreement, now), delivery),
@@ -108,6 +110,18 @@ def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
     found += [f"日志有争议：{dispute} | the log is disputed: {dispute}" for dispute in cosigning.disputes()]
     dead = node.dead_duties
     return [*found, *(f"常驻任务已中断，请重启节点：{name} | a duty died, restart the node: {name}" for name in dead)]
+
+
+def _disk_troubles(node: Node) -> Iterator[str]:
+    """A sentence when the log that lies on the disk is not the one that was signed, where that is cheap to see."""
+    signed = node.sequencer.head
+    try:
+        check_log_sample(node.database, size=signed.size, root=signed.root)
+    except CorruptError as error:
+        yield (
+            f"库中的日志与已签的树头不符（{error.reason}），停机并用备份恢复 | "
+            f"the log on disk is not what was signed, stop the node and restore a backup: {error}"
+        )
 
 
 def quorum_warning(cosigning: Cosigning) -> str | None:

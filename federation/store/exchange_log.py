@@ -46,6 +46,7 @@ from federation.store.database import Database, GrowingTree, Head
 from federation.store.log_reader import (
     CheckpointRow,
     check_log,
+    check_log_sample,
     consistency_proof,
     covering_checkpoint,
     encode_subject,
@@ -349,6 +350,7 @@ __all__ = [
     "GroupTransaction",
     "Head",
     "check_log",
+    "check_log_sample",
     "commit_group",
     "consistency_proof",
     "covering_checkpoint",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from federation.node.exchange.send import send
 from federation.node.serve import start_duty
 from federation.node.status import disk_warnings, node_status
@@ -50,6 +52,28 @@ async def test_status_and_health_tell_of_a_duty_that_died(rig: Rig) -> None:
 
     assert len(status(rig).troubles) == 1
     assert "boot" in status(rig).troubles[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("UPDATE log_leaf SET entry = X'20' WHERE leaf_index = 0", "LOG_EDGE"),
+        ("DELETE FROM log_leaf WHERE leaf_index = 1", "LOG_ENTRY"),
+        ("UPDATE log_head SET size = size - 1", "LOG_HEAD"),
+        ("DELETE FROM log_head", "LOG_HEAD"),
+        ("UPDATE log_head SET root = zeroblob(32)", "LOG_HEAD"),
+    ],
+)
+async def test_status_tells_of_a_log_that_was_changed_on_the_disk(rig: Rig, change: str, reason: str) -> None:
+    """An entry changed or gone, a head set back, gone or another: a trouble, so that `node status` ends with 1."""
+    await send(rig[ZHEJIANG], [draft(), draft()], rows=lambda _tx: None)
+    assert status(rig).troubles == ()
+
+    with rig[ZHEJIANG].database.writing() as connection:
+        connection.exec_driver_sql(change)
+
+    (trouble,) = status(rig).troubles
+    assert reason in trouble
 
 
 async def test_status_counts_what_waits_and_tells_who_cannot_be_reached(rig: Rig) -> None:
