@@ -160,7 +160,7 @@ def mask(name: str, text: str) -> str:
     if name == "citizen_number":
         return mask_number(text)
     if name in _NUMBERS:
-        from federation.domain.registers import is_citizen_number
+        from federation.domain.citizen_number import is_citizen_number
 
         return mask_number(text) if is_citizen_number(text) else text
     return text

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from federation.domain.division import PROVINCE_CODES, find_division_doubt
+from federation.domain.uscc import is_uscc
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import Realm
 
@@ -29,6 +30,7 @@ _ONLY_DEMO: Final = "演示环境只收2100至2299年出生的虚构人员 | the
 _LENGTH: Final = 18
 _OLD_LENGTH: Final = 15
 _CHECK: Final = "0123456789X"
+_FORM: Final = re.compile("[0-9]{17}[0-9X]", re.ASCII)
 _IN_A_TEXT: Final = re.compile(
     "[1-8][0-9]{5}(1[89]|2[0-2])[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9X]", re.ASCII
 )
@@ -102,6 +104,11 @@ def verify_citizen_number(text: str, realm: Realm, *, today: date | None = None)
 def is_possible_number(text: str, realm: Realm | None = None, *, today: date | None = None) -> bool:
     """True when somebody of the realm, or of either, may have this number."""
     return not all(_find_faults(text, each, today) for each in ((realm,) if realm else Realm))
+
+
+def is_citizen_number(text: str, realm: Realm | None = None) -> bool:
+    """True when 18 characters are meant as a citizen number: digits that somebody may have, or that are no USCC."""
+    return bool(_FORM.fullmatch(text)) and (is_possible_number(text, realm) or not is_uscc(text))
 
 
 def find_number_doubt(number: str) -> str | None:

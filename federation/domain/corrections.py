@@ -17,9 +17,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, get_type_hints
 
-from federation.domain.calendar import Calendar, add_months
 from federation.domain.citizen_number import Sex, true_birth_date, verify_birth_realm, verify_citizen_number
-from federation.domain.clock import ClockRule, Deadline, extend_deadline
+from federation.domain.clock import Calendar, ClockRule, Deadline, add_months, extend_deadline
 from federation.domain.division import code_today
 from federation.domain.ethnic_groups import GROUP_NUMBERS, EthnicGroup
 from federation.domain.lookups_case import DossierFacts, dossier_entity

@@ -18,7 +18,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
-from federation.domain.citizen_number import is_possible_number, verify_birth_realm, verify_citizen_number
+from federation.domain.citizen_number import (
+    is_citizen_number,
+    is_possible_number,
+    verify_birth_realm,
+    verify_citizen_number,
+)
 from federation.domain.division import PROVINCE_CODES
 from federation.domain.lookups_case import CaseId, LookupCase
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, parse_permit_urn
@@ -27,13 +32,11 @@ from federation.domain.registers import (
     DOSSIER_FIELDS,
     DossierKind,
     DossierRef,
-    is_citizen_number,
-    texts_of,
     verify_keeper,
 )
 from federation.domain.uscc import USCC_CLASSES, is_possible_uscc, verify_uscc
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import Item, Time, decode, encode_canonical
+from federation.protocol.form import Item, Time, decode, encode_canonical, texts_of
 from federation.protocol.ids import AgencyId, MessageId, Realm, matching, parse_base64, truncate_to_millisecond, typed
 from federation.protocol.keys import PublicKey, Suite, verify_signature
 

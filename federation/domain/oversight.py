@@ -18,8 +18,7 @@ from typing import ClassVar, Final
 
 from msgspec.structs import asdict
 
-from federation.domain.calendar import Calendar, add_working_days, is_working_day
-from federation.domain.clock import CHINA_TIME, china_day
+from federation.domain.clock import CHINA_TIME, Calendar, add_working_days, china_day, is_working_day
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import (
     BREAK_GLASS_PREFIX,

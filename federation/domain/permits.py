@@ -18,8 +18,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, NewType
 
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
+from federation.domain.clock import add_months
 from federation.domain.division import code_today
 from federation.domain.ethnic_groups import EthnicGroup
 from federation.protocol.errors import CorruptError, MalformedError, RuleError

@@ -15,7 +15,7 @@ from typing import Final
 
 from federation.domain.citizen_number import names_by_number
 from federation.domain.plates import PLATE_PROVINCES, PLATE_SIGNS
-from federation.domain.uscc import parse_uscc
+from federation.domain.uscc import is_uscc
 from federation.protocol.errors import MalformedError
 
 PATTERNS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -42,7 +42,7 @@ def find_personal(text: str, *, may: Container[str] = ()) -> tuple[str, ...]:
         "citizen_number": names_by_number(plain),
         "phone": _PHONE.search(plain) is not None,
         "plate": _PLATE.search(plain) is not None,
-        "account": any(not _is_uscc(each[0]) and not names_by_number(each[0]) for each in _ACCOUNT.finditer(plain)),
+        "account": any(not is_uscc(each[0]) and not names_by_number(each[0]) for each in _ACCOUNT.finditer(plain)),
     }
     return tuple(name for name, there in found.items() if there and name not in may)
 
@@ -55,11 +55,3 @@ def verify_impersonal(text: str, *, field: str, may: Container[str] = ()) -> Non
         raise MalformedError(
             "TEXT_PERSONAL", f"内容疑含{zh}，请删除后再报 | it seems to hold {en}: take it out", field=field
         )
-
-
-def _is_uscc(digits: str) -> bool:
-    try:
-        parse_uscc(digits)
-    except MalformedError:
-        return False
-    return True

@@ -14,9 +14,8 @@ from types import MappingProxyType
 from typing import Annotated, Final
 
 from federation.domain.acts import EVERYWHERE
-from federation.domain.calendar import CALENDAR_FILE, Calendar, parse_calendar
 from federation.domain.case_items import AT_HOME, CLASSES
-from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
+from federation.domain.clock import CALENDAR_FILE, CLOCKS_FILE, Calendar, ClockTable, parse_calendar, parse_clocks
 from federation.domain.conditions import CONDITIONS
 from federation.domain.permits_policy import FunctionCode
 from federation.protocol.errors import MalformedError, NotFoundError

@@ -14,8 +14,8 @@ from datetime import date
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.clock import add_months
 from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, status_on, urn_division
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Item, decode

@@ -9,33 +9,27 @@ Sources: 道路交通安全法 8; 机动车登记规定; 市场主体登记管�
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from federation.domain.citizen_number import is_possible_number, verify_citizen_number
+from federation.domain.citizen_number import is_citizen_number, verify_citizen_number
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits import PERMIT_FIELDS, PermitUrn, parse_permit_urn
 from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask
 from federation.domain.plates import PlateClass, parse_plate, verify_plate_class
-from federation.domain.uscc import parse_uscc, verify_uscc
+from federation.domain.uscc import verify_uscc
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
-from federation.protocol.form import Item, always, decode
+from federation.protocol.form import Item, always, decode, texts_of
 from federation.protocol.ids import Realm
 from federation.protocol.policy.engine import PolicyRequest
 
 MAX_TEXT: Final = 100
-_DIGITS: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
 _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def is_citizen_number(text: str, realm: Realm | None = None) -> bool:
-    """True when 18 characters are meant as a citizen number: digits that somebody may have, or that are no USCC."""
-    return bool(_DIGITS.fullmatch(text)) and (is_possible_number(text, realm) or not _is_uscc(text))
 
 
 def verify_text(name: str, text: str) -> str:
@@ -50,14 +44,6 @@ def verify_division(name: str, text: str) -> str:
     if not _DIVISION.fullmatch(text):
         raise MalformedError("REGISTER_DIVISION", f"expected {name!r} to be six digits", field=name)
     return text
-
-
-def _is_uscc(text: str) -> bool:
-    try:
-        parse_uscc(text)
-    except MalformedError:
-        return False
-    return True
 
 
 # ---- vehicles
@@ -206,12 +192,6 @@ class DossierRef:
 
     kind: DossierKind
     id: str
-
-
-def texts_of(record: Item, fields: Iterable[str]) -> Mapping[str, str]:
-    """Those fields of a record as text; what it lacks is left out."""
-    found = {name: getattr(record, name) for name in fields}
-    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
 
 
 def vehicle_texts(vehicle: Vehicle) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.calendar import add_months
+from federation.domain.clock import add_months
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Count, Row, load_toml, parse_toml
 

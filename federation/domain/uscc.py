@@ -69,12 +69,13 @@ def parse_uscc(text: str) -> Uscc:
 
     USCC_LENGTH, USCC_FORM, USCC_CLASS, USCC_DIVISION, USCC_CHECKSUM.
     """
-    faults = _find_faults(text)
-    if not faults and _check_character(text[:17]) != text[17]:
-        zh, en = "校验码（第18位）与前17位不符", "the last character, a check, does not fit the others"
-        faults.append(("USCC_CHECKSUM", zh, en))
-    _refuse(faults)
+    _refuse(_find_faults(text))
     return Uscc(value=text, authority=text[0], kind=text[1], division=text[2:8], organisation=text[8:17])
+
+
+def is_uscc(text: str) -> bool:
+    """True when `parse_uscc` refuses nothing."""
+    return not _find_faults(text)
 
 
 def is_possible_uscc(text: str, realm: Realm | None = None) -> bool:
@@ -83,11 +84,7 @@ def is_possible_uscc(text: str, realm: Realm | None = None) -> bool:
     An organisation code has a check character of its own. It is asked for where a code may be a citizen number only:
     codes that lack it were given out.
     """
-    try:
-        code = parse_uscc(text)
-    except MalformedError:
-        return False
-    if realm is not None and code.is_synthetic() is not (realm is Realm.DEMO):
+    if not is_uscc(text) or (realm and parse_uscc(text).is_synthetic() is not (realm is Realm.DEMO)):
         return False
     digits = text[8:16]
     if not digits.isdigit():
@@ -113,7 +110,11 @@ def _find_faults(text: str) -> list[tuple[str, str, str]]:
     if len(text) != _LENGTH:
         zh, en = f"统一社会信用代码应为18位，现为{len(text)}位", f"expected 18 characters, got {len(text)}"
         return [("USCC_LENGTH", zh, en)]
-    return _find_form_faults(text)
+    faults = _find_form_faults(text)
+    if not faults and _check_character(text[:17]) != text[17]:
+        zh, en = "校验码（第18位）与前17位不符", "the last character, a check, does not fit the others"
+        faults.append(("USCC_CHECKSUM", zh, en))
+    return faults
 
 
 def _find_form_faults(text: str) -> list[tuple[str, str, str]]:

@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import structlog
 
 from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
-from federation.domain.calendar import CALENDAR_FILE, Calendar, parse_calendar
 from federation.domain.clock import (
+    CALENDAR_FILE,
     CLOCKS_FILE,
+    Calendar,
     ClockTable,
     Deadline,
     china_day,
     compute_deadline,
     load_rule,
+    parse_calendar,
     parse_clocks,
 )
 from federation.domain.division import find_division, province_of

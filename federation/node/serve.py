@@ -28,9 +28,9 @@ from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.peers import Peers, keep_contact
 from federation.node.features import KINDS, RENEWED
 from federation.node.home.agreement import load_home_agreement
-from federation.node.home.certificates import SideFiles, find_side, load_revoked
+from federation.node.home.certificates import SideFiles, find_side
 from federation.node.home.config import NodeSettings, load_settings
-from federation.node.home.files import require_private
+from federation.node.home.files import load_revoked, require_private
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home.setup import write_bundle
 from federation.node.home_store import find_home_files

@@ -207,6 +207,12 @@ def to_object(item: Item) -> dict[str, JsonValue]:
     return found
 
 
+def texts_of(item: Item, fields: Iterable[str]) -> Mapping[str, str]:
+    """Those fields of an item as text; what it lacks is left out."""
+    found = {name: getattr(item, name) for name in fields}
+    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
+
+
 def from_object(kind: type[I], value: Mapping[str, JsonValue]) -> I:
     """Returns the item that a JSON object is; refuses others as `decode` does."""
     try:

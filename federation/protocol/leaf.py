@@ -14,9 +14,9 @@ from federation.protocol.ids import FederationName, Pair, Realm, typed
 
 MAX_LEAF_BYTES = 1024
 NOT_ANSWERED = "NOT_ANSWERED"
+"""The reason of an `expired` leaf about a request that was delivered and that no one answered: lawful on both sides."""
 LOG_RESTARTED = "LOG_RESTARTED"
 """The reason of the `boot` leaf that stands where a log that was retired ended."""
-"""The reason of an `expired` leaf about a request that was delivered and that no one answered: lawful on both sides."""
 VERSION: Literal[1] = 1
 
 

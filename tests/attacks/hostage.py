@@ -15,7 +15,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from federation.cli.demo.provinces import stop_nodes, wait_ready
-from federation.node.home.certificates import client_folder, find_side
+from federation.node.home.certificates import find_side
+from federation.node.home.files import client_folder
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import TlsFiles

@@ -10,7 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from federation.node.home.certificates import REVOKED_FILE, revoke_client
+from federation.node.home.certificates import revoke_client
+from federation.node.home.files import REVOKED_FILE
 from federation.node.serve import Running, running_node
 from federation.protocol.errors import UntrustedError
 from federation.protocol.form import replace

@@ -18,8 +18,14 @@ from federation.cli import words
 from federation.cli.demo.provinces import write_federation_file
 from federation.cli.main import main
 from federation.domain.permits import PermitApplication
-from federation.node.home.certificates import client_folder
-from federation.node.home.files import CURRENT_OFFICER, OFFICERS, make_private_folder, officer_key_path, write_secret
+from federation.node.home.files import (
+    CURRENT_OFFICER,
+    OFFICERS,
+    client_folder,
+    make_private_folder,
+    officer_key_path,
+    write_secret,
+)
 from federation.node.serve import running_node
 from federation.protocol.ids import parse_agency_id
 from tests.scenarios.provinces import ISLAND, Federation, make_federation, officer_pem

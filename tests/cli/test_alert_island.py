@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.node.home.certificates import client_folder
+from federation.node.home.files import client_folder
 from federation.protocol.ids import AgencyId, parse_agency_id
 from tests.cli.command_line import ServedNodes, run
 from tests.ports import free_ports

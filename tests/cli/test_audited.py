@@ -21,7 +21,7 @@ from federation.node.home.agreement import (
     read_repository,
     write_archive,
 )
-from federation.node.home.certificates import client_folder
+from federation.node.home.files import client_folder
 from federation.node.serve import utc_now
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UntrustedError
 from federation.protocol.ids import parse_agency_id

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from federation.cli import keys
-from federation.node.home.certificates import issue_client, load_revoked
-from federation.node.home.files import load_profile
+from federation.node.home.certificates import issue_client
+from federation.node.home.files import load_profile, load_revoked
 from federation.node.home.keyring import load_keyring
 from federation.node.serve import utc_now
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError

@@ -13,8 +13,8 @@ from federation.cli.demo.synthetic import (
     synthetic_permits,
     synthetic_plate,
 )
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, parse_citizen_number
+from federation.domain.clock import add_months
 from federation.domain.division import DIVISIONS, NODES, border_counties, province_of
 from federation.domain.permits import (
     GUARDIAN_AGE,

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.calendar import Calendar, parse_calendar
 from federation.domain.citizen_number import Sex
-from federation.domain.clock import ClockTable, parse_clocks
+from federation.domain.clock import Calendar, ClockTable, parse_calendar, parse_clocks
 from federation.domain.permits import (
     Ground,
     Holder,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.calendar import (
+from federation.domain.clock import (
     Roll,
     add_months,
     add_working_days,

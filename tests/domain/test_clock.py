@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from federation.domain.calendar import Roll
 from federation.domain.clock import (
     CHINA_TIME,
     Bound,
     ClockKind,
     Direction,
+    Roll,
     Verified,
     compute_deadline,
     extend_deadline,

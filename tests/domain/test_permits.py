@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.domain.calendar import add_months
+from federation.domain.clock import add_months
 from federation.domain.permits import (
     Paper,
     PermitStatus,

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from federation.domain.calendar import Calendar
-from federation.domain.clock import china_day
+from federation.domain.clock import Calendar, china_day
 from federation.domain.lookups import Handle, parse_selector, verify_handle
 from federation.domain.lookups_case import CaseTerms, LookupCase, LookupCounts, Quotas, verify_open, verify_quota
 from federation.domain.oversight import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.calendar import parse_calendar
+from federation.domain.clock import parse_calendar
 from tests.lookups.judge import Asking, Judge, Verdict
 from tests.lookups.planted import HONEY, AnswerKey, Month, Plant, make_month
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.domain.calendar import CALENDAR_FILE, is_working_day
+from federation.domain.clock import CALENDAR_FILE, is_working_day
 from federation.node.home_store import find_home_files, open_home_store, write_home_store
 from federation.node.node import Trust
 from federation.node.officer_keys import Occurrence, list_administrators, withdraw_key

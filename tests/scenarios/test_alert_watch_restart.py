@@ -15,8 +15,7 @@ from federation.cli.alert_screen import Bells, Board
 from federation.cli.alert_watch import LiveDesk
 from federation.cli.options import Desk, now
 from federation.domain.case_items import CaseItem
-from federation.node.home.certificates import client_folder
-from federation.node.home.files import load_profile, write_secret
+from federation.node.home.files import client_folder, load_profile, write_secret
 from federation.node.serve import running_node
 from federation.protocol.ids import parse_agency_id
 from federation.wire.agency.alerts import RAISE_ALERT, WATCH_ALERTS, AlertNews, AlertRaising, AlertWatch

@@ -21,9 +21,8 @@ from pathlib import Path
 
 from federation.cli.options import FEDERATION_FILE, client_profile
 from federation.node.home.agreement import pinned_root
-from federation.node.home.certificates import client_folder
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
-from federation.node.home.files import OFFICERS, create_profile_key, load_profile, remember_officer
+from federation.node.home.files import OFFICERS, client_folder, create_profile_key, load_profile, remember_officer
 from federation.node.home.setup import NewHome, create_home
 from federation.node.home_store import lay_administrator
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError

@@ -17,8 +17,8 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, demo_birth_date, format_citizen_number
+from federation.domain.clock import add_months
 from federation.domain.division import (
     ANHUI,
     BORDER_PAIRS,

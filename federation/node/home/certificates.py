@@ -15,12 +15,9 @@ Source: RFC 5280, SPIFFE X.509-SVID, DESIGN section 7.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -32,6 +29,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from federation.node.home.files import (
     PROFILE_FILE,
+    REVOKED_FILE,
+    client_folder,
+    load_revoked,
     make_private_folder,
     read_file,
     read_secret,
@@ -39,12 +39,11 @@ from federation.node.home.files import (
     write_secret,
 )
 from federation.node.home.keyring import Identity, load_identity
-from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
+from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, agency_spiffe_id, node_spiffe_id
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=90)
-REVOKED_FILE = "agency-revoked.txt"
 UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for the end of a certificate that cannot be read: it is of no use, like one that has ended."""
 _BACKDATED = timedelta(minutes=5)  # a peer whose clock is a little behind must not refuse a certificate just made
@@ -258,32 +257,6 @@ def revoke_client(home: Path, agency: AgencyId) -> str:
     return serial
 
 
-def load_revoked(home: Path) -> frozenset[str]:
-    """Loads the revoked agency serials, lower-case hex, never empty by error. Refuses REVOKED_SERIAL, FILE_MISSING.
-
-    Each call asks for them, and each message of a stream: the file is read again once it is another one.
-    """
-    path = f"{home}/tls/{REVOKED_FILE}"
-    with suppress(OSError):
-        found = os.stat(path)  # noqa: PTH116 - a path object would cost more than the look
-        return _read_revoked(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-    raise NotFoundError("FILE_MISSING", f"expected a file {path}", file=path)
-
-
-@lru_cache(maxsize=16)
-def _read_revoked(path: str, mark: tuple[int, ...]) -> frozenset[str]:
-    del mark
-    text = read_file(Path(path)).decode("ascii", "replace")
-    serials = set()
-    for number, line in enumerate(text.splitlines(), start=1):
-        serial = line.strip().lower()
-        if serial and not set(serial) <= set("0123456789abcdef"):
-            raise MalformedError("REVOKED_SERIAL", f"{REVOKED_FILE}:{number}: expected a serial in hex", line=number)
-        if serial:
-            serials.add(serial.lstrip("0") or "0")
-    return frozenset(serials)
-
-
 def find_side(home: Path, side: str) -> SideFiles:
     """Finds the usable files of a side, `peer` or `agency`. Refuses KEY_MISSING, FILE_MISSING, KEY_FILE_MODE."""
     folder = home / "tls"
@@ -324,10 +297,6 @@ def write_profiles(home: Path, *, agency_addr: str, read_url: str) -> tuple[Path
         write_public(folder / PROFILE_FILE, text.encode())
         written.append(folder / PROFILE_FILE)
     return tuple(written)
-
-
-def client_folder(home: Path, agency: AgencyId) -> Path:
-    return home / "clients" / f"{agency.county}-{agency.kind}"
 
 
 def _load_authority(home: Path, side: str) -> Issued:

@@ -23,8 +23,7 @@ from typing import ClassVar, Final, Literal
 
 from tuf.api.metadata import Root, Targets
 
-from federation.domain.calendar import CALENDAR_FILE, parse_calendar
-from federation.domain.clock import CLOCKS_FILE, parse_clocks
+from federation.domain.clock import CALENDAR_FILE, CLOCKS_FILE, parse_calendar, parse_clocks
 from federation.domain.duty import DUTY, DUTY_SHEET, read_duty, verify_class_kept
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions, verify_office
 from federation.domain.policy_check import verify_policies

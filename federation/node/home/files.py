@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -224,3 +226,36 @@ def load_profile(path: Path) -> AgencyProfile:
         raise MalformedError("PROFILE", f"{path}: expected the strings {expected}; wrong is {wrong[0]!r:.40}")
     files = {name: path.parent / table[name] for name in ("ca", "cert", "key")}
     return AgencyProfile(**{**table, **files, "agency": parse_agency_id(table["agency"])})
+
+
+def client_folder(home: Path, agency: AgencyId) -> Path:
+    return home / "clients" / f"{agency.county}-{agency.kind}"
+
+
+REVOKED_FILE: Final = "agency-revoked.txt"
+
+
+def load_revoked(home: Path) -> frozenset[str]:
+    """Loads the revoked agency serials, lower-case hex, never empty by error. Refuses REVOKED_SERIAL, FILE_MISSING.
+
+    Each call asks for them, and each message of a stream: the file is read again once it is another one.
+    """
+    path = f"{home}/tls/{REVOKED_FILE}"
+    with suppress(OSError):
+        found = os.stat(path)  # noqa: PTH116 - a path object would cost more than the look
+        return _read_revoked(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    raise NotFoundError("FILE_MISSING", f"expected a file {path}", file=path)
+
+
+@lru_cache(maxsize=16)
+def _read_revoked(path: str, mark: tuple[int, ...]) -> frozenset[str]:
+    del mark
+    text = read_file(Path(path)).decode("ascii", "replace")
+    serials = set()
+    for number, line in enumerate(text.splitlines(), start=1):
+        serial = line.strip().lower()
+        if serial and not set(serial) <= set("0123456789abcdef"):
+            raise MalformedError("REVOKED_SERIAL", f"{REVOKED_FILE}:{number}: expected a serial in hex", line=number)
+        if serial:
+            serials.add(serial.lstrip("0") or "0")
+    return frozenset(serials)

@@ -25,9 +25,8 @@ from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_kinds import ALERTS_FILE
 from federation.domain.alert_rules import read_alert_rules
 from federation.domain.alert_texts import read_alert_part
-from federation.domain.calendar import CALENDAR_FILE
 from federation.domain.case_items import Part, read_part
-from federation.domain.clock import CLOCKS_FILE
+from federation.domain.clock import CALENDAR_FILE, CLOCKS_FILE
 from federation.domain.duty import DUTY
 from federation.domain.joint import Entry, Head, NoEffect
 from federation.domain.joint_case import advance as case_advance

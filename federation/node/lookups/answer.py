@@ -15,7 +15,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
-from federation.domain.citizen_number import age_on
+from federation.domain.citizen_number import age_on, is_citizen_number
 from federation.domain.intake import REFUSAL_BODY, IntakeEntry, IntakeStatus, Refusal
 from federation.domain.lookups import (
     ANSWER_BODY,
@@ -64,7 +64,6 @@ from federation.domain.registers import (
     Enterprise,
     Vehicle,
     enterprise_texts,
-    is_citizen_number,
     vehicle_texts,
 )
 from federation.domain.retention import PROVISION, QUESTION, RELEASE

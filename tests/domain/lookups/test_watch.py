@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from federation.domain.calendar import Calendar
+from federation.domain.clock import Calendar
 from federation.domain.oversight import (
     AskedLine,
     FlagKind,

@@ -21,13 +21,12 @@ from federation.node.home.certificates import (
     issue_agency_server,
     issue_client,
     issue_peer,
-    load_revoked,
     parse_facts,
     renew_tls,
     revoke_client,
     write_profiles,
 )
-from federation.node.home.files import load_profile
+from federation.node.home.files import load_profile, load_revoked
 from federation.node.home.keyring import create_keyring
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
