@@ -35,7 +35,7 @@ GENERATED = PACKAGE / "v1"
 MAX_LINES, MAX_FILES, MAX_GENERATED_LINES = 81_500, 364, 10_000
 MAX_PLACES_OF_ETHNICITY = 7
 MAX_LINES_OF_A_KIND, MAX_FILES_OF_A_KIND = 450, 6
-MAX_FILES_OF_A_SEARCH, MAX_FILES_OF_A_REGISTRATION = 69, 53
+MAX_FILES_OF_A_SEARCH, MAX_FILES_OF_A_REGISTRATION = 66, 51
 """One of each is the tree of commands, which loads what is named and nothing else; one of a search, the plates of GA 36;
 up to two what goes on beside every one of the runs on a busy machine.
 """

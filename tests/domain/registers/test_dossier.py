@@ -4,14 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.citizen_number import check_character
+from federation.domain.citizen_number import check_character, is_citizen_number
 from federation.domain.registers import (
     DOSSIER_FIELDS,
     REPRESENTATIVE_FIELDS,
     DossierKind,
     DossierRef,
     format_dossier_urn,
-    is_citizen_number,
     parse_dossier_urn,
 )
 from federation.domain.uscc import format_uscc
