@@ -1,4 +1,4 @@
-"""How the law counts time: working days with make-up days, and the deadlines that a row of the clock table makes.
+"""Time as the law counts it: working days with make-up days, and deadlines by the rows of the clock table.
 
 The first day is never counted (minutes run from the order's stamp); a year without a table is an error; an unpublished
 table says `official = false`, and so does every deadline of it. A deadline keeps the versions that made it; an
