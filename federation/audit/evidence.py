@@ -202,9 +202,13 @@ class EvidenceFile:
             sources={node: _StoredLog(self, f"logs/{node}", said.silent.get(node)) for node in agreement.members},
             listers={node: self._messages(node) for node in sorted(said.listed) if node in agreement.members},
             remembered=remembered,
-            options=Options(window=said.window),
+            options=Options(window=said.window, mandates=said.mandates),
             now=lambda: said.made,
         )
+        for node in sorted(said.listed - {NodeName(each.agency.node) for each in said.mandates}):
+            self._add(EVIDENCE, f"有 {node} 的消息，却没有授权|has messages of {node}, and no mandate for them")
+        if said.window and said.window.narrowed > any(each.narrowed for each in said.mandates):
+            self._add(EVIDENCE, "所称的限定没有授权写明|says that less was to be listed, which no mandate does")
         report = (await audit_federation(again)).report
         return replace(report, findings=in_reading_order((*self.findings, *report.findings)))
 

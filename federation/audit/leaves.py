@@ -57,6 +57,7 @@ class Rules:
     """The rules of one audit. `in_flight_age` is how old a message may be without an answer.
 
     `former` are former members with the last agreement that each took part in. No `window`: every message was listed.
+    Of leaves about officers' keys those with one of the `subjects` are kept.
     """
 
     federation: str
@@ -69,6 +70,7 @@ class Rules:
     now: datetime
     retired: Mapping[NodeName, tuple[RetiredLog, ...]] = field(default_factory=dict)
     window: Window | None = None
+    subjects: frozenset[str] = frozenset()
 
 
 def rules_of(
@@ -201,6 +203,7 @@ class LeafReader:
         self.erased: dict[Pair, MessageColumn] = {}
         self.unanswered: dict[Pair, MessageColumn] = {}
         self.disputed: set[bytes] = set()
+        self.keys: dict[str, datetime] = {}
         self._node = node
         self._rules = rules
         self._findings = findings
@@ -295,6 +298,8 @@ class LeafReader:
     def _keep(self, leaf: Leaf, index: int) -> None:
         if leaf.kind is LeafKind.DISCREPANCY:
             self.disputed.add(pack_digest(leaf.subject))
+        if leaf.kind is LeafKind.OFFICER_KEY and leaf.subject in self._rules.subjects:
+            self.keys.setdefault(leaf.subject, leaf.time)
         columns = self.unanswered if is_unanswered(leaf) else self._columns(leaf.kind)
         if columns is None or leaf.pair is None or not leaf.seq:
             return

@@ -3,9 +3,10 @@
 1 listings, unless the trees alone are verified: envelopes and receipts, so that each head in a receipt must lie on a
 tree that is fetched later · 2 first heads, and what each node cosigned of the others · 3 second heads: whatever was
 received by the first heads must have been sent by these · 4 all entries up to the second heads · 5 the logs against
-each other · 6 the joint records whose heads were listed, against the logs of their authors. An unreachable node is
-named and the others are audited. Remembered is the head, as signed, of each log that verified whole: a log rolled back
-later has signed the proof against itself. A remembered head never goes back, and is verified again each time.
+each other, and mandates against the log of their office · 6 the joint records whose heads were listed, against the logs
+of their authors. An unreachable node is named and the others are audited. Remembered is the head, as signed, of each
+log that verified whole: a log rolled back later has signed the proof against itself. A remembered head never goes back,
+and is verified again each time.
 Source: DESIGN section 3, C2SP tlog-tiles (clients that follow a log).
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import merge
 from operator import attrgetter
@@ -23,7 +24,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from federation.audit.fetch import LogSource, feed
 from federation.audit.leaves import Rules, Window, rules_of, standing_logs
 from federation.audit.report import Code, Finding, LogLine, PairLine, Report, Severity, in_reading_order
-from federation.audit.verify_listing import ListingAccount, ListingCheck
+from federation.audit.verify_listing import ListingAccount, ListingCheck, mandate_subjects, verify_mandates
 from federation.audit.verify_log import (
     HeadAccount,
     LogAccount,
@@ -36,6 +37,7 @@ from federation.audit.verify_log import (
 )
 from federation.audit.verify_pair import compare_logs
 from federation.audit.verify_record import verify_records
+from federation.domain.oversight import Mandate
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import Item, always, canonicalise, decode, encode
 from federation.protocol.ids import NodeName, Pair, typed
@@ -58,7 +60,7 @@ class Options:
     """The depth of an audit. With `leaves` off only the trees are verified; `tiles` compares the log's tiles too.
 
     `witness_seconds` is how long a log that grew just now may wait for its witnesses. With a `window` the nodes list
-    its messages alone.
+    its messages alone, by the `mandates`.
     """
 
     tiles: bool = True
@@ -66,6 +68,7 @@ class Options:
     in_flight_age: timedelta | None = None
     witness_seconds: float = 0.0
     window: Window | None = None
+    mandates: tuple[Mandate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +126,17 @@ class _Run:
         rules = rules_of(
             self._audit.agreement, self._audit.now(), in_flight_age=options.in_flight_age, window=options.window
         )
+        rules = replace(rules, subjects=mandate_subjects(options.mandates))
         for node, head in heads.items():  # 4
             await self._read_log(node, head, settled.get(node), rules)
         pairs, findings = compare_logs(self._accounts, self._listings, rules=rules)  # 5
         for account in self._accounts.values():
             self._findings.extend(account.findings)
         self._findings.extend(findings)
+        if window := options.window:
+            agreement = self._audit.agreement
+            found = verify_mandates(options.mandates, self._accounts, agreement=agreement, window=window)
+            self._findings.extend(found)
         entries = (entry for listing in self._listings for entry in listing.entries)
         self._findings.extend(verify_records(entries, self._accounts))  # 6
         return Outcome(report=self._report(rules, pairs), remembered=self._remember(heads))

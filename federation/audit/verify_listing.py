@@ -1,14 +1,15 @@
 """Verifies what a node lists for auditors (envelopes, leaf indexes, receipts) by keys and logs. Pure.
 
 An envelope is signed by a key of its sender at its time and says what the leaf says; a receipt verifies under the
-receiver's log key, and its head must lie on the receiver's tree; what is listed is logged and what is logged is listed.
+receiver's log key, and its head must lie on the receiver's tree; what is listed is logged and what is logged is listed;
+a mandate by which it was listed is signed by two persons whose keys stood in the log of their node then.
 Trusts the agreement. Source: DESIGN sections 3 and 4.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,21 +24,27 @@ from federation.audit.column import (
     pack_time,
     side_by_side,
 )
+from federation.audit.leaves import Window
 from federation.audit.report import Code, Finding, Findings
 from federation.audit.verify_log import LogAccount, SeenHead, hidden_by_restart
 from federation.domain.joint import Entry, read_entry
+from federation.domain.officers import KeyStanding, OfficerKey, key_subject
+from federation.domain.oversight import PERSONS, Mandate, mandate_bytes, verify_mandate
 from federation.protocol.body import Disclosure, verify_disclosure
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
-from federation.protocol.errors import BridgeheadError, MalformedError
-from federation.protocol.ids import NodeName, Pair
-from federation.protocol.keys import PublicKey
+from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
+from federation.protocol.form import replace
+from federation.protocol.ids import AgencyId, NodeName, Pair, parse_base64
+from federation.protocol.keys import PublicKey, parse_public_key, verify_signature
 from federation.protocol.receipt import Receipt, VerifiedReceipt, verify_receipt
 from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.tlog.note import Checkpoint, parse_vkey
-from federation.protocol.trust import Agreement, past_keys
+from federation.protocol.trust import Agreement, find_agency, past_keys
 from federation.protocol.trust.members import log_vkeys
 from federation.wire.agency.audit import LoggedMessage
 
+_MOST_KEYS: Final = 64
+"""A person who changed keys more often signs a mandate that nobody can verify alone."""
 REPLIES: Final = frozenset({"lookup.answer", "lookup.release", "lookup.refusal"})
 """The kinds of statement that answer a request."""
 _NO_MESSAGE: Final = MessageRecord(
@@ -231,6 +238,69 @@ def compare_listing(listing: ListingAccount, account: LogAccount, among: Numbers
             sentence = f"{listing.pair} {record.seq}: it is logged, and its envelope is not listed"
             findings.add(Code.LOGGED_NOT_LISTED, sentence, index=record.log_index)
     return findings.all()
+
+
+def mandate_subjects(mandates: Iterable[Mandate]) -> frozenset[str]:
+    """The subjects of all leaves that could say when the keys of the signers began and ended."""
+    return frozenset(
+        subject
+        for mandate in mandates
+        for who, key in zip((mandate.first, mandate.second), mandate.keys, strict=False)
+        for spell in _spells(mandate.agency, who, key)
+        for subject in spell
+    )
+
+
+def verify_mandates(
+    mandates: Iterable[Mandate], accounts: Mapping[NodeName, LogAccount], *, agreement: Agreement, window: Window
+) -> Iterator[Finding]:
+    """Verifies the mandates of a window as the nodes did that listed by them; of a log not read whole, nothing."""
+    for mandate in mandates:
+        account = accounts.get(NodeName(mandate.agency.node))
+        findings = Findings(NodeName(mandate.agency.node))
+        for sentence in _mandate_faults(mandate, agreement, window):
+            findings.add(Code.MANDATE_INVALID, f"{mandate.document}: {sentence}")
+        logged = account.keys if account is not None and account.complete else None
+        for person in zip((mandate.first, mandate.second), mandate.signatures, mandate.keys, strict=False):
+            if logged is not None and not _signed_in_time(mandate, person, logged, window):
+                who = person[0]
+                sentence = f"{mandate.document}: no key of {who} that stood in the log then signed it"
+                findings.add(Code.MANDATE_INVALID, sentence)
+        yield from findings.all()
+
+
+def _mandate_faults(mandate: Mandate, agreement: Agreement, window: Window) -> Iterator[str]:
+    try:
+        verify_mandate(mandate, mandate.agency, now=window.begun)
+    except RuleError as error:
+        yield str(error)
+    if len(set(mandate.keys)) != PERSONS:
+        yield "expected the keys of two persons in it"
+    if not mandate.start <= window.start < window.end <= mandate.end:
+        yield "expected the listed window within its own"
+    if find_agency(agreement, mandate.agency) is None:
+        yield f"expected an office of the agreement, got {mandate.agency}"
+
+
+def _signed_in_time(
+    mandate: Mandate, person: tuple[str, str, str], logged: Mapping[str, datetime], window: Window
+) -> bool:
+    """True when a key signed it that was registered before the listing began, and whose end no leaf says before."""
+    who, signature, key = person
+    try:
+        verify_signature(parse_public_key(key), mandate_bytes(mandate), parse_base64(signature, "the signature"))
+    except BridgeheadError:
+        return False
+    spells = ((logged.get(begin), logged.get(end)) for begin, end in _spells(mandate.agency, who, key))
+    return any(begun and begun <= window.begun and not (ended and ended <= window.begun) for begun, ended in spells)
+
+
+def _spells(agency: AgencyId, who: str, key: str) -> Iterator[tuple[str, str]]:
+    """The subjects of the leaves by which a key is registered and ends, whatever version of that officer's it is."""
+    for version in range(1, _MOST_KEYS):
+        begun = OfficerKey(agency=agency, officer=who, version=version, standing=KeyStanding.REGISTERED, key=key)
+        ended = replace(begun, version=version + 1, standing=KeyStanding.WITHDRAWN)
+        yield key_subject(begun), key_subject(ended)
 
 
 def _add_repeated(findings: Findings, pair: Pair, message: MessageRecord) -> None:

@@ -117,7 +117,10 @@ def witnessed_size(heads: Iterable[HeadAccount], policy: Policy) -> tuple[int, i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogAccount:
-    """One log after its verification. `complete`: every entry was read and the root is the signed one."""
+    """One log after its verification. `complete`: every entry was read and the root is the signed one.
+
+    `keys` are the officers' keys that the rules asked about, by subject, with the time of their leaf.
+    """
 
     node: NodeName
     head: Checkpoint
@@ -131,6 +134,7 @@ class LogAccount:
     erased: Mapping[Pair, MessageColumn]
     unanswered: Mapping[Pair, MessageColumn]
     disputed: frozenset[bytes]
+    keys: Mapping[str, datetime]
     lost: Lost
     settled_size: int
     findings: tuple[Finding, ...]
@@ -151,6 +155,7 @@ def unread_log(node: NodeName) -> LogAccount:
         erased={},
         unanswered={},
         disputed=frozenset(),
+        keys={},
         lost=Lost(),
         settled_size=0,
         findings=(),
@@ -272,6 +277,7 @@ class LogCheck:
             erased=self._leaves.erased,
             unanswered=self._leaves.unanswered,
             disputed=frozenset(self._leaves.disputed),
+            keys=self._leaves.keys,
             lost=self._leaves.find_lost() if whole and task.read_leaves else Lost(),
             settled_size=task.settled_size,
             findings=self._findings.all(),

@@ -143,7 +143,7 @@ def export(
         asked = _AuditPlan(
             known=known,
             act=Act(request_id=str(uuid4()), purpose="audit.exchange", function="F01", officer="auditor"),
-            options=Options(witness_seconds=WITNESS_SECONDS, window=window),
+            options=Options(witness_seconds=WITNESS_SECONDS, window=window, mandates=tuple(shown.values())),
             remembered={},
             writer=writer,
             mandates=shown,
@@ -186,20 +186,23 @@ def mandate(
     from federation.domain.oversight import Mandate, mandate_bytes, verify_mandate
     from federation.protocol.form import encode
     from federation.protocol.form import replace as changed
+    from federation.protocol.keys import format_public_key
 
+    own = format_public_key(desk.own_key().public_key)
     if file.exists():
         found = _load_mandate(file)
         if desk.named_officer() != found.second:
             raise RuleError("MANDATE", f"expected {found.second} to sign the mandate as its second person")
         signatures = (*found.signatures[:1], desk.sign(mandate_bytes(found)))
-        verify_mandate(found := changed(found, signatures=signatures), desk.profile.agency, now=now())
+        found = changed(found, signatures=signatures, keys=(*found.keys[:1], own))
+        verify_mandate(found, desk.profile.agency, now=now())
     elif document and second and first and last:
         found = Mandate(
             agency=desk.profile.agency, document=document, first=desk.named_officer(), second=second, made=now(),
             start=first.replace(tzinfo=CHINA), end=last.replace(tzinfo=CHINA) + timedelta(days=1),
             case_id=case_id, officer=of, function=only,
         )  # fmt: skip
-        found = changed(found, signatures=(desk.sign(mandate_bytes(found)),))
+        found = changed(found, signatures=(desk.sign(mandate_bytes(found)),), keys=(own,))
     else:
         raise typer.BadParameter(
             "新授权须写明 --document、--from、--to、--second | a new mandate needs --document, --from, --to, --second"

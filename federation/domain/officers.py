@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.oversight import FlagKind, RaisedFlag
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
-from federation.protocol.form import Count, Item, encode_canonical
+from federation.protocol.form import Count, Item, encode, encode_canonical
 from federation.protocol.ids import AgencyId, format_base64, matching, parse_agency_id, parse_base64
 from federation.protocol.keys import (
     PublicKey,
@@ -95,6 +96,11 @@ class OfficerKey(Item, frozen=True, kw_only=True):
     version: Count
     standing: KeyStanding
     key: str
+
+
+def key_subject(key: OfficerKey) -> str:
+    """The digest (hex) of a key in its version: the subject of the leaf that says it."""
+    return sha256(encode(key)).hexdigest()
 
 
 def verify_key_follows(known: OfficerKey | None, received: OfficerKey) -> OfficerKey:

@@ -464,7 +464,8 @@ PERSONS: Final = 2
 class Mandate(Item, frozen=True, kw_only=True):
     """A mandate (取证授权): two persons of one office, by a document, read what falls into its window, for 30 days.
 
-    An empty `case_id`, `officer` or `function` narrows nothing. Source: 监察法 article 44, 审计法 article 34.
+    An empty `case_id`, `officer` or `function` narrows nothing. `keys` are those of both, for a stranger who
+    verifies the signatures and finds the keys in the log. Source: 监察法 article 44, 审计法 article 34.
     """
 
     WHAT: ClassVar[str] = "mandate"
@@ -480,6 +481,7 @@ class Mandate(Item, frozen=True, kw_only=True):
     officer: str = always("")
     function: str = always("")
     signatures: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     @property
     def narrowed(self) -> bool:
@@ -491,8 +493,9 @@ class Mandate(Item, frozen=True, kw_only=True):
 
 
 def mandate_bytes(mandate: Mandate) -> bytes:
-    """The bytes that both persons sign: all of it but the signatures."""
-    return step_bytes("oversight.mandate", mandate.agency, text=encode(replace(mandate, signatures=())).decode())
+    """The bytes that both persons sign: all of it but the signatures and their keys."""
+    unsigned = replace(mandate, signatures=(), keys=())
+    return step_bytes("oversight.mandate", mandate.agency, text=encode(unsigned).decode())
 
 
 def verify_mandate(mandate: Mandate, agency: AgencyId, *, now: datetime) -> None:

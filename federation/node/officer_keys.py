@@ -9,7 +9,6 @@ transaction of the change, and again until it is heard. Source: misuse controls 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from federation.domain.officers import (
     KeyStanding,
     OfficerKey,
     key_change_flag,
+    key_subject,
     verify_key_follows,
     verify_offer,
 )
@@ -42,7 +42,7 @@ from federation.node.officers import KEY_USE, OFFICER_KEY, find_use, or_logged, 
 from federation.node.oversight.flags import flag_records, put_flags
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
-from federation.protocol.form import decode, encode, replace
+from federation.protocol.form import decode, replace
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.keys import admit_public_key, format_public_key, parse_public_key
 from federation.protocol.leaf import LeafKind
@@ -141,10 +141,12 @@ def _put(transaction: GroupTransaction, wanted: OfficerKey, known: OfficerKey | 
     agency, officer = wanted.agency, wanted.officer
     version = put_officer_key(transaction, agency, officer, status=wanted.standing.value, key=wanted.key)
     changed = replace(wanted, version=version)
+    said = [changed]
     if known is not None and known.standing is not KeyStanding.WITHDRAWN:
         put_records(transaction, [_use(known, KeyStanding.WITHDRAWN, replica=False)])
-    subject = hashlib.sha256(encode(changed)).hexdigest()
-    transaction.append_leaf(*leaf_entry(plain_leaf(at.agreement, LeafKind.OFFICER_KEY, subject, now=at.now)))
+        said.insert(0, replace(known, version=version, standing=KeyStanding.WITHDRAWN))  # who has the key sees its end
+    for subject in map(key_subject, said):  # of a withdrawal both are one, and one leaf
+        transaction.append_leaf(*leaf_entry(plain_leaf(at.agreement, LeafKind.OFFICER_KEY, subject, now=at.now)))
     if version > 1 or at.by:
         flag = key_change_flag(changed, now=truncate_to_millisecond(at.now), by=at.by)
         put_flags(transaction, [flag], owner=agency.node)

@@ -9,12 +9,14 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from federation.domain.joint import decode_head
+from federation.domain.officers import KeyStanding, OfficerKey, key_subject
+from federation.domain.oversight import Mandate, mandate_bytes
 from federation.protocol.body import Body, Disclosure, commit_body, disclose_head, open_places
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, NodeName, Pair, Realm, format_message_id
-from federation.protocol.keys import Ed25519Signer
+from federation.protocol.ids import AgencyId, NodeName, Pair, Realm, format_base64, format_message_id
+from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import LOG_RESTARTED, Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Receipt
 from federation.protocol.statement import (
@@ -38,7 +40,7 @@ from federation.protocol.tlog.note import (
 )
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, encode_bundle, tile_exists
-from federation.protocol.trust import Agreement, FormerMember, Member, MessageKey
+from federation.protocol.trust import Agency, Agreement, FormerMember, Member, MessageKey
 from federation.protocol.trust.members import RetiredLog
 from federation.protocol.trust.succession import retire_member
 from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
@@ -91,6 +93,32 @@ class Province:
             public_key=self.witness_signer.public_key.key,
         )
 
+    @property
+    def auditors(self) -> AgencyId:
+        return AgencyId(self.node, "000000", "audit")
+
+    def say_key(
+        self, who: str, *, at: datetime, version: int = 1, standing: KeyStanding = KeyStanding.REGISTERED
+    ) -> str:
+        """The leaf of an auditor's own key in one version; returns the key."""
+        key = format_public_key(signer_of(f"{self.node} {who}").public_key)
+        said = OfficerKey(agency=self.auditors, officer=who, version=version, standing=standing, key=key)
+        self.append(Leaf(
+            federation=FEDERATION, realm=Realm.DEMO, kind=LeafKind.OFFICER_KEY, subject=key_subject(said),
+            agreement_version=1, time=at,
+        ))  # fmt: skip
+
+    def mandate(self, *, start: datetime, end: datetime, **changes: object) -> Mandate:
+        """A mandate of the node's audit office, signed by both persons after the changes."""
+        signers = [signer_of(f"{self.node} {who}") for who in ("s-1", "s-2")]
+        made = Mandate(
+            agency=self.auditors, document="浙审〔2126〕12号", first="s-1", second="s-2", start=start, end=end, made=start,
+            keys=tuple(format_public_key(each.public_key) for each in signers),
+        )  # fmt: skip
+        made = replace(made, **changes)
+        signed = (format_base64(each.sign(mandate_bytes(made))) for each in signers)
+        return replace(made, signatures=tuple(signed))
+
     def begin_log(self) -> None:
         """A key and an origin of its own for each log of the node."""
         again = f"-{len(self.retired)}" if self.retired else ""
@@ -111,7 +139,7 @@ class Province:
             log_vkey=format_vkey(self.vkey),
             witness_vkey=format_vkey(self.witness_vkey),
             tls_ca="",
-            agencies=MappingProxyType({}),
+            agencies=MappingProxyType({self.auditors: Agency(name="审计厅", functions=frozenset())}),
             retired_logs=tuple(self.retired),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -17,17 +17,29 @@ from federation.audit.evidence import AGREEMENT, EVIDENCE, READ_ME, SUMS, Eviden
 from federation.audit.leaves import Window
 from federation.audit.report import Code, Report
 from federation.audit.run import Audit, ListMessages, Options, audit_federation
+from federation.domain.officers import KeyStanding
+from federation.domain.oversight import Mandate
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, MalformedError
-from federation.protocol.form import replace
-from federation.protocol.ids import NodeName, Pair
+from federation.protocol.form import decode, encode, replace
+from federation.protocol.ids import AgencyId, NodeName, Pair
 from federation.protocol.statement import decode_statement
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from federation.wire.agency.audit import MessagePage, MessageQuery
 from tests.audit.border_day import a_border_day
-from tests.audit.provinces import JIANGXI, NOW, START, ZHEJIANG, Provinces
+from tests.audit.provinces import FUJIAN, JIANGXI, NOW, START, ZHEJIANG, Provinces
 
-DAY = a_border_day()
+
+def with_keys(provinces: Provinces) -> Provinces:
+    """The same after the two auditors of each node had their keys registered."""
+    for node in (ZHEJIANG, JIANGXI):
+        for who in ("s-1", "s-2"):
+            provinces[node].say_key(who, at=provinces.tick())
+    provinces.cosign_all()
+    return provinces
+
+
+DAY = with_keys(a_border_day())
 WINDOW = Window(start=START, end=NOW, begun=NOW)
 
 
@@ -45,13 +57,18 @@ def listing(provinces: Provinces, node: NodeName, window: Window | None) -> List
     return listed
 
 
-def export(provinces: Provinces, path: Path, *, window: Window | None = WINDOW) -> tuple[Report, str]:
-    """One audit that is recorded: its report, and the digest of the bundle."""
+def export(
+    provinces: Provinces, path: Path, *, window: Window | None = WINDOW, mandates: tuple[Mandate, ...] | None = None
+) -> tuple[Report, str]:
+    """One audit that is recorded, by a mandate for each of two nodes: its report, and the digest of the bundle."""
+    if mandates is None:
+        nodes = (ZHEJIANG, JIANGXI) if window else ()
+        mandates = tuple(provinces[node].mandate(start=window.start, end=window.end) for node in nodes)
     audit = Audit(
         agreement=provinces.agreement,
         sources=provinces.nodes,
         listers={node: listing(provinces, node, window) for node in (ZHEJIANG, JIANGXI)},
-        options=Options(window=window),
+        options=Options(window=window, mandates=mandates),
         now=lambda: NOW,
     )
     writer = EvidenceWriter(path)
@@ -60,6 +77,7 @@ def export(provinces: Provinces, path: Path, *, window: Window | None = WINDOW) 
         federation=report.federation,
         made=report.time,
         window=window,
+        mandates=mandates,
         listed=frozenset(audit.listers),
         silent=dict(report.unreachable),
     )
@@ -222,7 +240,7 @@ def test_window_holds_its_messages_and_misses_none(tmp_path: Path) -> None:
 
 def test_bundle_with_a_silent_node_says_so_again(tmp_path: Path) -> None:
     """Who did not answer at the export is not reached in the bundle either, and the audit does not pass."""
-    files_of = Provinces(ZHEJIANG, JIANGXI)
+    files_of = with_keys(Provinces(ZHEJIANG, JIANGXI))
     files_of.exchange(ZHEJIANG, JIANGXI)
     files_of[JIANGXI].reachable = False
     report, _ = export(files_of, tmp_path / "silent.zip")
@@ -243,3 +261,72 @@ def test_what_is_no_bundle_is_refused_and_none_is_written_over(made: tuple[Path,
         assert refused.value.reason == "EVIDENCE_FORM"
     with pytest.raises(ConflictError):
         EvidenceWriter(made[0])
+
+
+def whole(node: NodeName, **changes: object) -> Mandate:
+    return DAY[node].mandate(start=WINDOW.start, end=WINDOW.end, **changes)
+
+
+GOOD = (whole(ZHEJIANG), whole(JIANGXI))
+FORGED: dict[str, tuple[Mandate, ...]] = {
+    "another document after both signed": (replace(GOOD[0], document="another"), GOOD[1]),
+    "narrowed after both signed": (replace(GOOD[0], officer="p-1"), GOOD[1]),
+    "a signature of the other": (replace(GOOD[0], signatures=GOOD[0].signatures[::-1]), GOOD[1]),
+    "one signature": (replace(GOOD[0], signatures=GOOD[0].signatures[:1]), GOOD[1]),
+    "no keys": (replace(GOOD[0], keys=()), GOOD[1]),
+    "keys that no log has": (DAY[FUJIAN].mandate(start=START, end=NOW, agency=DAY[ZHEJIANG].auditors), GOOD[1]),
+    "keys of another office": (whole(JIANGXI, agency=DAY[ZHEJIANG].auditors), GOOD[1]),
+    "another person": (whole(ZHEJIANG, first="s-3"), GOOD[1]),
+    "one person twice": (whole(ZHEJIANG, second="s-1"), GOOD[1]),
+    "too old": (whole(ZHEJIANG, made=START - timedelta(days=40)), GOOD[1]),
+    "a shorter window": (DAY[ZHEJIANG].mandate(start=START, end=START + timedelta(seconds=1)), GOOD[1]),
+    "an office that is none": (whole(ZHEJIANG, agency=AgencyId(ZHEJIANG, "330822", "audit")), GOOD[1]),
+    "none for a node that listed": GOOD[1:],
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_mandate_that_was_not_signed_by_two_registered_persons_fails_the_bundle(how: str, tmp_path: Path) -> None:
+    """Whoever makes the sums anew too: the keys of both stand in the log of their node, under their office and names."""
+    path = tmp_path / "forged.zip"
+    export(DAY, path, mandates=FORGED[how])
+
+    report = verify(path)
+
+    assert not report.passed
+    assert {finding.code for finding in report.findings} <= {Code.MANDATE_INVALID, Code.EVIDENCE_CHANGED}
+    assert {finding.node for finding in report.findings} <= {ZHEJIANG, "evidence"}
+
+
+@pytest.mark.parametrize(("ended", "passes"), [(NOW - timedelta(minutes=1), False), (NOW + timedelta(minutes=1), True)])
+def test_key_that_ended_before_the_listing_signs_no_mandate(ended: datetime, passes: bool, tmp_path: Path) -> None:
+    """One withdrawn or replaced before it began is none; one that ended later has signed what it signed."""
+    day = with_keys(a_border_day())
+    day[ZHEJIANG].say_key("s-2", at=ended, version=2, standing=KeyStanding.WITHDRAWN)
+    day.cosign_all()
+
+    report, _ = export(day, tmp_path / "ended.zip")
+
+    assert {finding.code for finding in report.findings} == (set() if passes else {Code.MANDATE_INVALID})
+
+
+def test_key_registered_after_the_listing_signs_no_mandate(tmp_path: Path) -> None:
+    """Nobody registers afterwards whom they want to have signed."""
+    day = a_border_day()
+    for node, at in ((ZHEJIANG, NOW + timedelta(seconds=1)), (JIANGXI, day.tick())):
+        for who in ("s-1", "s-2"):
+            day[node].say_key(who, at=at)
+    day.cosign_all()
+
+    report, _ = export(day, tmp_path / "late.zip")
+
+    assert {(finding.code, finding.node) for finding in report.findings} == {(Code.MANDATE_INVALID, ZHEJIANG)}
+
+
+def test_window_that_hides_more_than_its_mandates_say_fails(tmp_path: Path) -> None:
+    """A window that says that it is narrowed misses nothing: only a mandate may say that."""
+    export(DAY, tmp_path / "bundle.zip")
+    files = unpacked(tmp_path / "bundle.zip")
+    files[EVIDENCE] = encode(replace(decode(Evidence, files[EVIDENCE]), window=replace(WINDOW, narrowed=True)))
+
+    assert not verify(pack(tmp_path / "changed.zip", files, summed=True)).passed

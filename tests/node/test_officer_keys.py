@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.lookups import sign_fetch
 from federation.domain.lookups import Outcome
-from federation.domain.officers import KeyStanding, OfficerKey, verify_key_follows
+from federation.domain.officers import KeyStanding, OfficerKey, key_subject, verify_key_follows
 from federation.domain.oversight import FlagKind
 from federation.node import permits
 from federation.node.exchange.errand import begin_errand
@@ -24,10 +24,11 @@ from federation.node.officer_keys import (
     withdraw_key,
 )
 from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.log_reader import load_entries
+from federation.store.log_reader import find_leaf, load_entries
 from federation.wire.agency.lookups import FetchResult
 from tests.node.lookups.office import CASE, PURPOSE, Office, flags_at, office
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act, application, received
@@ -75,7 +76,10 @@ def notices(node: Node, desk: AgencyId) -> list[str]:
 
 @pytest.mark.attack("a second key registered over an officer's", held_by="refused unless meant; a leaf and a flag")
 async def test_second_key_never_takes_the_place_of_the_first_in_silence(tmp_path: Path) -> None:
-    """Refused unless it is meant; then a leaf, and a notice at the office's desk; a withdrawal likewise."""
+    """Refused unless it is meant; then a leaf for the end of the one and one for the other, and a notice at the desk.
+
+    A withdrawal likewise, with the one leaf: whoever knows a key finds its beginning and its end in the log.
+    """
     async with office(tmp_path) as found:
         node = found.rig[JIANGXI]
         before = leaves(node).count(LeafKind.OFFICER_KEY)
@@ -91,7 +95,12 @@ async def test_second_key_never_takes_the_place_of_the_first_in_silence(tmp_path
         await register(node, SECOND, changes=True)
         at = Occurrence(agreement=node.trust.in_force.agreement, now=node.now())
         await node.sequencer.commit(lambda tx: withdraw_key(tx, YUSHAN_POLICE, "officer-1", at=at))
-        assert leaves(node).count(LeafKind.OFFICER_KEY) == before + 3
+        assert leaves(node).count(LeafKind.OFFICER_KEY) == before + 4
+        first = OfficerKey(
+            agency=YUSHAN_POLICE, officer="officer-1", version=2, standing=KeyStanding.WITHDRAWN, key=public(FIRST)
+        )
+        for said in (first, replace(first, version=3, key=public(SECOND))):
+            assert find_leaf(node.database, LeafKind.OFFICER_KEY, key_subject(said)) is not None
         assert notices(node, YUSHAN_POLICE) == ["officer-1", "officer-1"]
 
 
