@@ -351,7 +351,7 @@ def open_database(url: str, *, keys: DataKeys, folder: Path | None = None) -> Da
     in `folder`, whatever that folder's name, and so do the keys of a store on PostgreSQL; those of a SQLite file lie
     beside it. Raises MalformedError STORE_URL; UntrustedError STORE_MODE when others may open a file; UnavailableError
     STORE_BUSY, STORE_FULL, STORE_DOWN; NotFoundError BODY_KEYS_MISSING; CorruptError BODY_KEYS_OTHER, STORE_DAMAGED,
-    STORE_FAULT, or STORE_VERSION when a newer program has migrated it.
+    STORE_FAULT, or STORE_VERSION when a newer program has migrated it, or it is from before the first release.
     """
     parsed = _parse_url(url, folder)
     if (file := _sqlite_file(parsed)) is not None:
@@ -361,9 +361,7 @@ def open_database(url: str, *, keys: DataKeys, folder: Path | None = None) -> Da
         with database.writing() as connection:
             migrate.lock(connection)
             _open_body_keys(database.body_keys, connection)
-            is_migrated = migrate.upgrade(connection, database.body_keys)
-        if is_migrated:  # no copy of a key stays where the tables had it before
-            database.scrub()
+            migrate.upgrade(connection)
     except BridgeheadError:
         database.close()
         raise
@@ -395,9 +393,9 @@ def open_to_read(url: str, *, keys: DataKeys, folder: Path | None = None) -> Dat
         with database.reading() as connection:
             revision = migrate.find_revision(connection)
             named = _named_key_file(connection)
-        if revision != migrate.HEAD_REVISION:
+        if revision != migrate.REVISIONS[-1]:
             raise CorruptError(
-                "STORE_VERSION", f"expected a store of {migrate.HEAD_REVISION}, got {revision or 'none'}"
+                "STORE_VERSION", f"expected a store of {migrate.REVISIONS[-1]}, got {revision or 'none'}"
             )
         database.body_keys.open_to_read(named)
     except BridgeheadError:

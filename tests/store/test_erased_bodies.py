@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from federation.protocol.body import pack_body
 from federation.protocol.errors import CorruptError, NotFoundError, UntrustedError
-from federation.store import migrate
-from federation.store.columns import POOL, seal, seal_apart
+from federation.store.columns import POOL
 from federation.store.database import Database, open_database, open_to_read
 from federation.store.exchange_log import GroupTransaction, commit_group
 from federation.store.messages import (
@@ -291,42 +289,6 @@ def test_file_of_keys_is_for_its_owner_alone(url: str, open_store: Open) -> None
     with pytest.raises(UntrustedError) as caught:
         open_store(url)
     assert caught.value.reason == "STORE_MODE"
-
-
-def test_upgrade_moves_the_keys_out_and_leaves_none_behind(url: str, open_store: Open, sqlite_path: Path) -> None:
-    """Bodies of both earlier forms open as before, under keys that are in the other file alone."""
-    database = open_store(url)
-    for number in (1, 2, 3):
-        run(database, send(number))
-    key = bytes(range(32))
-    sealed_key = seal(KEYS, "body_key.sealed_key", key, row_key=message_id_of(1))
-    contents = {
-        1: seal_apart(key, "message_body.content", pack_body(body_of(1)), row_key=message_id_of(1)),
-        2: seal(KEYS, "message_body.content", pack_body(body_of(2)), row_key=message_id_of(2)),
-        3: b"\x01 damaged",
-    }
-    with database.writing() as connection:
-        migrate.downgrade(connection, database.body_keys, "0007")
-        insert = text("INSERT INTO message_body (message_id, content) VALUES (:id, :content)")
-        connection.execute(insert, [{"id": message_id_of(n), "content": each} for n, each in contents.items()])
-        insert = text("INSERT INTO body_key (message_id, sealed_key) VALUES (:id, :sealed_key)")
-        connection.execute(insert, {"id": message_id_of(1), "sealed_key": sealed_key})
-    database.close()
-
-    database = open_store(url)
-
-    assert [load_body(database, message_id_of(number)) for number in (1, 2)] == [body_of(1), body_of(2)]
-    assert load_pending(database, JIANGXI, after_seq=0, limit=1, max_bytes=1)[0].body == body_of(1)
-    with pytest.raises(CorruptError, match="SEALED_VALUE"):
-        load_body(database, message_id_of(3))
-    assert all(run(database, _erase(number)) for number in (1, 2, 3))
-    if "sqlite" in url:
-        found = _files(sqlite_path)
-        assert not any(trace[3:] in found for trace in (sealed_key, contents[1], contents[2]))
-    database.close()
-    database.body_keys.file.unlink()
-    with pytest.raises(NotFoundError, match="BODY_KEYS_MISSING"):
-        open_store(url)
 
 
 def test_scrub_leaves_neither_key_nor_body_in_the_files(sqlite_path: Path, open_store: Open) -> None:

@@ -10,8 +10,7 @@ from federation.protocol.tlog.witness import WitnessState
 from federation.store import row_check
 from federation.store.columns import weigh_counter
 from federation.store.database import Database
-from federation.store.migrate import downgrade, upgrade
-from federation.store.records import erase_record, find_record, list_versions, put_records
+from federation.store.records import erase_record, put_records
 from federation.store.row_check import RowFinding, check_records, check_sample, one_state
 from federation.store.tables import COUNTER
 from federation.store.witness_state import advance_witness_state, keep_fork
@@ -73,17 +72,8 @@ def test_check_records_tells_what_is_missing_by_kind_and_leaf(filled: Database) 
     assert findings(filled) == [RowFinding("missing", record.kind, leaf_index=0, count=5)]
 
 
-def test_rows_of_an_earlier_version_are_marked_by_the_migration_alone(filled: Database) -> None:
-    """After it, a row without a mark is one that somebody put there, whatever counters are gone too."""
-    run(filled, lambda tx: put_records(tx, [record_of(number) for number in range(20, 620)]))  # more than a page
-    with filled.writing() as connection:
-        downgrade(connection, filled.body_keys, "0008")
-        upgrade(connection, filled.body_keys)
-    assert findings(filled) == []
-    filled.tree = None
-    run(filled, append(3))
-    assert findings(filled) == []
-
+def test_row_without_a_mark_is_one_that_somebody_put_there(filled: Database) -> None:
+    """Each row is marked as it is written, and nothing marks one afterwards, whatever counters are gone too."""
     record = record_of(8)
     write(filled, f"UPDATE record SET digest = NULL WHERE id = '{record.id}' AND replica = false")
     assert RowFinding("extra", record.kind, record.id) in findings(filled)
@@ -164,18 +154,12 @@ def test_sums_that_were_set_back_stay_found_whatever_is_written_after(filled: Da
         assert ("older", "sums") in {(finding.what, finding.kind) for finding in findings(filled)}
 
 
-def test_rows_of_a_witness_are_summed_by_the_migration_alone(filled: Database) -> None:
-    """After it, one without its sums is one that somebody put there; another leaf and another head find nothing."""
+def test_rows_of_a_witness_are_summed(filled: Database) -> None:
+    """One without its sums is one that somebody put there; another leaf and another head find nothing."""
     state = WitnessState(size=5, root=b"a" * 32, cosign_time=NOW)
     advance_witness_state(filled, "a.example/log", last=None, state=state, note=b"5")
     keep_fork(filled, "a.example/log", size=5, notes=(b"one", b"two"), now=NOW)
-    for revision in ("0009", "0008"):
-        with filled.writing() as connection:
-            downgrade(connection, filled.body_keys, revision)
-            assert not connection.execute(select(COUNTER).where(COUNTER.c.name.contains("/w/"))).all()
-            upgrade(connection, filled.body_keys)
-        assert findings(filled) == []
-    filled.tree = None
+    assert findings(filled) == []
     run(filled, append(3))
     advance_witness_state(filled, "a.example/log", last=state, state=replace(state, size=9), note=b"9")
     assert findings(filled) == []
@@ -192,30 +176,3 @@ def test_mark_that_did_not_fit_is_not_made_to_fit_by_a_witness(filled: Database)
     run(filled, append(3))
 
     assert RowFinding("older", "sums", leaf_index=2) in findings(filled)
-
-
-def test_case_is_renamed_after_its_office_by_the_migration(filled: Database) -> None:
-    """Content, versions and sums go with it; one that does not open stays under its name."""
-    case = replace(record_of(1), kind="lookup-case", content=b'{"opened_by":"jiangxi/361123/police"}')
-    named = [replace(case, id=name) for name in ("jiangxi/361123/police/CASE-1", "jiangxi/361123/police/CASE-2")]
-    run(filled, lambda tx: put_records(tx, [*named, *(replace(each, replica=True) for each in named)]))
-    run(filled, lambda tx: put_records(tx, [replace(named[0], version=2)], expect_version=1))
-    with filled.writing() as connection:
-        downgrade(connection, filled.body_keys, "0010")
-    assert find_record(filled, "lookup-case", named[0].id, replica=False) is None
-    assert find_record(filled, "lookup-case", "jiangxi/CASE-1", replica=True) == replace(
-        named[0], id="jiangxi/CASE-1", replica=True
-    )
-    with filled.writing() as connection:
-        upgrade(connection, filled.body_keys)
-    assert findings(filled) == []
-    with filled.writing() as connection:
-        downgrade(connection, filled.body_keys, "0010")
-    write(filled, "UPDATE record SET content = 'x' WHERE id = 'jiangxi/CASE-2' AND replica = true")
-
-    with filled.writing() as connection:
-        upgrade(connection, filled.body_keys)
-
-    assert [each.version for each in list_versions(filled, "lookup-case", named[0].id)] == [1, 2]
-    assert find_record(filled, "lookup-case", named[1].id, replica=False) == named[1]
-    assert findings(filled) == [RowFinding("changed", "lookup-case", "jiangxi/CASE-2", 1)]
