@@ -7,6 +7,7 @@ exit code is 1 when another province refused the entry.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,14 +20,26 @@ from federation.cli import case_chart
 from federation.cli.case_ledger import ledger_lines, read_ledger
 from federation.cli.completion import complete_case
 from federation.cli.next_step import NEXT_STEPS
-from federation.cli.options import Desk, Form, Paging, command, now
+from federation.cli.options import Desk, Form, Paging, command, now, read_line
 from federation.cli.show import local_minute, show_lines
-from federation.cli.words import WORDS, enclosed, overdue_mark, pair, punctuated, said, sentences, titled, word
+from federation.cli.words import (
+    WORDS,
+    condensed,
+    enclosed,
+    overdue_mark,
+    pair,
+    punctuated,
+    said,
+    sentences,
+    titled,
+    word,
+)
 from federation.domain.acts import ACTS, EVERYWHERE
 from federation.domain.case_items import CaseItem
 from federation.domain.clock import CHINA_TIME
 from federation.domain.joint_offers import REASONS
 from federation.domain.joint_policy import CaseLine
+from federation.domain.leave import SECRET, TODAY_FUNCTION, TODAY_PURPOSE, make_token, parse_token, token_digest
 from federation.domain.lookups import Outcome
 from federation.protocol.errors import MalformedError
 from federation.wire.agency import cases as wire
@@ -81,7 +94,10 @@ NEXT_STEPS.update({
     "ITEM_ERASED": "重新登记后再提供 | enter it again in an entry of its own",
     "ITEM_UNKNOWN": "查看记录内容：bridgehead case history CODE | see its items: bridgehead case history CODE",
     "PROCEDURE_UNKNOWN": "查看有哪些程序：bridgehead case lists | see which there are: bridgehead case lists",
+    "QUOTA_TODAY": "次日再核验，或致电发放单位 | go on tomorrow, or call the office that issued it",
     "SUM_ABOVE_CLAIM": "核对金额；确属更高，写明理由：--reason | check the sum; if it is right, say why: --reason",
+    "TOKEN_FORM": "照凭证重新输入，最后一位与前面相符 | type it again as it is printed: its last sign fits the others",
+    "TOKEN_HOME": "核对前六位：发放凭证的县 | check the first six digits: the county that issued it",
     "WATCH_TOKEN": "不加 --after 重新开始 | begin anew, without --after",
 })  # fmt: skip
 
@@ -343,6 +359,51 @@ def trace(
     desk.show(answer, trace_lines(answer), code=_TRACE_ENDS.get(answer.outcome, 0))
 
 
+@command(app, "token", usual=USUAL)
+def token(
+    desk: Desk,
+    code: CodeArgument,
+    counties: Annotated[str, typer.Option("--counties", help="Where it says yes: six digits, several with commas.")],
+    weekdays: Annotated[str, typer.Option("--weekdays", help="Such as mon,tue; without it, every day.")] = "",
+) -> None:
+    """Issue (发放查验码) the token of a leave, shown this once: print it and hand it to the person.
+
+    Only its digest is kept. The newest token of a case is the one that lives, so who lost one is issued another.
+    """
+    made = make_token(desk.profile.agency.county, os.urandom(SECRET))
+    fields = [f"token={token_digest(parse_token(condensed(made)))}", f"counties={counties}"]
+    do_act(desk, code, "issue_token", (*fields, *([f"weekdays={weekdays}"] if weekdays else [])), secret=made)
+
+
+@command(app, "today", usual=(TODAY_PURPOSE, TODAY_FUNCTION))
+def today(
+    desk: Desk,
+    shown: Annotated[
+        str, typer.Argument(metavar="TOKEN", help="As the person shows it, in any case; - reads it from stdin.")
+    ],
+) -> None:
+    """Ask (核验外出凭证) whether who shows a token of a leave is authorised today: yes or no, and nothing else.
+
+    Exit code 3 where nobody answers: it cannot be verified, which is no no.
+    """
+    found = parse_token(condensed(read_line(shown)))
+    answer = desk.call(wire.ASK_TODAY, wire.TodayQuestion(county=found[:6], token=token_digest(found)))
+    desk.show(answer, today_lines(answer), code=_TRACE_ENDS.get(answer.outcome, 0))
+
+
+def today_lines(answer: wire.TodayAnswer) -> Iterator[str]:
+    """The word of the answer; where there is none, whom to call."""
+    if answer.authorised is not None:
+        yes = "是|yes" if answer.authorised else "否|no"
+        yield f"{answer.day}  {titled('今日已获批准|authorised today')}{said(yes)}"
+        return
+    home = f"{answer.home_name} {answer.home_phone}".strip()
+    if answer.outcome is Outcome.REFUSED:
+        why = ", ".join(answer.policies)
+        yield said(f"{home}未答复：{why} | {home} refused: {why}")
+    yield said(f"无法核实，请致电{home} | cannot be verified: call {home}")
+
+
 @command(app, "figures", usual=USUAL)
 def figures(
     desk: Desk,
@@ -499,8 +560,9 @@ def do_act(
     reason: str | None = None,
     *,
     filed: tuple[CaseItem, ...] = (),
+    secret: str = "",
 ) -> None:
-    """Does one act for the purpose and function of the procedure of its case."""
+    """Does one act for the purpose and function of the procedure of its case; once it is done, `secret` is shown."""
     view = desk.call(wire.READ_CASE, code, changes=False)
     if view.line is None:
         desk.refuse(view.decision)
@@ -508,7 +570,7 @@ def do_act(
     act, given = name.replace("-", "_"), dict(pairs(fields)) | ({"reason": reason} if reason else {})
     given |= _cited(desk, view.line.record, act, given=given)
     asked = CaseStep(case=view.line.record, name=act, fields=given, items=(*filed, *_items(items)))
-    _show_outcome(desk, desk.call(wire.ACT_IN_CASE, asked, act=_act_of(desk, view.line.procedure)))
+    _show_outcome(desk, desk.call(wire.ACT_IN_CASE, asked, act=_act_of(desk, view.line.procedure)), secret=secret)
 
 
 def _cited(desk: Desk, record: str, act: str, *, given: Mapping[str, str]) -> dict[str, str]:
@@ -565,8 +627,11 @@ def _items(texts: Iterable[str]) -> tuple[CaseItem, ...]:
     return tuple(made)
 
 
-def _show_outcome(desk: Desk, outcome: wire.CaseOutcome) -> None:
+def _show_outcome(desk: Desk, outcome: wire.CaseOutcome, *, secret: str = "") -> None:
     entry, line = outcome.entry, outcome.line
     lines = [*(() if line is None else (case_line(line),)), *(() if entry is None else entry_lines(entry))]
+    is_told = bool(secret) and entry is not None and not entry.without_effect
+    if is_told:
+        lines.append(f"{titled('外出凭证，只显示这一次|token, shown this once')}{secret}")
     refused = entry is not None and any(sent.state is wire.DeliveryState.REFUSED for sent in entry.deliveries)
-    desk.show(outcome, lines, code=int(refused))
+    desk.show(outcome, lines, data={"token": secret} if is_told else None, code=int(refused))

@@ -15,6 +15,7 @@ import typer
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
 from federation.cli.show import CHINA, local_minute, local_time, mask_number, object_of
 from federation.cli.words import RECORD_FIELDS, condensed, enclosed, label, punctuated, said, titled, word, word_of
+from federation.domain.leave import TODAY_PURPOSE
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import SUBJECT_FUNCTION, SUBJECT_PURPOSE
 from federation.domain.reports import ReportLine, purpose_words
@@ -139,12 +140,25 @@ def _entry_lines(line: ReportLine) -> Iterator[str]:
     if _is_refused_at_home(line):
         yield said("  被本省拒绝，未向任何人提供 | asked and was refused by its own province; nothing was told")
     yield f"  {titled('目的|purpose')}{said(' | '.join(purpose_words(line.purpose)))}"
-    if line.fields:
+    if line.step == TODAY_PURPOSE:
+        yield f"  {_check_sentence(line)}"
+    elif line.fields:
         named = [label(name) for name in RECORD_FIELDS if name in line.fields]
         of_items = [_item_field(name) for name in sorted(line.fields - RECORD_FIELDS.keys())]
         yield f"  {titled('字段|fields')}{punctuated('、'.join((*named, *of_items)))}"
     if line.basis:
         yield f"  {titled('依据|basis')}{line.basis}"
+
+
+def _check_sentence(line: ReportLine) -> str:
+    """That a token was checked, and the one word that was told."""
+    day, asker, yes = line.time.astimezone(CHINA), line.asker_name or str(line.asker), "yes" in line.fields
+    chinese, english = ("是", "yes") if yes else ("否", "no")
+    when = f"{day.year}年{day.month}月{day.day}日"
+    return said(
+        f"{when}，{asker}核验了您的外出凭证，得到的答复仅为‘{chinese}’。 | "
+        f"On {day.date()}, {asker} checked your token of leave; all that it was told is ‘{english}’."
+    )
 
 
 def _item_field(name: str) -> str:

@@ -484,6 +484,7 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "alert.entry": "警情通报",
         "alert.disclosure": "警情另行提供",
         "alert.document": "调取照片或材料",
+        "corrections.today": "核验外出凭证",
         "permit.sync": "可查阅居住证副本",
         "permit.recognition": "居住证互认",
     },

@@ -14,6 +14,7 @@ from federation.protocol.form import Item, Time, decode
 from federation.protocol.ids import NodeName, checked, matching
 
 MAX_LINES: Final = 200
+_DIGITS: Final = "0123456789"
 TRACES_A_DAY: Final = 500
 """The most codes that one office asks for on a day, here and at the answering node: they can be counted through."""
 
@@ -23,21 +24,22 @@ def format_case_code(county: str, year: int, serial: int) -> str:
     digits = f"{county[:6]}{year:04}{serial:06}"
     if len(digits) != 16:
         raise MalformedError("CASE_CODE", "expected a county of six digits, a year, and a serial below a million")
-    return digits + _check_digit(digits)
+    return digits + check_sign(digits, _DIGITS)
 
 
 def parse_case_code(text: str) -> str:
     """Returns a code as it was given to the citizen; refuses one that was mistyped (CASE_CODE)."""
-    if not (len(text) == 17 and text.isascii() and text.isdigit() and text[16] == _check_digit(text[:16])):
+    if not (len(text) == 17 and text.isascii() and text.isdigit() and text[16] == check_sign(text[:16], _DIGITS)):
         raise MalformedError("CASE_CODE", "expected 17 digits of which the last fits the others", field="code")
     return text
 
 
-def _check_digit(digits: str) -> str:
-    rest = 10
-    for digit in digits:
-        rest = ((rest + int(digit)) % 10 or 10) * 2 % 11
-    return str((11 - rest) % 10)
+def check_sign(text: str, signs: str) -> str:
+    """The check character of a text of these signs, by ISO 7064 MOD n+1,n, where n is how many signs there are."""
+    rest = most = len(signs)
+    for sign in text:
+        rest = ((rest + signs.index(sign)) % most or most) * 2 % (most + 1)
+    return signs[(most + 1 - rest) % most]
 
 
 def home_of(code: str) -> NodeName | None:

@@ -67,6 +67,7 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "alert.pursuit": ("公安机关协查布控", "the police looked for somebody across the border"),
         "dispute.mediation": ("两地联合调解矛盾纠纷", "two provinces mediated a quarrel together"),
         "wage.claim": ("两地联合处理欠薪", "two provinces dealt with unpaid wages together"),
+        "corrections.today": ("核验外出凭证", "a token of a leave was checked"),
         "corrections.leave": ("办理社区矫正对象外出", "a leave of somebody under corrections was dealt with"),
         "corrections.move": ("办理社区矫正执行地变更", "a change of the place of corrections was dealt with"),
         "meeting.resolution": ("两地联席会议办理事项", "a joint meeting of two provinces decided"),

@@ -1,9 +1,9 @@
 """Disclosures: what this province gave or refused about a person, for their report; never who the officer was.
 
 Written in the transaction that receives the request, whatever the verdict; found by the blind index of the number
-alone. Items of joint cases and alerts have rows of their own (`joint/given`); of a permit of ours it is told who may
-read the copy that another province was sent, and who recognised it. Source: PIPL articles 45, 55 and 56 (kept
-at least three years).
+alone. Items of joint cases and alerts, and checks of tokens, have rows of their own (`joint/given`); of a permit of
+ours it is told who may read the copy that another province was sent, and who recognised it. Source: PIPL articles 45,
+55 and 56 (kept at least three years).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from federation.domain.permits_policy import FUNCTION_OF, LEGAL_BASIS, PermitPur
 from federation.domain.recognition import decode_recognition_item
 from federation.domain.reports import DEFERRED_PURPOSE, Disclosure, SubjectReport, build_report
 from federation.domain.retention import PROVISION
-from federation.node.joint.given import GIVEN
+from federation.node.joint.given import CHECKED, GIVEN
 from federation.node.joint.records import FAMILIES
 from federation.node.lookups import records
 from federation.node.node import InForce, Node, agency_facts
@@ -85,7 +85,8 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
     """
     numbers = (citizen_number, *_former_numbers(node, citizen_number))
     entries = [entry for number in numbers for entry, _ in list_disclosures(node.database, number)]
-    entries += [given.disclosure for number in numbers for given in GIVEN.by_subject(node.database, number)]
+    for kept in (GIVEN, CHECKED):
+        entries += [each.disclosure for number in numbers for each in kept.by_subject(node.database, number)]
     entries += [entry for number in numbers for entry in (*_copies_of(node, number), *_recognised(node, number))]
     named = {(entry.asker, entry.case_id) for entry in entries if entry.deferred_until is not None}
     ends = {name: end for name in named if (end := _end_of(node, *name)) is not None}

@@ -13,7 +13,7 @@ from federation.domain import leads
 from federation.domain.leads import HandedLead, Lead, LeadAnswer, lead_request
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, item_kind
-from federation.node.exchange.replies import POLICE, find_response, replies, statement_of, take_reply
+from federation.node.exchange.replies import POLICE, find_response, replies, take_reply
 from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Draft, Sent
 from federation.node.node import Node
@@ -119,8 +119,6 @@ def _judge_answer(received: Received[LeadAnswer]) -> Judgement:
     said, sender = leads.verify_answer(received.item), received.statement.sender
     if said.lead_id != received.cited.id:
         raise MalformedError("REPLY_UNASKED", "expected an answer that names the lead that it cites")
-    if sender.agency != statement_of(received.cited).recipient.agency:
-        raise RuleError("REPLY_OFFICE", "expected the force that the lead was handed over to")
     return take_reply(received, records=(ANSWERS.record(said, owner=sender.node),))
 
 

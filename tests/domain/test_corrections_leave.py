@@ -111,9 +111,9 @@ def test_longer_leave_goes_up_where_its_days_say_so():
     assert f"{case.case.clocks['corr.leave.due'].deadline.last_day}" == "2026-12-10"
 
 
-def crossing():
+def crossing(until="2027-05-27"):
     case = asked(180, form="recurring")
-    case.does("home", "grant_recurring", **{**GRANT, "until": "2027-05-27"})
+    case.does("home", "grant_recurring", **{**GRANT, "until": until})
     case.does("home", "move", to="recurring")
     case.does("home", "issue_permit", number="外出证1号", day="2026-11-27")
     return case

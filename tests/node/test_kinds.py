@@ -27,6 +27,8 @@ TYPES = {
     "case.disclosure": "case-entry",
     "case.trace": "case-trace",
     "case.progress": "case-progress",
+    "corrections.today": "corrections-today",
+    "corrections.today.answer": "corrections-today-answer",
     "officer.key": "officer-key",
     "erasure.order": "erasure-order",
     "erasure.receipt": "erasure-receipt",

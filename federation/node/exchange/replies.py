@@ -46,11 +46,14 @@ def reply_draft(
 ) -> Draft:
     """Drafts the reply to a question, under its purpose and case; it travels no longer than the question is waited for.
 
+    The office that the question names answers, which is the caller's to verify, else the one for the whole province.
     `officer` is None when the node answers by itself; `asked` is empty when the question's own inputs to policy count.
     """
     node, statement, in_force = received.node, received.statement, received.in_force
+    asked_office = statement.recipient.agency
+    office = intake_office(in_force, node.name) if asked_office is None else asked_office
     cause = Cause(
-        sender=Sender(node=node.name, agency=intake_office(in_force, node.name), officer=officer),
+        sender=Sender(node=node.name, agency=office, officer=officer),
         purpose=statement.purpose,
         function=statement.function,
         basis=statement.basis,
@@ -76,9 +79,13 @@ def take_reply(received: Received[Any], *, ends: datetime | None = None, records
 
 
 def verify_reply(received: Received[Any]) -> None:
-    """Refuses a reply of an office that answers for nobody (REPLY_OFFICE), and a second one (REPLY_TWICE)."""
-    if received.statement.sender.agency.kind != POLICE:
-        raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
+    """Refuses a reply of another office than was asked (REPLY_OFFICE), and a second one (REPLY_TWICE).
+
+    Where no office was named, a police office answers for its province.
+    """
+    office, asked = received.statement.sender.agency, statement_of(received.cited).recipient.agency
+    if office.kind != POLICE if asked is None else office != asked:
+        raise RuleError("REPLY_OFFICE", "expected the office that was asked, or a police office for its province")
     first = find_reply(received.node.database, received.cited.digest)
     if first is not None and first.message_id != received.statement.id:
         raise RuleError("REPLY_TWICE", "the request that this answers was answered before")

@@ -106,6 +106,7 @@ class AgencyRow(_Sheet, frozen=True, kw_only=True):
     id: AgencyId
     name: str
     functions: tuple[str, ...]
+    phone: str = ""
 
 
 class MemberSheet(_Sheet, frozen=True, kw_only=True, rename={"agencies": "agency"}):
@@ -182,7 +183,9 @@ def member_bundle(home: Path, *, now: datetime) -> bytes:
         log_vkey=format_vkey(keyring.log.vkey),
         witness_vkey=format_vkey(keyring.witness.vkey),
         tls_ca=read_file(home / "tls" / "peer-ca.crt").decode("ascii", "replace"),
-        agencies={row.id: Agency(name=row.name, functions=frozenset(row.functions)) for row in sheet.agencies},
+        agencies={
+            row.id: Agency(name=row.name, functions=frozenset(row.functions), phone=row.phone) for row in sheet.agencies
+        },
         revoked_serials=frozenset(sheet.revoked_serials),
         retired_logs=keyring.identity.retired_logs,
     )

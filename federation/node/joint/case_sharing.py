@@ -18,7 +18,7 @@ from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import CIVIL
 from federation.node.joint.given import given_in_case
 from federation.node.joint.lists import case_rows, each_due, next_look, offices
-from federation.node.joint.mandates import letters_of, put_mandates
+from federation.node.joint.mandates import letters_of, put_mandates, token_rows
 from federation.node.joint.records import CASE, CHANGES, Held, Moment, StoredEntry, StoredRecord
 from federation.node.joint.sharing import Author, Sharing
 from federation.node.joint.sight import own_parts, visible
@@ -133,6 +133,7 @@ class CaseSharing(Sharing[Case]):
         self, node: Node, transaction: GroupTransaction, now: Moment[Case], *, row: StoredRecord, step: int
     ) -> Iterator[Record]:
         yield from case_rows(node, transaction, now, row=row, step=step)
+        yield from token_rows(node, transaction, now.state, step=step)
 
     def wakes(self, node: Node, now: Moment[Case]) -> Iterable[str]:
         return [CHANGES.key(str(office)) for office in offices(node, now.state)] if now.state is not None else ()

@@ -19,6 +19,7 @@ from federation.domain.case_items import Part
 from federation.domain.documents import DOCUMENT
 from federation.domain.joint_sight import handed_to, numbers_in, people_in
 from federation.domain.joint_state import Case
+from federation.domain.leave import TokenCheck
 from federation.domain.reports import DEFERRED_JOINT, Disclosure
 from federation.domain.retention import PROVISION
 from federation.node.joint.records import ALERT, CASE, Family, StoredEntry, each_sent, parts_of
@@ -69,6 +70,11 @@ GIVEN: Final = item_collection(
     Given, kind="case-given", id=lambda given: f"{given.record}/{given.name}/{given.office}/{given.n:06}", replica=True,
     subject=lambda given: given.person, due_time=lambda given: given.time, kept_under=PROVISION,
 )  # fmt: skip
+CHECKED: Final = item_collection(
+    TokenCheck, kind="token-check", id=lambda check: check.message_id, replica=True,
+    subject=lambda check: check.person or None,
+)  # fmt: skip
+"""That tokens of leaves of ours were asked about; each dies with its question, since days of use are no track."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

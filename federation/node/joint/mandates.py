@@ -1,17 +1,21 @@
-"""Look-ups under a joint case, in the store: what the fold grants is a look-up case like any other.
+"""The things that a joint case grants: look-ups under it, each a look-up case like any other, and tokens of leaves.
 
 Each node writes it from its own fold and closes it by its own fold: no message says it. What is closed stays closed,
 whatever a later fold makes of the grant; and whoever asks or answers looks at the fold once more, so that the end holds
-from the entry on that brought it. Source: DESIGN section 5.
+from the entry on that brought it. A token's row is found by its digest, and goes when it may say yes on no day more.
+Source: DESIGN section 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from federation.domain.joint import Head
 from federation.domain.joint_mandates import mandates
+from federation.domain.joint_sight import numbers_in
 from federation.domain.joint_state import Case
+from federation.domain.leave import LeaveToken, living_token
 from federation.domain.lookups_case import (
     LOOKUP_FUNCTION,
     LookupCase,
@@ -22,14 +26,21 @@ from federation.domain.lookups_case import (
     is_open,
     letter_name,
 )
-from federation.node.joint.records import CASE, CASES, load_held
+from federation.node.joint.records import CASE, CASES, load_held, parts_of
 from federation.node.lookups import records
 from federation.node.node import Node, agency_facts
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_record_id
 from federation.protocol.policy import decide
 from federation.protocol.trust import find_agency
+from federation.store.collection import item_collection
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import put_records
+from federation.store.records import Record, put_records
+
+TOKENS: Final = item_collection(
+    LeaveToken, kind="leave-token", id=lambda token: token.token, replica=True, version=lambda token: token.step
+)
+"""The tokens that live, by their digests."""
 
 
 def letters_of(head: Head, *, purpose: str) -> tuple[tuple[str, str], ...]:
@@ -91,3 +102,23 @@ def as_it_stands(node: Node, case: LookupCase) -> LookupCase:
         if joint is not None and mandates(joint).get(case.opened_by) == case:
             return case
     return close_case(case, node.now())
+
+
+def token_rows(node: Node, transaction: GroupTransaction, case: Case | None, *, step: int) -> Iterator[Record]:
+    """The row of a case's living token where it changed; those of its tokens that live no more are erased."""
+    issued = () if case is None else case.done.get("issue_token", ())
+    if case is None or not issued:
+        return
+    living = living_token(case, step=step, person="")
+    for each in issued:
+        if living is None or each.head.fields["token"] != living.token:
+            TOKENS.erase(transaction, str(each.head.fields["token"]))
+    known = None if living is None else TOKENS.find(transaction, living.token)
+    if living is None or (known is not None and replace(known, step=step, person="") == living):
+        return
+    filed = (found.entry.name for found in case.done.get("file_application", ()))
+    rows = (row for name in filed for row in CASE.entries.by_subject(transaction, name) if row.author == node.name)
+    numbers = (
+        each for row in rows for each in numbers_in(parts_of(CASE, node, transaction, kept=row).values()).values()
+    )
+    yield TOKENS.record(replace(living, person=known.person if known else next(numbers, "")), owner=node.name)

@@ -96,10 +96,11 @@ class RetiredLog(_Part, frozen=True, kw_only=True):
 
 
 class Agency(_Part, frozen=True, kw_only=True):
-    """An office that may act through its node, with the joint functions it takes part in."""
+    """An office that may act through its node, with the joint functions it takes part in, and whom to call there."""
 
     name: _Name
     functions: Annotated[frozenset[Annotated[str, matching("F[0-9]{2}", form="a function such as F01")]], _SET]
+    phone: Annotated[str, matching("[0-9-]{0,20}", form="up to 20 digits and hyphens")] = ""
 
 
 _MessageKeys = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -226,6 +226,28 @@ class TraceAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TodayQuestion:
+    """A token of a leave, by the county that issued it and its digest: itself it stays at the desk."""
+
+    county: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodayAnswer:
+    """The yes or no of a day, and whom to call; without an answer `authorised` is None, which is not a no."""
+
+    decision: Ruling
+    authorised: bool | None = None
+    day: date | None = None
+    home: AgencyId | None = None
+    home_name: str = ""
+    home_phone: str = ""
+    outcome: Outcome = Outcome.HIT
+    policies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseNews:
     """A case as it stands since it changed; `token` is its place in the stream, empty for one that was open before.
 
@@ -291,6 +313,7 @@ LIST_ENTRIES: Final = Rpc("CaseService/ListEntries", EntryQuery, EntryPage)
 LIST_CASES: Final = Rpc("CaseService/ListCases", PageQuery, CasePage)
 LIST_DUE_CASES: Final = Rpc("CaseService/ListDueCases", DueQuery, DuePage)
 TRACE_CASE: Final = Rpc("CaseService/TraceCase", str, TraceAnswer, floor_seconds=WRITES)
+ASK_TODAY: Final = Rpc("CaseService/AskToday", TodayQuestion, TodayAnswer, floor_seconds=WRITES)
 COUNT_CASES: Final = Rpc("CaseService/CountCases", FigureQuery, CaseFigures)
 WATCH_CASES: Final = Rpc("CaseService/WatchCases", str, CaseNews, floor_seconds=None, stream=True)
 """The question is the token to go on behind, empty for a first call."""
