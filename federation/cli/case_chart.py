@@ -1,21 +1,40 @@
 """The chart of a joint case as SVG: which stages are done, where it stands, what is ahead, who, and how long is left.
 
-Rules kept: each state is said in words as well as in colour; the file is whole by itself (no script, no link, no font
-of its own); every text is escaped. Moves that do not go to the next stage are arcs: on the left those that go on, on
-the right, broken, those that return.
+Beside it the board of several cases, and the lists of a procedure. Rules kept: each state is said in words as well as
+in colour; the file is whole by itself (no script, no link, no font of its own); every text is escaped. Moves that do
+not go to the next stage are arcs: on the left those that go on, on the right, broken, those that return.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from html import escape
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from federation.cli.show import local_day
-from federation.cli.words import Language, cells, language, one_of, pair, said, short, titled
-from federation.wire.agency.cases import CaseClock, CaseStage, CaseView
+from federation.cli.show import local_day, local_minute
+from federation.cli.words import (
+    Language,
+    cells,
+    enclosed,
+    language,
+    one_of,
+    overdue_mark,
+    pair,
+    punctuated,
+    said,
+    short,
+    titled,
+    word,
+)
+from federation.domain.joint_policy import CaseLine
+from federation.wire.agency.cases import CaseClock, CaseStage, CaseView, ProcedureLists
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _WORDS: Final = {"done": "已办|done", "now": "办理中|now", "ahead": "未到|ahead"}
 _GUTTER: Final = 150
@@ -169,3 +188,48 @@ def _span(left: timedelta) -> str:
         return f"{left.days} {said('天|d')}"
     minutes = int(left.total_seconds() // 60)
     return f"{minutes // 60} {said('小时|h')}" if minutes >= 120 else f"{minutes} {said('分钟|min')}"
+
+
+def board(lines: Iterable[CaseLine]) -> Table:
+    """The open cases as a table: the late ones first and in red, then those that are due first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(expand=True)
+    for head in (
+        said("一案一码|code"),
+        said("事项|matter"),
+        said("环节|stage"),
+        said("参与|standing"),
+        said("期限|due"),
+    ):
+        table.add_column(Text(head))
+    still = [line for line in lines if not line.outcome]
+    for line in sorted(still, key=lambda line: (not line.late, line.due or _NEVER, line.code)):
+        due = f"{local_minute(line.due)} {line.clock}" if line.due is not None else "-"
+        late = overdue_mark() if line.late else ""
+        matter, stage = pair(line.title_zh, line.title_en), pair(line.stage_zh, line.stage_en)
+        cells = (line.code, matter, stage, word(line.standing))
+        table.add_row(*map(Text, (*cells, f"{due}{late}")), style="bold red" if line.late else "")
+    return table
+
+
+_LISTS: Final = {
+    "duty": "职责|duties", "task": "任务|tasks", "guarantee": "保障|guarantees", "stage": "环节|stages",
+    "role": "角色|roles",
+}  # fmt: skip
+
+
+def list_lines(found: ProcedureLists) -> Iterator[str]:
+    unofficial = "" if found.official else f" {enclosed(said('未经官方公布|not official'))}"
+    yield f"{pair(found.title_zh, found.title_en)}{unofficial}"
+    yield f"  {titled('用途|purpose')}{found.purpose}  {titled('职能|function')}{found.function}"
+    yield f"  {titled('依据|source')}{found.source}"
+    who = {line.who: pair(line.zh, line.en) for line in found.lines if line.list == "role"}
+    for name, title in _LISTS.items():
+        lines = [line for line in found.lines if line.list == name]
+        if lines:
+            yield said(title)
+            named = {} if name in ("stage", "role") else who  # these are typed as they stand here
+            for line in lines:
+                yield f"  {named.get(line.who, line.who)}{punctuated('：')}{said(f'{line.zh} | {line.en}')}"

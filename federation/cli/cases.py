@@ -11,8 +11,8 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from datetime import datetime, timedelta
+from typing import Annotated, Final
 
 import typer
 
@@ -46,13 +46,9 @@ from federation.wire.agency import cases as wire
 from federation.wire.agency.cases import CaseOpening, CaseStep, DueQuery, EntryQuery
 from federation.wire.rpc import Act, PageQuery
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 _FULL: Final = re.compile("[0-9a-f]{64}")
 _EVERYTHING: Final = Paging(1000, "", everything=True)
 PAPER_FORM: Final = "a paper of the case by its file's name, or 64 digits"
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 app = typer.Typer(name="case", no_args_is_help=True, help="Joint cases of several provinces (联办案件).")
 USUAL: Final = ("dispute.mediation", "F09")
 
@@ -304,12 +300,12 @@ def watch(
     from rich.live import Live
 
     shown: dict[str, CaseLine] = {}
-    with Live(board([]), auto_refresh=False) as live:
+    with Live(case_chart.board([]), auto_refresh=False) as live:
 
         def show_news(news: wire.CaseNews) -> None:
             if news.line is not None:
                 shown[news.line.record] = news.line
-                live.update(board(shown.values()), refresh=True)
+                live.update(case_chart.board(shown.values()), refresh=True)
 
         desk.watch(wire.WATCH_CASES, after, show_news, count=count)
 
@@ -317,30 +313,6 @@ def watch(
 def _news_lines(news: wire.CaseNews) -> Iterator[str]:
     if news.line is not None:
         yield f"{local_minute(news.line.changed)}  {case_line(news.line)}"
-
-
-def board(lines: Iterable[CaseLine]) -> Table:
-    """The open cases as a table: the late ones first and in red, then those that are due first."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(expand=True)
-    for head in (
-        said("一案一码|code"),
-        said("事项|matter"),
-        said("环节|stage"),
-        said("参与|standing"),
-        said("期限|due"),
-    ):
-        table.add_column(Text(head))
-    still = [line for line in lines if not line.outcome]
-    for line in sorted(still, key=lambda line: (not line.late, line.due or _NEVER, line.code)):
-        due = f"{local_minute(line.due)} {line.clock}" if line.due is not None else "-"
-        late = overdue_mark() if line.late else ""
-        matter, stage = pair(line.title_zh, line.title_en), pair(line.stage_zh, line.stage_en)
-        cells = (line.code, matter, stage, word(line.standing))
-        table.add_row(*map(Text, (*cells, f"{due}{late}")), style="bold red" if line.late else "")
-    return table
 
 
 @command(app, "chart", usual=USUAL)
@@ -426,7 +398,7 @@ def lists(
 ) -> None:
     """Print the lists of a procedure (职责、任务、保障), its stages and roles."""
     found = desk.call(wire.READ_PROCEDURE, procedure, changes=False)
-    desk.show(found, list_lines(found) if procedure else found.names)
+    desk.show(found, case_chart.list_lines(found) if procedure else found.names)
 
 
 _TRACE_ENDS: Final = {Outcome.REFUSED: 1, Outcome.UNREACHABLE: 3, Outcome.EXPIRED: 3}
@@ -443,27 +415,6 @@ def trace_lines(answer: wire.TraceAnswer) -> Iterator[str]:
         yield said(f"{answer.node}未答复：{why} | {answer.node} refused: {why}")
     elif answer.outcome is not Outcome.HIT:
         yield said(f"{answer.node}的节点现在联系不上，请稍后再查 | {answer.node} is not answering: ask again later")
-
-
-_LISTS: Final = {
-    "duty": "职责|duties", "task": "任务|tasks", "guarantee": "保障|guarantees", "stage": "环节|stages",
-    "role": "角色|roles",
-}  # fmt: skip
-
-
-def list_lines(found: wire.ProcedureLists) -> Iterator[str]:
-    unofficial = "" if found.official else f" {enclosed(said('未经官方公布|not official'))}"
-    yield f"{pair(found.title_zh, found.title_en)}{unofficial}"
-    yield f"  {titled('用途|purpose')}{found.purpose}  {titled('职能|function')}{found.function}"
-    yield f"  {titled('依据|source')}{found.source}"
-    who = {line.who: pair(line.zh, line.en) for line in found.lines if line.list == "role"}
-    for name, title in _LISTS.items():
-        lines = [line for line in found.lines if line.list == name]
-        if lines:
-            yield said(title)
-            named = {} if name in ("stage", "role") else who  # these are typed as they stand here
-            for line in lines:
-                yield f"  {named.get(line.who, line.who)}{punctuated('：')}{said(f'{line.zh} | {line.en}')}"
 
 
 def case_line(line: CaseLine) -> str:
@@ -630,8 +581,8 @@ def _items(texts: Iterable[str]) -> tuple[CaseItem, ...]:
 def _show_outcome(desk: Desk, outcome: wire.CaseOutcome, *, secret: str = "") -> None:
     entry, line = outcome.entry, outcome.line
     lines = [*(() if line is None else (case_line(line),)), *(() if entry is None else entry_lines(entry))]
-    is_told = bool(secret) and entry is not None and not entry.without_effect
-    if is_told:
+    is_printed = bool(secret) and entry is not None and not entry.without_effect
+    if is_printed:
         lines.append(f"{titled('外出凭证，只显示这一次|token, shown this once')}{secret}")
     refused = entry is not None and any(sent.state is wire.DeliveryState.REFUSED for sent in entry.deliveries)
-    desk.show(outcome, lines, data={"token": secret} if is_told else None, code=int(refused))
+    desk.show(outcome, lines, data={"token": secret} if is_printed else None, code=int(refused))

@@ -128,10 +128,10 @@ def living_token(case: Case, *, step: int, person: str) -> LeaveToken | None:
     clock = case.clocks.get("corr.leave.recurring")
     if clock is not None and clock.deadline is not None and clock.deadline.last_day is not None:
         ends.append(clock.deadline.last_day)
-    told = (each for each in case.done.get("tell_person", ()) if each.at > granted.at)
+    notified = (each for each in case.done.get("tell_person", ()) if each.at > granted.at)
     ends += [
         date.fromisoformat(str(each.head.fields["day"])) - timedelta(days=1)
-        for each in told
+        for each in notified
         if each.head.fields["what"] == "ended"
     ]
     said = issued.head.fields

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from federation.cli.case_chart import board
 from federation.cli.case_ledger import ledger_lines, read_ledger
-from federation.cli.cases import board, entry_lines, offer_lines, view_lines
+from federation.cli.cases import entry_lines, offer_lines, view_lines
 from federation.cli.options import now
 from federation.cli.words import error_halves
 from federation.domain.acts import TYPES

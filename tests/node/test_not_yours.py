@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.documents import CHUNK_BYTES
 from federation.domain.intake import RefusalReason
+from federation.domain.leave import TODAY_FUNCTION, TODAY_PURPOSE, LeaveToken
 from federation.domain.lookups import FetchItem, Selector, SelectorKind, step_up_bytes
 from federation.domain.lookups_case import countersign_bytes
 from federation.domain.officers import KeyStanding, OfficerKey
@@ -33,6 +35,7 @@ from federation.node.alerts import steps as alert_steps
 from federation.node.corrections.steps import file_correction
 from federation.node.documents import begin
 from federation.node.exchange.errand import STEPS, begin_errand
+from federation.node.joint.mandates import TOKENS
 from federation.node.lookups.cases import begin_case
 from federation.node.officer_keys import Occurrence, enrol_administrator
 from federation.node.oversight.sample import SAMPLE, Sampled
@@ -65,8 +68,9 @@ from federation.wire.agency import permits as permit_rpcs
 from federation.wire.rpc import Rpc
 from federation.wire.table import RPCS
 from tests.node.intake.border import NO_LOOKUP, PURPOSE, XINZHOU, Border, border, case_of
-from tests.node.joint.desks import TOWN, Desks
+from tests.node.joint.desks import TOWN, Desks, with_agencies
 from tests.node.joint.desks import WHY as CASE_WHY
+from tests.node.joint.test_community_corrections import DESTINATION, ORIGIN
 from tests.node.lookups.office import public_text
 from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.node.retention.test_orders import sent
@@ -82,6 +86,7 @@ FORESTRY, CHANGSHAN = parse_agency_id("zhejiang/330824/forestry"), parse_agency_
 DUTY, ALERT = ("alert.duty", "F19"), ("alert.incident", "F12")
 GOVERNANCE = parse_agency_id("zhejiang/330822/governance")
 F07, F16 = ("vehicle.administration", "F07"), ("enterprise.administration", "F16")
+BESIDE = parse_agency_id("jiangxi/361103/corrections")
 NO_ID, WORDS = "00000000-0000-7000-8000-000000000000", "核对无误"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -194,6 +199,11 @@ async def world(found: Border) -> World:
     assert filed.correction is not None
     joint = Desks(rig)
     await joint.open()
+    token = LeaveToken(
+        token="ab" * 32, step=1, home=ORIGIN, counties=("361123",), weekdays=(), first=date.min, last=date.max,
+        person=found.person.holder.citizen_number,
+    )  # fmt: skip
+    await rig[ZHEJIANG].sequencer.commit(lambda tx: TOKENS.put(tx, token, owner=ZHEJIANG))
     upload = documents.DocumentUpload(name="协议.txt", media_type="text/plain", size=2, chunk_size=CHUNK_BYTES)
     begun = await begin(begin_errand(rig[ZHEJIANG], TOWN, act(*CASE_WHY)), upload)
     enrolment = duty.Enrolment(group="330824.guards", consent="ab" * 32)
@@ -206,7 +216,7 @@ async def world(found: Border) -> World:
     return World(found, key, {
         "alert": raised.line.record,
         "volunteer": enrolled.volunteer.name,
-        "document": begun.document,
+        "document": begun.document, "token": token.token,
         "case": joint.case, "permit": permit.urn, "lookup": line.lookup_id, "handle": hit.handle or "", "lead": lead.line.handed.lead_id,
         "correction": filed.correction.correction_id, "request": await found.waiting(),
         "message": sent(rig, ZHEJIANG, JIANGXI, "permit.sync")[0].id,
@@ -369,6 +379,15 @@ def about_joint_cases(made: World) -> dict[Rpc[Any, Any], Named]:
             unknown="0" * 32,
             ask=lambda name, _: documents.ChunkUpload(document=name, number=0, data=b"ok"),
         ),
+        cases.ASK_TODAY: replace(
+            here,
+            real=made.names["token"],
+            unknown="cd" * 32,
+            owner=DESTINATION,
+            other=BESIDE,
+            why=(TODAY_PURPOSE, TODAY_FUNCTION),
+            ask=lambda name, _: cases.TodayQuestion(county="330822", token=name),
+        ),
         cases.ACT_IN_CASE: replace(here, ask=lambda name, _: cases.CaseStep(case=name, name="note")),
     }
 
@@ -388,6 +407,7 @@ async def test_what_is_not_there_and_what_is_another_offices_are_told_alike(tmp_
     """For every RPC that names a thing; whose it is, is told apart, so that no row is of nothing."""
     assert features.KINDS
     async with border(tmp_path) as found:
+        found.rig.put_in_force(with_agencies(found.rig.agreement, (ORIGIN, DESTINATION, BESIDE), ("F13",)))
         made = await world(found)
         table = about_permits(made) | about_look_ups(made) | about_joint_cases(made) | about_alerts(made)
         assert {rpc.name for rpc in table} | {rpc.name for rpc in NAMES_NOTHING} == {

@@ -41,7 +41,7 @@ from federation.node.intake.desk import list_intake
 from federation.node.joint.case_sharing import DISCLOSURE, ENTRY
 from federation.node.joint.ends import close_items
 from federation.node.joint.records import CASE, find_head, load_held
-from federation.node.joint.trace import trace_case
+from federation.node.joint.trace import ask_today, trace_case
 from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Replay, replay_log
 from federation.node.lookups import ask as asking
@@ -56,6 +56,7 @@ from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_messa
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, has_body, list_held, list_messages
 from federation.store.records import erase_record, find_record
+from federation.wire.agency.cases import TodayQuestion
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionQuery
 from federation.wire.agency.erasure import ErasureQuestion
 from federation.wire.agency.intake import IntakeQuery, RefuseQuestion, ReleaseQuestion
@@ -71,7 +72,19 @@ from federation.wire.agency.permits import (
 from federation.wire.agency.reports import ReportQuestion
 from federation.wire.rpc import PageQuery
 from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, BorderDesks, with_desks
-from tests.node.joint.desks import CONTACT, PARTY, PEER, PEER_BODY, STRANGER, TOWN, WHY, Desks, with_offices
+from tests.node.joint.desks import (
+    CONTACT,
+    PARTY,
+    PEER,
+    PEER_BODY,
+    STRANGER,
+    TOWN,
+    WHY,
+    Desks,
+    with_agencies,
+    with_offices,
+)
+from tests.node.joint.test_community_corrections import DESTINATION, ORIGIN
 from tests.node.kept_decisions import list_decisions
 from tests.node.rig import (
     ALLOWED,
@@ -121,6 +134,7 @@ async def border_day(rig: Rig) -> None:
     await leads(rig)
     await joint_cases(rig)
     await alerts(rig)
+    await tokens(rig)
     await rig.drain()
     await erasures(rig)
     await rig.drain()
@@ -311,6 +325,15 @@ async def alerts(rig: Rig) -> None:
     ).decision.allowed
 
 
+async def tokens(rig: Rig) -> None:
+    """corrections.today, .answer: a token that nobody has is a no; police are refused before anything is sent."""
+    rig.put_in_force(with_agencies(rig.agreement, (ORIGIN, DESTINATION), ("F13",)))
+    question = TodayQuestion(county="330822", token="ab" * 32)
+    for office, allowed in ((YUSHAN_POLICE, False), (DESTINATION, True)):
+        answer = await ask_today(begin_errand(rig[JIANGXI], office, act("corrections.today", "F13")), question)
+        assert (answer.decision.allowed, answer.authorised) == (allowed, False if allowed else None)
+
+
 async def erasures(rig: Rig) -> None:
     """erasure.order, .receipt: the newest copy of a permit that went to Anhui is destroyed; refused under another purpose."""
     sent = list_messages(rig[ZHEJIANG].database, "sent", pair=Pair(ZHEJIANG, ANHUI), after_seq=0, limit=1000)
@@ -352,7 +375,7 @@ async def test_every_kind_of_message_leaves_a_decision_that_can_be_made_again(ri
         assert found.reproduced + sum(found.by_rule.values()) == found.decisions
         rules.update(found.by_rule)
     assert rules == {
-        "officer-key-told": 2, "reply-to-own-request": 16, "rule-handle-unknown": 1, "rule-same-value": 1, "second-request": 4,
+        "officer-key-told": 2, "reply-to-own-request": 17, "rule-handle-unknown": 1, "rule-same-value": 1, "second-request": 4,
     }  # fmt: skip
 
 

@@ -318,6 +318,7 @@ CALLS = (
     Call(cases.LIST_CASES, POLICE, PAGE, case_answers.CASES),
     Call(cases.LIST_DUE_CASES, POLICE, cases.DueQuery(before=case_answers.TIME, page_size=5), case_answers.DUE),
     Call(cases.TRACE_CASE, HALL, case_answers.CODE, case_answers.TRACE),
+    Call(cases.ASK_TODAY, HALL, cases.TodayQuestion(county="350723", token="ab" * 32), case_answers.TODAY),
     Call(
         cases.COUNT_CASES,
         POLICE,

@@ -1,6 +1,6 @@
 """Sample values of what is asked and answered about joint cases."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from federation.domain.case_items import CaseItem
 from federation.domain.joint_policy import CaseLine, Standing
@@ -77,6 +77,10 @@ FIGURES = cases.CaseFigures(
 TRACE = cases.TraceAnswer(
     decision=REFUSED, node=NodeName("zhejiang"), outcome=Outcome.UNREACHABLE, policies=("rule-quota-traces",)
 )
+TODAY = cases.TodayAnswer(
+    decision=REFUSED, authorised=False, day=date(2026, 11, 24), home=parse_agency_id("fujian/350723/corrections"),
+    home_name="光泽县社区矫正管理局", home_phone="100-0000-1303", outcome=Outcome.HIT, policies=("rule-quota-today",),
+)  # fmt: skip
 NEWS = (cases.CaseNews(token="c2VhbGVk", line=LINE), cases.CaseNews(decision=REFUSED))
 LISTS = cases.ProcedureLists(
     names=("dispute-mediation",), title_zh="矛盾纠纷联调", title_en="Dispute mediation", purpose="dispute.mediation",

@@ -127,8 +127,8 @@ async def ask_today(errand: Errand, question: TodayQuestion) -> TodayAnswer:
     )  # fmt: skip
     if response.body is None:
         return answer
-    told = decode(TokenAnswer, response.body.items[0])
-    return replace(answer, authorised=told.authorised, day=told.day)
+    item = decode(TokenAnswer, response.body.items[0])
+    return replace(answer, authorised=item.authorised, day=item.day)
 
 
 async def _ask_once(errand: Errand, asked: str, ready: Prepared | None, *, counted: Counted) -> str:

@@ -41,28 +41,26 @@ def digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+def with_agencies(agreement: Agreement, offices: Iterable[AgencyId], functions: Iterable[str]) -> Agreement:
+    """The agreement with offices that hold these functions, beside those that it names."""
+    members = dict(agreement.members)
+    for office in offices:
+        if office.node in members:
+            added = {office: Agency(name=str(office), functions=frozenset(functions))}
+            member = members[office.node]
+            members[office.node] = replace(member, agencies={**member.agencies, **added})
+    return replace(agreement, members=members)
+
+
 def with_offices(agreement: Agreement, offices: Iterable[AgencyId] = OFFICES) -> Agreement:
     """The agreement with offices that mediate, and with the procedures of this repository."""
-    members = {
-        name: replace(
-            member,
-            agencies={
-                **member.agencies,
-                **{
-                    office: Agency(name=str(office), functions=frozenset({"F01", "F09", "F10", "F23"}))
-                    for office in offices
-                    if office.node == name
-                },
-            },
-        )
-        for name, member in agreement.members.items()
-    }
     files = {
         f"policies/{path.relative_to(ROOT / 'policies').as_posix()}": path.read_bytes()
         for path in (ROOT / "policies").rglob("*")
         if path.is_file() and "cases" not in path.parent.name
     }
-    return replace(agreement, members=members, files={**agreement.files, **files})
+    agreement = with_agencies(agreement, offices, ("F01", "F09", "F10", "F23"))
+    return replace(agreement, files={**agreement.files, **files})
 
 
 @dataclass

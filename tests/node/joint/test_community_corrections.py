@@ -19,12 +19,11 @@ from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.protocol.trust import Agreement
-from federation.protocol.trust.members import Agency
 from federation.store.messages import list_messages
 from federation.wire.agency.cases import FigureQuery
 from federation.wire.agency.figures import ReportQuery
 from tests.node.alerts.border_desks import with_desks
-from tests.node.joint.desks import Desks, desks, digest, with_offices
+from tests.node.joint.desks import Desks, desks, digest, with_agencies, with_offices
 from tests.node.joint.test_apart import apart
 from tests.node.joint.test_entries import same
 from tests.node.joint.test_given import told
@@ -53,22 +52,7 @@ REASON = CaseItem(kind="corr_reason", fields={"kind": "工作", "text": "到玉�
 
 def with_corrections(agreement: Agreement) -> Agreement:
     """The agreement with the offices of corrections; police and halls of both counties stay as they are."""
-    agreement = with_offices(agreement, ())
-    members = {
-        name: replace(
-            member,
-            agencies={
-                **member.agencies,
-                **{
-                    office: Agency(name=str(office), functions=frozenset({"F13"}))
-                    for office in (ORIGIN, OFFICE, DESTINATION, PROSECUTOR)
-                    if office.node == name
-                },
-            },
-        )
-        for name, member in agreement.members.items()
-    }
-    return replace(agreement, members=members)
+    return with_agencies(with_offices(agreement, ()), (ORIGIN, OFFICE, DESTINATION, PROSECUTOR), ("F13",))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from federation.store.messages import StoredMessage, find_body, list_messages
 from federation.store.prepared import StoredRow
 from federation.wire.agency.cases import TodayAnswer, TodayQuestion
 from tests.node.alerts.border_desks import with_desks
-from tests.node.joint.desks import Desks, desks, digest
+from tests.node.joint.desks import Desks, desks, digest, with_agencies
 from tests.node.joint.test_community_corrections import DESTINATION, NUMBER, OFFICE, ORIGIN, PERSON, with_corrections
 from tests.node.joint.test_given import told
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act
@@ -89,18 +89,11 @@ def hashed(token: str) -> str:
 async def leave(tmp_path: Path) -> AsyncIterator[Leave]:
     """On the first working day of the permit; the clock of the nodes stands still."""
     async with desks(tmp_path, wait=0.05) as found:
-        agreement = with_corrections(with_desks(found.rig.agreement))
-        jiangxi = agreement.members[JIANGXI]
-        others = {OTHER_COUNTY: jiangxi.agencies[DESTINATION]}
-        agencies = {**jiangxi.agencies, **others}
+        agreement = with_agencies(with_corrections(with_desks(found.rig.agreement)), (OTHER_COUNTY,), ("F13",))
         home = agreement.members[ZHEJIANG]
         named = replace(home.agencies[ORIGIN], name="常山县社区矫正管理局", phone="100-0000-1301")
-        members = {
-            **agreement.members,
-            JIANGXI: replace(jiangxi, agencies=agencies),
-            ZHEJIANG: replace(home, agencies={**home.agencies, ORIGIN: named}),
-        }
-        found.rig.put_in_force(replace(agreement, members=members))
+        home = replace(home, agencies={**home.agencies, ORIGIN: named})
+        found.rig.put_in_force(replace(agreement, members={**agreement.members, ZHEJIANG: home}))
         made = Leave(found.rig, why=("corrections.leave", "F13"))
         today = found.rig[ZHEJIANG].today()
         await made.granted(begins=today.isoformat(), until=f"{today.year + 1}{today.isoformat()[4:]}")

@@ -26,7 +26,7 @@ from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.send import ENDS, put_end
 from federation.node.features import KINDS
-from federation.node.joint.trace import trace_case
+from federation.node.joint.trace import ask_today, trace_case
 from federation.node.lookups.records import ENTRIES
 from federation.node.node import Node, Trust
 from federation.node.recognition import recognise
@@ -46,18 +46,20 @@ from federation.store.messages import (
     find_outbox_state,
 )
 from federation.store.records import find_record, list_versions
+from federation.wire.agency.cases import TodayQuestion
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionStep
 from federation.wire.agency.erasure import ErasureQuery, ErasureState
 from federation.wire.agency.leads import LeadStep
 from federation.wire.agency.permits import PermitRecognition
 from federation.wire.agency.reports import ReportQuestion
 from federation.wire.rpc import COUNTERS
-from tests.node.alerts.border_desks import CHANGSHAN, border_desks
+from tests.node.alerts.border_desks import CHANGSHAN, border_desks, with_desks
 from tests.node.corrections.case import correcting, registered
 from tests.node.intake.border import XINZHOU
 from tests.node.intake.border import border as intake_border
 from tests.node.joint.desks import PARTY, PEER, STRANGER, TOWN, WHY
 from tests.node.joint.desks import desks as case_desks
+from tests.node.joint.test_community_corrections import DESTINATION, ORIGIN, with_corrections
 from tests.node.retention.released import PERSON, Border, released
 from tests.node.retention.test_orders import order, sent
 from tests.node.rig import (
@@ -322,6 +324,20 @@ async def alerted(folder: Path) -> AsyncIterator[Rig]:
         yield border.rig
 
 
+@asynccontextmanager
+async def checked(folder: Path) -> AsyncIterator[Rig]:
+    """The corrections office of Yushan asks about a token that nobody has."""
+    async with case_desks(folder) as case:
+        case.rig.put_in_force(with_corrections(with_desks(case.rig.agreement)))
+        errand = begin_errand(case.rig[JIANGXI], DESTINATION, act("corrections.today", "F13"))
+        assert (await ask_today(errand, TodayQuestion(county="330822", token=TOKEN))).authorised is False
+        await case.rig.drain()
+        yield case.rig
+
+
+TOKEN = "ab" * 32
+FLOWS.append(Flow("corrections.today", checked, DESTINATION, (TOKEN,)))
+FLOWS.append(Flow("corrections.today.answer", checked, ORIGIN, ('"authorised":false,"day"',)))
 REGISTERED = "您反映的纠纷已登记，编号3308222026"
 FLOWS.append(Flow("case.trace", traced, STRANGER, ('{"code":"3308222026',)))
 FLOWS.append(Flow("case.progress", traced, LINAN, (REGISTERED,)))
