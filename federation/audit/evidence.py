@@ -270,7 +270,7 @@ class EvidenceFile:
 
 
 def open_evidence(path: Path) -> EvidenceFile:
-    """Opens a bundle, verifying only that it is one: files within the file, unpacked, each once (EVIDENCE_FORM)."""
+    """Opens a bundle, verifying only that it is one: files unpacked, each once (FILE_MISSING, EVIDENCE_FORM)."""
     files: dict[str, tuple[int, int]] = {}
     try:
         size = path.stat().st_size
@@ -283,6 +283,8 @@ def open_evidence(path: Path) -> EvidenceFile:
                 if not is_plain or start + info.file_size > size or info.file_size != info.compress_size:
                     raise MalformedError("EVIDENCE_FORM", f"{path}: expected {info.filename!r:.100} unpacked, once")
                 files[info.filename] = start, info.file_size
+    except FileNotFoundError as error:
+        raise NotFoundError("FILE_MISSING", f"expected a file {path}") from error
     except (BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
         raise MalformedError("EVIDENCE_FORM", f"{path}: expected a zip of 'audit export'") from error
     if sum(held for _, held in files.values()) > size:

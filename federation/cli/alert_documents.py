@@ -26,6 +26,7 @@ def add(
     own: DeskOption = "",
 ) -> None:
     """Add (提交照片、材料) a file; whose picture it is crosses with --tick family_consent of an update alone."""
+    file.stat()  # that it is not there is told before the node is asked
     line = line_of(desk, alert)
     do_act(desk, line, "note", own, {}, (upload(desk, line.record, file),))
 

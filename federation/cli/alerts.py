@@ -27,7 +27,7 @@ from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, cho
 from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, command, end, now, show_in
-from federation.cli.show import say, say_step, to_json
+from federation.cli.show import say, to_json
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_texts import verify_texts
@@ -260,9 +260,8 @@ def hand_in(
 ) -> None:
     """Hand in (补录) what was claimed and stamped while the node was away: each once, however often it is handed in."""
     done = tuple(alert_island.hand_in(desk, file))
-    show_in(desk.form, {"lines": to_json(done)}, map(alert_island.handed_in_line, done))
-    for reason in dict.fromkeys(each.reason for each in done if each.reason in NEXT_STEPS):
-        say_step(NEXT_STEPS[reason])
+    steps = [NEXT_STEPS[reason] for reason in dict.fromkeys(each.reason for each in done) if reason in NEXT_STEPS]
+    show_in(desk.form, {"lines": to_json(done)}, map(alert_island.handed_in_line, done), steps=steps)
     end(int(not all(each.took for each in done)))
 
 

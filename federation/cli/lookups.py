@@ -38,6 +38,7 @@ from federation.domain.lookups_case import (
     is_break_glass,
 )
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Realm, format_base64, parse_message_id, parse_node_name
 from federation.wire.agency import lookups as wire
 from federation.wire.agency.node import GET_STATUS
@@ -111,7 +112,8 @@ def open_case(
             f" | a case {BREAK_GLASS_PREFIX}... has neither a letter nor days: leave out --letter and --days"
         )
     for doubt in filter(None, map(find_division_doubt, counties)):
-        say(f"{titled('请核对|please check')}{said(doubt)}")
+        desk = replace(desk, doubts=(*desk.doubts, f"{titled('请核对|please check')}{said(doubt)}"))
+        say(desk.doubts[-1])
     wanted = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
     question = wire.CaseQuestion(
         case_id=case_id,

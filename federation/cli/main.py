@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from federation.cli.words import (
     LANGUAGE_VARIABLE,
+    TALK,
     error_halves,
     error_text,
     half_width,
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str]) -> int:
     as_json = _wants_json(given)
+    TALK.set(not as_json)
     asked = os.environ.get(LANGUAGE_VARIABLE)
     if asked and not is_language(asked):
         wrong = f"{LANGUAGE_VARIABLE} 只能是 zh、en 或 both | {LANGUAGE_VARIABLE} is zh, en or both"

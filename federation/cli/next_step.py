@@ -297,9 +297,11 @@ _KEPT_OFFLINE: Final = (
     " | until it is back a claim or a stamp is kept in a local file: alert claim, alert stamp --offline FILE;"
     " then alert hand-in FILE"
 )
-_NOT_THERE: Final = frozenset({"AGENCY_PROFILE", "FEDERATION_FILE", "FILE_MISSING"})
+_NOT_THERE: Final = frozenset({"AGENCY_PROFILE", "CASE_NAME", "FEDERATION_FILE", "FILE_MISSING"})
 """What was named on the command line and is nowhere."""
-_OF_A_FOLDER: Final = frozenset({"AGREEMENT_FORM", "AGREEMENT_MISSING", "HOME_MISSING", "STORE_MISSING"})
+_OF_A_FOLDER: Final = frozenset(
+    {"AGREEMENT_FORM", "AGREEMENT_MISSING", "HOME_MISSING", "PROVINCE_MISSING", "STORE_MISSING"}
+)
 _FOLDERS: Final = frozenset({"--agreement", "--from", "--home", "--policies"})
 _FROM_AFAR: Final = frozenset({"ANSWER_COUNT", "ANSWER_FORM"})
 

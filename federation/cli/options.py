@@ -26,6 +26,7 @@ import typer
 from federation.cli import show
 from federation.cli.completion import complete_agency
 from federation.cli.tree import Gathered
+from federation.cli.words import said
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_agency_id, parse_node_name
@@ -218,6 +219,8 @@ class Desk:
     usual: tuple[str, str] = ("", "")
     timeout_seconds: float = 30.0
     form: Form = Form.TEXT
+    doubts: tuple[str, ...] = ()
+    """Said of what was typed, before it was sent."""
 
     def act(self, purpose: str = "", function: str = "") -> Act:
         """Returns who acts and what for: as given, as the step says, or as usual; an unknown purpose is refused."""
@@ -324,19 +327,15 @@ class Desk:
         """Shows an answer in the form that was asked for and ends the command; policy's no is shown as such, code 1.
 
         `lines` are for a person; `data` goes over the answer's own fields as JSON; `notes` are talk for a person,
-        `steps` what to do next, whatever the form. Raises typer.Exit: for another code than 0.
+        `steps` what to do next, `next` in JSON. Raises typer.Exit: for another code than 0.
         """
         ruling: Ruling | None = getattr(answer, "decision", None)
         refused = ruling is not None and not ruling.allowed
         steps = tuple(steps) or (_steps_after(ruling) if ruling is not None and refused else ())
         if self.form is Form.JSON:
-            show.show_json({"request_id": self.request_id, **show.object_of(answer, full=full), **(data or {})})
-        else:
-            show.show_lines(show.decision_lines(ruling) if ruling is not None and refused else lines)
-            for note in () if refused else notes:
-                show.say(note)
-        for step in steps:
-            show.say_step(step)
+            data = {**self._head(), **show.object_of(answer, full=full), **(data or {})}
+        said_of = show.decision_lines(ruling) if ruling is not None and refused else lines
+        show_in(self.form, data, said_of, notes=() if refused else notes, steps=steps)
         end(max(code, 1) if refused else code)
 
     def show_page(
@@ -355,11 +354,12 @@ class Desk:
 
     def refuse(self, ruling: Ruling, *, steps: Sequence[str] = ()) -> None:
         """Shows policy's no alone and what to do next, and ends the command with 1."""
-        data: JsonOut = {"request_id": self.request_id, "decision": show.to_json(ruling)}
-        show_in(self.form, data, show.decision_lines(ruling))
-        for step in steps or _steps_after(ruling):
-            show.say_step(step)
+        data: JsonOut = {**self._head(), "decision": show.to_json(ruling)}
+        show_in(self.form, data, show.decision_lines(ruling), steps=steps or _steps_after(ruling))
         end(1)
+
+    def _head(self) -> dict[str, JsonOut]:
+        return {"request_id": self.request_id, **({"doubts": list(self.doubts)} if self.doubts else {})}
 
 
 def _steps_after(ruling: Ruling) -> Sequence[str]:
@@ -372,11 +372,19 @@ def more_notes(next_page_token: str) -> Sequence[str]:
     return (f"还有：加 --page-token {next_page_token} 或 --all | there are more",) if next_page_token else ()
 
 
-def show_in(form: Form, data: JsonOut, lines: Iterable[str]) -> None:
+def show_in(
+    form: Form, data: JsonOut, lines: Iterable[str], *, notes: Iterable[str] = (), steps: Iterable[str] = ()
+) -> None:
+    """Shows data to a program, lines to a person and notes on stderr; to both what to do next, `next` in JSON."""
+    following = [said(step) for step in steps]
     if form is Form.JSON:
-        show.show_json(data)
-    else:
-        show.show_lines(lines)
+        show.show_json({**data, "next": following} if following and isinstance(data, Mapping) else data)
+        return
+    show.show_lines(lines)
+    for note in notes:
+        show.say(note)
+    for step in following:
+        show.say_step(step)
 
 
 def show_value(name: str, text: str, form: Form) -> None:

@@ -49,7 +49,12 @@ _CARD_ORDER: Final = {name: place for place, name in enumerate(words.RECORD_FIEL
 
 
 def say(sentence: str) -> None:
-    """Says a sentence on stderr, a pair in the language that is asked for; that nobody reads it stops nothing."""
+    """Says a sentence on stderr, a pair in the language that is asked for; a program is told in its data alone.
+
+    That nobody reads it stops nothing.
+    """
+    if not words.TALK.get():
+        return
     with suppress(BrokenPipeError):
         print(said(sentence), file=sys.stderr, flush=True)
 

@@ -175,23 +175,26 @@ class Gathered:
             each: self._shared[each](**{option.name: given.pop(option.name) for option in options})
             for each, options in self._options.items()
         }
+        doubts: list[str] = []
+        typed = {each: _as_written(each, value, doubts) for each, value in given.items()}
         if "desk" in made:
-            made["desk"] = replace(made["desk"], usual=self.usual)
-        self.run(**made, **{each: _as_written(each, value) for each, value in given.items()})
+            made["desk"] = replace(made["desk"], usual=self.usual, doubts=tuple(doubts))
+        self.run(**made, **typed)
 
 
-def _as_written(name: str, value: object) -> object:
+def _as_written(name: str, value: object, doubts: list[str]) -> object:
     """Returns what was typed in the form in which it is signed; what looks like another character is told."""
     from federation.cli import show
     from federation.cli.words import LOOK_ALIKE, punctuated, said, titled
     from federation.protocol.unseen import find_doubtful, written
 
     if isinstance(value, list):
-        return [_as_written(name, each) for each in value]
+        return [_as_written(name, each, doubts) for each in value]
     if type(value) is not str:  # a path stays as it is, and the word of an enum
         return value
     if (sign := find_doubtful(value)) is not None:
-        show.say(f"{titled('请核对|please check')}{name} {sign}{punctuated(': ')}{said(LOOK_ALIKE)}")
+        doubts.append(f"{titled('请核对|please check')}{name} {sign}{punctuated(': ')}{said(LOOK_ALIKE)}")
+        show.say(doubts[-1])
     return written(value)
 
 

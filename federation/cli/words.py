@@ -15,6 +15,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from enum import StrEnum
 from functools import cache
 from io import TextIOWrapper
@@ -28,6 +29,8 @@ from federation.protocol.unseen import UNSEEN, late
 
 
 LANGUAGE_VARIABLE: Final = "BRIDGEHEAD_LANG"
+TALK: Final = ContextVar("TALK", default=True)
+"""False where a program asked: stderr is then one error as JSON, or nothing."""
 TABLES: Final = Path(__file__).parent / "chinese"
 HAN: Final = late("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _GLOSS: Final = late(r" ?\([^()]*[\u3400-\u9fff][^()]*\)")

@@ -23,6 +23,8 @@ from tests.cli.command_line import run
 from tests.scenarios.provinces import NODES
 
 OFFICE = "anhui/341022/police"
+MAY_LITTLE = "anhui/341022/court"
+"""Of no province that the examples name, and no desk."""
 NO_NODE = {
     "alert watch", "alert hand-in", "case watch", "oversight watch", "lookup key new", "lookup key offer", "node status",
     "alert import", "case document add", "vehicle import", "enterprise import", "permit import", "alert document add",
@@ -116,6 +118,26 @@ def test_every_desk_is_told_that_its_node_is_not_there_with_3(office):
     assert wrong == {}
 
 
+STREAMS = {"alert watch", "case watch", "oversight watch"}
+MAKES_A_FILE = {"lookup key new", "lookup key offer", "audit mandate"}
+
+
+def test_every_no_is_json_alone_with_what_to_do_next(nodes):
+    """Where policy, the law or the node says no to a desk, a program reads it and what to do next as one JSON object."""
+    wrong, noes = {}, 0
+    for name in sorted(set(DESKS) - STREAMS - MAKES_A_FILE):
+        done = nodes.ask(MAY_LITTLE, *EXAMPLES[name][0], "-o", "json", code=None)
+        errors = [json.loads(line)["error"] for line in done.err.splitlines()]
+        told = json.loads(done.out) if done.out else errors[0]
+        refused = isinstance(told, dict) and told.get("decision", {}).get("verdict") == "refused"
+        noes += refused
+        if len(errors) != (not done.out) or (refused and not (done.code == 1 and told.get("next"))):
+            wrong[name] = done
+
+    assert wrong == {}
+    assert noes > 20
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
@@ -135,6 +157,85 @@ def test_office_that_is_named_wrongly_is_2_at_every_desk(office, wrong, reason):
         done = run(*EXAMPLES[name][0], *options, "-o", "json", code=2)
 
         assert (done.out, done.error["reason"]) == ("", reason), name
+
+
+MADE = {"--out", "--to", "--template", "--hand-over", "--state", "--offline"}
+MADE_BY = {
+    ("lookup key new", "file"),
+    ("agreement export", "out"),
+    ("audit export", "out"),
+    ("audit mandate", "file"),
+    ("keys new", "home"),
+    ("node init", "home"),
+}
+"""Files and folders that a command makes."""
+DESK_FILES = {"client", "key"}
+LINES = {
+    "node init": "node init --home a-home --from nodes/zhejiang",
+    "keys new": "keys new --node zhejiang --home a-home",
+    "case task done": "case task done CODE t1",
+    "alert hand-in": "alert hand-in FILE",
+    "alert import": "alert import FILE --desk 330822.governance",
+    "alert document add": "alert document add 1 FILE",
+    "duty enrol": "duty enrol 330824.guards",
+    "erasure order": "erasure order ID --words WHY --second me",
+    "lookup planted add": "lookup planted add 330822",
+    "lookup planted remove": "lookup planted remove NAME",
+    "log restart": "log restart --why lost",
+    "report deliver": "report deliver FILE",
+    "report unite": "report unite FILE FILE --agreement agreement.zip --root 00",
+    "policy explain": "policy explain NAME",
+    "audit export": "audit export evidence.zip",
+    "log proof": "log proof 1 --node zhejiang",
+    "log leaf": "log leaf 1 --node zhejiang",
+    "log checkpoint": "log checkpoint --node zhejiang",
+    "audit verify": "audit verify",
+}
+"""Lines for commands whose help shows none, or one that names another file in the place of this."""
+
+
+def files_read() -> Iterator[tuple[str, str, str]]:
+    """Commands with each of their files or folders that must be there: its parameter, its option if it is one."""
+    for name, command in COMMANDS.items():
+        of_a_desk = {"client", "agency"} <= {param.name for param in command.params}
+        for param in command.params:
+            is_path = "Path" in str(param.type_descriptor.annotation) and (name, param.name) not in MADE_BY
+            of_all = of_a_desk and param.name in {*DESK_FILES, "home"}
+            if name.split()[0] not in {"bench", "demo"} and is_path and not of_all and param.opts[-1] not in MADE:
+                yield name, param.name, param.opts[-1] if param.param_type_name == "option" else ""
+
+
+def without_file(name: str, parameter: str, option: str, gone: str) -> list[str]:
+    """The line of a command in which one file is one that is not there."""
+    line = shlex.split(LINES[name]) if name in LINES else list(EXAMPLES[name][0])
+    if option == "--file":  # in the place of a name
+        line = line[:2]
+    if option in {"--federation", "--home", "--profile"} and "--agreement" in line:  # in its place
+        place = line.index("--agreement")
+        line = line[:place] + line[place + 2 :]
+    if option:
+        place = line.index(option) if option in line else len(line)
+        return [*line[:place], option, gone, *line[place + 2 :]]
+    given = Context(COMMANDS[name], info_name=name)
+    COMMANDS[name].parse_args(given, line[len(name.split()) :])
+    value = given.params[parameter]
+    return [gone if word == str(value) else word for word in line] if value is not None else [*line, gone]
+
+
+def test_file_that_is_not_there_is_2_for_every_command(office, tmp_path, monkeypatch):
+    """A file or a folder that was typed and is nowhere is a slip, for each command and each of its files."""
+    monkeypatch.chdir(tmp_path)
+    wrong, tried = {}, list(files_read())
+    for place, (name, parameter, option) in enumerate(tried):
+        line = without_file(name, parameter, option, f"nowhere-{place}")
+        of_a_desk = {"client", "agency"} <= {param.name for param in COMMANDS[name].params}
+        done = run(*line, *(office if of_a_desk else ()), code=None)
+        if done.code != 2 or done.out or "[USAGE]" in done.err:
+            wrong[name, parameter] = done, line
+
+    assert wrong == {}
+    assert len(tried) > 40
+    assert run("policy", "explain", "no such case", "--policies", NODES.parent / "policies", code=2).out == ""
 
 
 def test_every_example_is_read_as_its_command(office):
