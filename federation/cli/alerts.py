@@ -28,6 +28,7 @@ from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, command, end, now, show_in
 from federation.cli.show import say, to_json
+from federation.cli.words import identifier, small
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_texts import verify_texts
@@ -49,9 +50,11 @@ LEADER: Final = ".leader"
 EVERY_PAGE: Final = Paging(1000, "", everything=True)
 _said: Final = partial(typer.Option, rich_help_panel="What is said")
 
-AlertArgument = Annotated[str, typer.Argument(metavar="ALERT", help="The alert, by its number (编号) or record.")]
+AlertArgument = Annotated[
+    str, typer.Argument(metavar="ALERT", help="The alert, by its number (编号) or record."), identifier
+]
 DeskOption = Annotated[
-    str, typer.Option("--desk", envvar="BRIDGEHEAD_DESK", help="Your desk (席位), such as 330822.governance.")
+    str, typer.Option("--desk", envvar="BRIDGEHEAD_DESK", help="Your desk (席位), such as 330822.governance."), small
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why (理由): no names, no numbers of persons.")]
 NEXT_STEPS.update({
@@ -269,7 +272,7 @@ def hand_in(
 def hand_over(
     desk: Desk,
     alert: AlertArgument,
-    to: Annotated[str, typer.Argument(metavar="DESK", help="The desk that is to have it.")],
+    to: Annotated[str, typer.Argument(metavar="DESK", help="The desk that is to have it."), small],
     own: DeskOption = "",
 ) -> None:
     """Hand over (移交) an alert: your desk holds it until the other one accepts."""
@@ -310,7 +313,9 @@ def close(
     do_act(desk, _reminded(desk, alert), "close", own, said)
 
 
-OtherArgument = Annotated[str, typer.Argument(metavar="OTHER", help="The other alert, by its number or record.")]
+OtherArgument = Annotated[
+    str, typer.Argument(metavar="OTHER", help="The other alert, by its number or record."), identifier
+]
 
 
 @command(app, "link", usual=USUAL)
@@ -416,7 +421,9 @@ def import_(
 def export(
     desk: Desk,
     alert: AlertArgument,
-    entry: Annotated[str, typer.Option("--entry", help="One message, by the name of its entry (the newest).")] = "",
+    entry: Annotated[
+        str, typer.Option("--entry", help="One message, by the name of its entry (the newest)."), small
+    ] = "",
 ) -> None:
     """Write (导出) an alert as a CAP 1.2 file: bridgehead alert export ALERT > alert.xml."""
     answer = desk.call(wire.EXPORT_ALERT, wire.AlertExport(alert=alert, entry=entry), changes=False)

@@ -18,7 +18,7 @@ import typer
 from federation.cli.audited import KnownFederation, Sought, find_federation, known_of, open_sought
 from federation.cli.options import Desk, Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
 from federation.cli.show import CHINA, JsonOut, pick, progress, say, show_json, show_lines
-from federation.cli.words import said
+from federation.cli.words import identifier, said
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, parse_node_name
 
@@ -175,7 +175,7 @@ def mandate(
     second: Annotated[str, typer.Option("--second", help="The pseudonym of the second person, who signs then.")] = "",
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")] = None,
-    case_id: Annotated[str, typer.Option("--case", help="Only of this case.")] = "",
+    case_id: Annotated[str, typer.Option("--case", help="Only of this case."), identifier] = "",
     of: Annotated[str, typer.Option("--of", help="Only of this officer.")] = "",
     only: Annotated[str, typer.Option("--only", help="Only of this function, such as F03.")] = "",
 ) -> None:

@@ -15,7 +15,7 @@ import typer
 from federation.cli.cases import USUAL, CodeArgument, ReasonOption, do_act
 from federation.cli.options import Desk, command, paper_digest
 from federation.cli.show import table
-from federation.cli.words import overdue_mark, pair, said
+from federation.cli.words import identifier, overdue_mark, pair, said
 from federation.domain.acts import ACTS
 from federation.domain.case_items import CaseItem
 from federation.wire.agency import cases as wire
@@ -37,7 +37,7 @@ def give(
     desk: Desk,
     code: CodeArgument,
     task: TaskArgument,
-    office: Annotated[str, typer.Argument(metavar="AGENCY", help="Who is to do it.")],
+    office: Annotated[str, typer.Argument(metavar="AGENCY", help="Who is to do it."), identifier],
     due: DayOption = "",
     text: Annotated[str, typer.Option("--text", help="What is to be done; no person's number.")] = "",
     tag: Annotated[str, typer.Option("--tag", help="Its kind, one word such as joint_build.")] = "",

@@ -26,6 +26,7 @@ from federation.cli.words import (
     WORDS,
     condensed,
     enclosed,
+    identifier,
     overdue_mark,
     pair,
     punctuated,
@@ -55,6 +56,7 @@ USUAL: Final = ("dispute.mediation", "F09")
 CodeArgument = Annotated[
     str,
     typer.Argument(metavar="CODE", help="The case, by its code (一案一码) or record.", autocompletion=complete_case),
+    identifier,
 ]
 FieldOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A field of the act; lists with commas.")
@@ -135,7 +137,7 @@ def act(
 def invite(
     desk: Desk,
     code: CodeArgument,
-    office: Annotated[str, typer.Argument(metavar="AGENCY", help="province/county/kind.")],
+    office: Annotated[str, typer.Argument(metavar="AGENCY", help="province/county/kind."), identifier],
     role: Annotated[str, typer.Argument(metavar="ROLE", help="The role that it is to have.")],
 ) -> None:
     """Invite (邀请) an office to take part."""
@@ -164,7 +166,7 @@ def leave(desk: Desk, code: CodeArgument, reason: ReasonOption = None) -> None:
 def hand_over(
     desk: Desk,
     code: CodeArgument,
-    office: Annotated[str, typer.Argument(metavar="AGENCY", help="The member that leads from now on.")],
+    office: Annotated[str, typer.Argument(metavar="AGENCY", help="The member that leads from now on."), identifier],
 ) -> None:
     """Hand the lead over (移交牵头) to another member."""
     do_act(desk, code, "hand_over", (f"agency={office}",))
@@ -179,14 +181,14 @@ def party(
     role: Annotated[str, typer.Option("--role", help="applicant, respondent, agent, guardian or third.")],
     name: Annotated[str, typer.Option("--name", help="The name (姓名、名称).")],
     county: Annotated[str, typer.Option("--county", help="The county of the party: six digits.")],
-    number: Annotated[str | None, typer.Option("--number", help="The citizen number or USCC.")] = None,
+    number: Annotated[str | None, typer.Option("--number", help="The citizen number or USCC."), condensed] = None,
     phone: Annotated[str | None, typer.Option("--phone", help="The telephone number.")] = None,
     minor: Annotated[bool, typer.Option("--minor", help="Under 14 (未满十四周岁).")] = False,
 ) -> None:
     """Enter a party (登记当事人); name and number go field by field to whom the procedure gives them."""
     given = {"side": side, "role": role, "name": name, "county": county}
     if number:
-        given |= {"number": number.upper(), "last4": number[-4:].upper()}
+        given |= {"number": number, "last4": number[-4:]}
     items = [CaseItem(kind="party", fields=given | ({"minor": "yes"} if minor else {}))]
     if phone:
         items.append(CaseItem(kind="contact", fields={"phone": phone}))
@@ -324,7 +326,7 @@ def chart(desk: Desk, code: CodeArgument) -> None:
 
 @command(app, "trace", usual=USUAL)
 def trace(
-    desk: Desk, code: Annotated[str, typer.Argument(metavar="CODE", help="The code (一案一码): 17 digits.")]
+    desk: Desk, code: Annotated[str, typer.Argument(metavar="CODE", help="The code (一案一码): 17 digits."), identifier]
 ) -> None:
     """Tell a citizen how far the case of a code is (办理进度), wherever it was opened."""
     answer = desk.call(wire.TRACE_CASE, code)

@@ -30,6 +30,7 @@ from federation.cli.words import (
     PERMIT_FIELDS,
     WORDS,
     condensed,
+    identifier,
     label,
     overdue_mark,
     plain,
@@ -46,6 +47,7 @@ from federation.domain.corrections import (
     NOT_BY_REQUEST,
     RECORD_FIELDS,
 )
+from federation.domain.permits import parse_permit_urn
 from federation.protocol.form import replace
 from federation.wire.agency import corrections as wire
 
@@ -56,7 +58,9 @@ if TYPE_CHECKING:
 Q = TypeVar("Q")
 command = commands_for(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it.")]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it."), identifier
+]
 WORDS["CorrectionStanding"] = {
     "waiting": "等待受理", "open": "办理中", "granted": "准予更正", "denied": "不予更正",
     "refused": "未受理", "undelivered": "未送达",
@@ -76,7 +80,9 @@ def correct(
     number: Annotated[
         str, typer.Argument(metavar="NUMBER", help="The person's citizen number in the record; - reads it from stdin.")
     ],
-    permit: Annotated[str, typer.Option("--permit", metavar="URN", help="Such as urn:permit:330822:2026:000001.")],
+    permit: Annotated[
+        str, typer.Option("--permit", metavar="URN", help="Such as urn:permit:330822:2026:000001."), identifier
+    ],
     field: Annotated[str, typer.Option("--field", help="The wrong field, such as holder_name or residence_address.")],
     value: Annotated[str, typer.Option("--value", help="What it should say.")],
     words: Annotated[str, typer.Option("--words", help="Why, in the person's words.")],
@@ -95,11 +101,9 @@ def correct(
     full: FullOption = False,
 ) -> None:
     """File (申请更正) a correction of a person's record with the province that owns it."""
-    from federation.cli.rows import read_permit
-
     field, value = read_wanted(field, value, accept)
     filing = wire.CorrectionFiling(
-        urn=read_permit(permit),
+        urn=parse_permit_urn(permit),
         field=field,
         value=value,
         words=words,
@@ -139,7 +143,7 @@ def grant(
     full: FullOption = False,
 ) -> None:
     """Grant (准予更正) a correction: the permit's next version goes to every holder by itself."""
-    _take_step(desk, wire.GRANT_CORRECTION, wire.CorrectionStep(correction_id=_id(correction), words=words), full=full)
+    _take_step(desk, wire.GRANT_CORRECTION, wire.CorrectionStep(correction_id=correction, words=words), full=full)
 
 
 @command(app, "deny")
@@ -150,7 +154,7 @@ def deny(
     full: FullOption = False,
 ) -> None:
     """Deny (不予更正) a correction with reasons."""
-    _take_step(desk, wire.DENY_CORRECTION, wire.CorrectionStep(correction_id=_id(correction), words=words), full=full)
+    _take_step(desk, wire.DENY_CORRECTION, wire.CorrectionStep(correction_id=correction, words=words), full=full)
 
 
 @command(app, "extend")
@@ -162,7 +166,7 @@ def extend(
     full: FullOption = False,
 ) -> None:
     """Extend (延期) the time of a correction once, before it is over."""
-    question = wire.CorrectionExtension(correction_id=_id(correction), words=words, days=days)
+    question = wire.CorrectionExtension(correction_id=correction, words=words, days=days)
     _take_step(desk, wire.EXTEND_CORRECTION, question, full=full)
 
 
@@ -265,10 +269,6 @@ def _show_outcome(
     steps = (*steps, _NEXT) if line is not None and line.standing in _LATE else steps
     shown = replace(outcome, correction=masked(line, full=full)) if line is not None else outcome
     desk.show(shown, lines, full=full, steps=steps, code=code)
-
-
-def _id(text: str) -> str:
-    return text.strip().lower()
 
 
 def _notice_line(notice: wire.NoticeLine) -> str:

@@ -20,7 +20,7 @@ from federation.cli.cases import USUAL, CodeArgument, do_act
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, command, now, paper_digest
 from federation.cli.show import CHINA, say
-from federation.cli.words import said
+from federation.cli.words import said, small
 from federation.domain.case_items import CaseItem
 from federation.domain.documents import (
     CHUNK_BYTES,
@@ -78,7 +78,7 @@ def list_(desk: Desk, code: CodeArgument) -> None:
     show_documents(desk, code)
 
 
-EntryArgument = Annotated[str, typer.Argument(metavar="ENTRY", help="The entry, as the list shows it.")]
+EntryArgument = Annotated[str, typer.Argument(metavar="ENTRY", help="The entry, as the list shows it."), small]
 ItemOption = Annotated[int, typer.Option("--item", min=1, max=64, help="Which of its documents.")]
 ToOption = Annotated[Path, typer.Option("--to", help="The folder to write it to.")]
 

@@ -17,7 +17,7 @@ from federation.cli.alert_rows import desk_name
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, china_today, local_minute, table
-from federation.cli.words import WORDS, listed, pair, said, titled, word, word_of
+from federation.cli.words import WORDS, listed, pair, said, small, titled, word, word_of
 from federation.domain.alert_policy import DUTY_PURPOSE
 from federation.domain.division import format_division_path
 from federation.domain.duty import Area
@@ -33,8 +33,8 @@ TRIES: Final = 3
 """A desk at which something happens meanwhile gives another entry: so often it is drafted and signed anew."""
 _TIMES: Final = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
 
-DeskArgument = Annotated[str, typer.Argument(metavar="DESK", help="The desk (席位), such as 330822.governance.")]
-GroupArgument = Annotated[str, typer.Argument(metavar="GROUP", help="The group (队伍), such as 330824.guards.")]
+DeskArgument = Annotated[str, typer.Argument(metavar="DESK", help="The desk (席位), such as 330822.governance."), small]
+GroupArgument = Annotated[str, typer.Argument(metavar="GROUP", help="The group (队伍), such as 330824.guards."), small]
 DayOption = Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="The day, in China (today).")]
 WORDS["DutyAct"] = {"sign_on": "签到", "sign_off": "签退", "offer": "交班", "take_over": "接班"}
 WORDS["AreaType"] = {
@@ -285,7 +285,8 @@ def enrol(
 
 @command(app, "withdraw")
 def withdraw(
-    desk: Desk, name: Annotated[str, typer.Argument(metavar="VOLUNTEER", help="The pseudonym, such as v-7kq2mx.")]
+    desk: Desk,
+    name: Annotated[str, typer.Argument(metavar="VOLUNTEER", help="The pseudonym, such as v-7kq2mx."), small],
 ) -> None:
     """Take a volunteer off the roster (志愿者退出) who withdrew their consent."""
     _show_volunteer(desk, desk.call(wire.WITHDRAW_VOLUNTEER, name, act=_act(desk)))

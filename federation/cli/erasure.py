@@ -10,7 +10,7 @@ import typer
 
 from federation.cli.options import Desk, PageSize, Paging, commands_for
 from federation.cli.show import local_time, table
-from federation.cli.words import said, titled, word_of
+from federation.cli.words import identifier, said, titled, word_of
 from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE, order_bytes
 from federation.node.home.files import load_ed25519
 from federation.protocol.form import replace
@@ -25,7 +25,9 @@ command = commands_for(ERASURE_PURPOSE, ERASURE_FUNCTION)
 @command(app, "order")
 def order(
     desk: Desk,
-    message_id: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message that this province sent.")],
+    message_id: Annotated[
+        str, typer.Argument(metavar="MESSAGE", help="The id of a message that this province sent."), identifier
+    ],
     words: Annotated[str, typer.Option("--words", help="Why, as the recipient reads it (理由).")],
     second: Annotated[str | None, typer.Option("--second", help="A second officer, for many orders a day.")] = None,
     second_key: Annotated[Path | None, typer.Option("--second-key", help="The file of the second's own key.")] = None,

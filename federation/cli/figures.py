@@ -33,6 +33,7 @@ from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, commands_for, end
 from federation.cli.options import command as plain_command
 from federation.cli.show import object_of, say, show_json, show_lines
+from federation.cli.words import identifier
 from federation.domain.figures_report import (
     REPORT_FUNCTION,
     REPORT_PURPOSE,
@@ -197,7 +198,7 @@ def _show(report: Report, shown: Shown) -> None:
 @plain_command(app, "recheck", usual=(REPORT_PURPOSE, REPORT_FUNCTION))
 def recheck(
     desk: Desk,
-    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The record, as the sample names it.")],
+    alert: Annotated[str, typer.Argument(metavar="ALERT", help="The record, as the sample names it."), identifier],
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="签收 accepted, 联系 contacted or 到场 arrived.")],
     found: Annotated[str, typer.Option("--found", help="属实 confirmed, 存疑 doubtful or 不实 wrong.")],
     words: Annotated[str, typer.Option("--words", help="What is doubtful or wrong; nobody is named.")] = "",

@@ -15,7 +15,7 @@ import typer
 from federation.cli.lookups import app, command, find_field
 from federation.cli.options import Desk, PageSize, PageToken, Paging
 from federation.cli.show import local_time, object_of, table, to_json
-from federation.cli.words import said, word, word_of
+from federation.cli.words import identifier, said, word, word_of
 from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
 from federation.protocol.form import replace
 from federation.wire.agency import intake as wire
@@ -23,7 +23,7 @@ from federation.wire.agency import intake as wire
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
 
-RequestArgument = Annotated[str, typer.Argument(metavar="ID", help="The request, as the inbox shows it.")]
+RequestArgument = Annotated[str, typer.Argument(metavar="ID", help="The request, as the inbox shows it."), identifier]
 
 
 @command(app, "inbox")
@@ -73,7 +73,7 @@ def refuse(
 
 @command(app, "remind")
 def remind(
-    desk: Desk, lookup: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As the history shows it.")]
+    desk: Desk, lookup: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As the history shows it."), identifier]
 ) -> None:
     """Ask again (催问) for an answer that another province's desk owes; once a request is enough."""
     reminders = desk.call(wire.SEND_REMINDER, lookup)

@@ -16,7 +16,7 @@ import typer
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, deadline_text, local_minute
-from federation.cli.words import WORDS, overdue_mark, titled, word
+from federation.cli.words import WORDS, identifier, overdue_mark, titled, word
 from federation.domain.division import format_division_path
 from federation.domain.leads import LEAD_FUNCTION, LEAD_PURPOSE, Lead
 from federation.protocol.ids import parse_message_id
@@ -26,7 +26,7 @@ from federation.wire.rpc import PageQuery
 app = typer.Typer(name="lead", no_args_is_help=True, help="Leads for another province's force (线索移交).")
 command = commands_for(LEAD_PURPOSE, LEAD_FUNCTION)
 
-IdArgument = Annotated[str, typer.Argument(metavar="LEAD", help="The lead, as the list shows it.")]
+IdArgument = Annotated[str, typer.Argument(metavar="LEAD", help="The lead, as the list shows it."), identifier]
 _TIMES: Final = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
 WORDS["LeadStanding"] = {
     "waiting": "待接收", "accepted": "已接收", "declined": "不接收", "refused": "未受理", "undelivered": "未送达",

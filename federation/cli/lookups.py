@@ -17,7 +17,18 @@ from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_refusal_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, china_today, decision_lines, local_time, say, table, to_json, way_lines
-from federation.cli.words import AWAITED, RECORD_FIELDS, condensed, plain, punctuated, said, titled, word, word_of
+from federation.cli.words import (
+    AWAITED,
+    RECORD_FIELDS,
+    condensed,
+    identifier,
+    plain,
+    punctuated,
+    said,
+    titled,
+    word,
+    word_of,
+)
 from federation.domain.division import find_division_doubt
 from federation.domain.lookups import (
     FetchItem,
@@ -68,11 +79,16 @@ CaseArgument = Annotated[
     typer.Argument(
         metavar="CASE", help="The case's number, such as CS-2026-0041.", autocompletion=complete_lookup_case
     ),
+    identifier,
 ]
 CaseOption = Annotated[
-    str, typer.Option("--case", help="The open case that this belongs to.", autocompletion=complete_lookup_case)
+    str,
+    typer.Option("--case", help="The open case that this belongs to.", autocompletion=complete_lookup_case),
+    identifier,
 ]
-LookupArgument = Annotated[str, typer.Argument(metavar="LOOKUP", help="The look-up, as search or history shows it.")]
+LookupArgument = Annotated[
+    str, typer.Argument(metavar="LOOKUP", help="The look-up, as search or history shows it."), identifier
+]
 
 
 # ---- the case
@@ -321,7 +337,7 @@ def history(
     desk: Desk,
     paging: Paging,
     case_id: Annotated[
-        str | None, typer.Option("--case", help="Only of this case.", autocompletion=complete_lookup_case)
+        str | None, typer.Option("--case", help="Only of this case.", autocompletion=complete_lookup_case), identifier
     ] = None,
     asked_by: Annotated[str | None, typer.Option("--by", help="Only of this officer (民警).")] = None,
 ) -> None:
@@ -364,7 +380,9 @@ def result_lines(result: wire.LookupResult, *, full: bool) -> Iterator[str]:
 @command(app, "trace")
 def trace(
     desk: Desk,
-    code: Annotated[str, typer.Argument(metavar="CODE", help="The watermark's code, such as 7Q2M-X9TR-04KD.")],
+    code: Annotated[
+        str, typer.Argument(metavar="CODE", help="The watermark's code, such as 7Q2M-X9TR-04KD."), identifier
+    ],
 ) -> None:
     """Trace (溯源) a watermark on a photo or a print to the reading that it stands for; for auditors."""
     traced = desk.call(wire.TRACE_READING, code, changes=False)
@@ -396,10 +414,9 @@ def _more(step: wire.ReadStep, *, full: bool) -> Iterator[str]:
 
 def exact_name(text: str) -> str:
     """Returns the name as records have it: a plate or a permit in its written form, the x of a number as a capital."""
-    from federation.domain.permits import normalise_permit_urn
     from federation.domain.plates import normalise_plate
 
-    name = normalise_permit_urn(text.strip())
+    name = identifier(text)
     plate = normalise_plate(name)
     return name if name.startswith("urn:") else plate if plate != name else condensed(name)
 

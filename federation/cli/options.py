@@ -26,7 +26,7 @@ import typer
 from federation.cli import show
 from federation.cli.completion import complete_agency
 from federation.cli.tree import Gathered
-from federation.cli.words import said
+from federation.cli.words import identifier, said
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_agency_id, parse_node_name
@@ -573,7 +573,7 @@ def read_request_id(text: str) -> str:
 def _profile_in(home: Path, agency: str) -> Path:
     from federation.protocol.ids import parse_agency_id
 
-    wanted, known = str(parse_agency_id(agency)), profiles_in(home)
+    wanted, known = str(parse_agency_id(identifier(agency))), profiles_in(home)
     if wanted not in known:
         near = [name for name in known if name.startswith(wanted.partition("/")[0])] or list(known)
         names = ", ".join(near[:_AGENCIES_SHOWN]) + (", ..." if len(near) > _AGENCIES_SHOWN else "")

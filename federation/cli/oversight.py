@@ -16,7 +16,7 @@ import typer
 
 from federation.cli.options import Desk, Paging, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
-from federation.cli.words import AWAITED, OVERDUE, WORDS, said, sentences, titled, word, word_of
+from federation.cli.words import AWAITED, OVERDUE, WORDS, identifier, said, sentences, titled, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
     Digest,
@@ -45,7 +45,9 @@ command = commands_for("lookup.oversight", LOOKUP_FUNCTION)
 
 RECONNECT_SECONDS: Final = 2.0
 
-CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
+CaseArgument = Annotated[
+    str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041."), identifier
+]
 DayOption = Annotated[str | None, typer.Option("--day", help="YYYY-MM-DD in China; today.")]
 
 
@@ -124,7 +126,7 @@ def flags(
     paging: Paging,
     by: Annotated[str | None, typer.Option("--by", help="Only of this officer's look-ups.")] = None,
     kind: Annotated[FlagKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
-    case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
+    case_id: Annotated[str | None, typer.Option("--case", help="Only of this case."), identifier] = None,
 ) -> None:
     """List (预警) what the watch flagged, newest first."""
     query = wire.FlagQuery(officer=by, kind=kind, case_id=case_id)
@@ -162,7 +164,7 @@ def sample(
 @command(app, "reviewed")
 def reviewed(
     desk: Desk,
-    lookup_id: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As `oversight sample` shows it.")],
+    lookup_id: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As `oversight sample` shows it."), identifier],
     finding: Annotated[SampleFinding, typer.Option("--finding", help="lawful or doubtful.")],
     words: Annotated[str, typer.Option("--words", help="What was checked, and against what.")],
 ) -> None:
@@ -178,7 +180,9 @@ def reviewed(
 def readings(
     desk: Desk,
     paging: Paging,
-    case_id: Annotated[str | None, typer.Option("--case", help="Only in this case; a leader names it.")] = None,
+    case_id: Annotated[
+        str | None, typer.Option("--case", help="Only in this case; a leader names it."), identifier
+    ] = None,
     by: Annotated[str | None, typer.Option("--by", help="Only by this officer.")] = None,
     mandate: Annotated[
         Path | None, typer.Option("--mandate", help="The mandate of an office, signed by both: 'audit mandate'.")

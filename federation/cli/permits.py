@@ -45,6 +45,7 @@ from federation.domain.permits import (
     find_faults,
     find_faults_in,
     format_permit_urn,
+    parse_permit_urn,
     register_permit,
 )
 from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
@@ -68,6 +69,7 @@ app = typer.Typer(name="permit", no_args_is_help=True, help="Residence permits (
 UrnArgument = Annotated[
     str,
     typer.Argument(metavar="URN", help="Such as urn:permit:330822:2026:000001.", autocompletion=complete_permit),
+    words.identifier,
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="With --synthetic: the same people again.")]
 Q = TypeVar("Q")
@@ -273,19 +275,19 @@ def register(
 @command(app, "endorse")
 def endorse(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Endorse (签注) a permit for the next year."""
-    _take_step(desk, wire.ENDORSE_PERMIT, rows.read_permit(urn), full=full)
+    _take_step(desk, wire.ENDORSE_PERMIT, parse_permit_urn(urn), full=full)
 
 
 @command(app, "suspend")
 def suspend(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Record (中止使用功能) that a permit was not endorsed in time."""
-    _take_step(desk, wire.SUSPEND_PERMIT, rows.read_permit(urn), full=full)
+    _take_step(desk, wire.SUSPEND_PERMIT, parse_permit_urn(urn), full=full)
 
 
 @command(app, "restore")
 def restore(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Restore (恢复) a suspended permit by a late endorsement; the years count anew."""
-    _take_step(desk, wire.RESTORE_PERMIT, rows.read_permit(urn), full=full)
+    _take_step(desk, wire.RESTORE_PERMIT, parse_permit_urn(urn), full=full)
 
 
 @command(app, "revoke")
@@ -298,7 +300,7 @@ def revoke(
     full: FullOption = False,
 ) -> None:
     """Revoke (注销) a permit for good."""
-    _take_step(desk, wire.REVOKE_PERMIT, wire.PermitRevocation(urn=rows.read_permit(urn), reason=reason), full=full)
+    _take_step(desk, wire.REVOKE_PERMIT, wire.PermitRevocation(urn=parse_permit_urn(urn), reason=reason), full=full)
 
 
 @command(app, "recognise")
@@ -310,7 +312,7 @@ def recognise(
     full: FullOption = False,
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
-    presented = wire.PermitRecognition(urn=rows.read_permit(urn), mode=mode, citizen_number=words.condensed(number))
+    presented = wire.PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=words.condensed(number))
     answer = desk.call(wire.RECOGNISE_PERMIT, presented, act=_act(desk, PermitPurpose.RECOGNITION))
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
@@ -331,7 +333,7 @@ def recognise(
 def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Show (查看) one permit, own or another province's, with the fields that policy gives for the purpose."""
     act = _act(desk, _reading_purpose(desk))
-    reading = desk.call(wire.GET_PERMIT, rows.read_permit(urn), act=act, changes=False)
+    reading = desk.call(wire.GET_PERMIT, parse_permit_urn(urn), act=act, changes=False)
     newer = reading.outdated_by
     old = (f"副本已过时：签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
     copied = [f"{words.label('copy_time')}  {local_minute(reading.copy_time)}"] if reading.copy_time else []

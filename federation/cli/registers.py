@@ -138,8 +138,12 @@ ENTERPRISES: Final = Register(
 
 DivisionOption = Annotated[str | None, typer.Option("--division", help="Six digits; the own county.")]
 FileArgument = Annotated[Path | None, typer.Argument(metavar="FILE", help=rows.FILE_HELP)]
-PlateArgument = Annotated[str, typer.Argument(metavar="PLATE", help="Such as 浙H·I0001; the dot may be left out.")]
-UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="The unified social credit code, 18 characters.")]
+PlateArgument = Annotated[
+    str, typer.Argument(metavar="PLATE", help="Such as 浙H·I0001; the dot may be left out."), normalise_plate
+]
+UsccArgument = Annotated[
+    str, typer.Argument(metavar="USCC", help="The unified social credit code, 18 characters."), words.condensed
+]
 
 
 @command(vehicles, "register", texts=VEHICLES.sheet.options(_PANEL, required=True))
@@ -191,13 +195,13 @@ def import_enterprises(asked: Import, file: FileArgument = None) -> None:
 @command(vehicles, "show")
 def show_vehicle(desk: Desk, plate: PlateArgument, full: FullOption = False) -> None:
     """Show (查看) what the own county keeps under a plate."""
-    _show(desk, VEHICLES, normalise_plate(plate.strip()), full=full)
+    _show(desk, VEHICLES, plate, full=full)
 
 
 @command(enterprises, "show")
 def show_enterprise(desk: Desk, uscc: UsccArgument, full: FullOption = False) -> None:
     """Show (查看) the enterprise that the own county keeps under a USCC."""
-    _show(desk, ENTERPRISES, words.condensed(uscc), full=full)
+    _show(desk, ENTERPRISES, uscc, full=full)
 
 
 def _register(desk: Desk, register: Register[Fact], texts: Texts, accept: list[str] | None) -> None:

@@ -22,9 +22,9 @@ from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, get_origi
 
 import typer
 
-from federation.cli.words import LOOK_ALIKE, cell_text, condensed, find_word, plain, word_of
+from federation.cli.words import LOOK_ALIKE, cell_text, condensed, find_word, identifier, plain, word_of
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permits import PermitUrn, normalise_permit_urn, parse_permit_urn
+from federation.domain.permits import PermitUrn, parse_permit_urn
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import Realm
 from federation.protocol.unseen import find_doubtful, find_unseen_words, written
@@ -227,7 +227,7 @@ def parsed(parse: Callable[[str], object], chinese: str, english: str) -> Read:
 
 def read_permit(given: str) -> PermitUrn:
     """Reads a permit's name as it was typed or pasted, in any case (PERMIT_URN)."""
-    return parse_permit_urn(normalise_permit_urn(plain(given)))
+    return parse_permit_urn(identifier(given))
 
 
 PERMIT_NAME: Final = parsed(

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from functools import cached_property, partial
 from importlib import import_module
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, isfunction, signature
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -168,6 +168,14 @@ class Gathered:
             return {each.name: each.annotation for each in self.__signature__.parameters.values()}
         raise AttributeError(name)
 
+    def _read(self, name: str, value: object, doubts: list[str]) -> object:
+        """Returns what was typed in its written form: by the function beside the option, else as free text."""
+        reads = filter(isfunction, getattr(self._own[name].annotation, "__metadata__", ()))
+        read = next(reads, None)
+        if read is None or value is None:
+            return _as_written(name, value, doubts)
+        return [read(each) for each in value] if isinstance(value, list) else read(value)
+
     def __call__(self, **given: object) -> None:
         from federation.protocol.form import replace
 
@@ -176,7 +184,7 @@ class Gathered:
             for each, options in self._options.items()
         }
         doubts: list[str] = []
-        typed = {each: _as_written(each, value, doubts) for each, value in given.items()}
+        typed = {each: self._read(each, value, doubts) for each, value in given.items()}
         if "desk" in made:
             made["desk"] = replace(made["desk"], usual=self.usual, doubts=tuple(doubts))
         self.run(**made, **typed)

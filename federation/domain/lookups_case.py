@@ -38,6 +38,9 @@ _KNOWN_CASES: Final = 1024
 """Decoded cases kept: every search and every fetch reads its own again, on both sides."""
 _CASE_ID_FORM: Final = "[A-Z0-9][A-Z0-9-]{3,39}"
 _JOINT_CODE: Final = re.compile(r"[0-9]{17}", re.ASCII)
+_AS_ON_PAPER: Final = str.maketrans(
+    "\u3014\u3015\u3010\u3011[]\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "()()()-------"
+)
 _CASE_ID: Final = re.compile(_CASE_ID_FORM, re.ASCII)
 _COUNTY: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _PURPOSE: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
@@ -323,8 +326,11 @@ def verify_closer(case: LookupCase, officer: str, *, glass_by: str | None) -> No
 
 
 def letter_name(letter: str) -> str:
-    """A letter's number as it is told from another: without spaces, width and case, so that one letter is one case."""
-    return "".join(unicodedata.normalize("NFKC", letter).split()).casefold()
+    """A letter's number as it is told from another: without spaces, width, case, kinds of brackets and dashes.
+
+    So one letter is one case, however it was copied from the paper.
+    """
+    return "".join(unicodedata.normalize("NFKC", letter).split()).casefold().translate(_AS_ON_PAPER)
 
 
 def step_bytes(step: str, agency: AgencyId, **facts: JsonValue) -> bytes:

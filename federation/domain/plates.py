@@ -86,7 +86,7 @@ _FORMS: Final[Mapping[re.Pattern[str], tuple[PlateClass, ...]]] = MappingProxyTy
 PLATE_SIGNS: Final = "挂学警领港澳试超"
 """The characters that end a serial."""
 
-_SEPARATORS: Final = re.compile(r"[\s·.\-•・‧∙]")
+_SEPARATORS: Final = re.compile(r"[\s·.\-•・‧∙\u2010-\u2015\u2212]")
 _ELSEWHERE: Final[Mapping[re.Pattern[str], tuple[str, str]]] = MappingProxyType(
     {
         late(pattern): sentence

@@ -410,7 +410,7 @@ def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(node
     assert accident in listed.out
     assert "特急" in listed.out
     assert "alerts" in listed.err
-    shown = nodes.ask(PEER, "alert", "show", accident).out
+    shown = nodes.ask(PEER, "alert", "show", accident.replace("_", "\u2014")).out
     for part in (
         "伤亡交通事故",
         "球川–双明结对",

@@ -124,7 +124,8 @@ def test_case_is_opened_joined_and_traced(nodes):
     line = nodes.ask(PEER, "case", "watch", "--count", "1").out
     assert (line.count("\n"), "3308222026" in line) == (1, True)
     assert "WATCH_TOKEN" in nodes.ask(TOWN, "case", "watch", "--after", news[0]["token"], "--count", "1", code=2).err
-    assert PEER in nodes.ask(TOWN, "case", "show", code).out
+    on_paper = f"{code[:6]}\u2014{code[6:10]} {code[10:]}"
+    assert PEER in nodes.ask(TOWN, "case", "show", on_paper).out
     assert "当事人 party: p1  林甲  申请人 applicant  A  330822" in nodes.ask(PEER, "case", "show", code).out
     assert nodes.ask(PEER, "case", "show", code, "-o", "json").json["parties"]["p1"]["name"] == "林甲"
     counted = ("case", "figures", "dispute-mediation", "--since", "2026-01-01")

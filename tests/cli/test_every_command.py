@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from inspect import isfunction, signature
 
 import pytest
 from typer._click.core import Command, Context
@@ -236,6 +237,27 @@ def test_file_that_is_not_there_is_2_for_every_command(office, tmp_path, monkeyp
     assert wrong == {}
     assert len(tried) > 40
     assert run("policy", "explain", "no such case", "--policies", NODES.parent / "policies", code=2).out == ""
+
+
+NAMES = {"ALERT", "OTHER", "CASE", "CODE", "URN", "PLATE", "USCC", "LOOKUP", "LOOKUP_ID", "LEAD", "ENTRY", "MESSAGE", "ID",
+         "DESK", "AGENCY", "GROUP", "VOLUNTEER"}  # fmt: skip
+"""Arguments that are the name of something; of the options `--case`, `--entry` and `--permit`."""
+
+
+def test_every_name_is_read_as_people_type_it():
+    """Beside each argument and option that names something stands the function that reads it."""
+    read, unread = [], []
+    for name, command in COMMANDS.items():
+        own = signature(getattr(command.callback.__wrapped__, "run", command.callback), eval_str=True).parameters
+        for param in command.params:
+            is_argument = param.param_type_name == "argument"
+            is_name = (is_argument and param.metavar in NAMES) or param.opts[-1] in {"--case", "--entry", "--permit"}
+            if is_name and param.name in own:
+                is_read = any(map(isfunction, own[param.name].annotation.__metadata__))
+                (read if is_read else unread).append(f"{name} {param.name}")
+
+    assert unread == []
+    assert len(read) > 90
 
 
 def test_every_example_is_read_as_its_command(office):

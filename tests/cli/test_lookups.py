@@ -504,9 +504,11 @@ def test_case_open_for_a_county_that_the_table_does_not_know_is_told(nodes, coun
     """A code with a wrong digit makes a case under which nobody is found; it may be newer than the table all the same."""
     case_id = f"CS-2026-{county[2:]}"
     where = ("--county", county, "--leader", "leader-1", "--officer", "leader-1")
-    opened = nodes.ask(POLICE, "lookup", "case", "open", case_id, *where, "--letter", f"常公协字2026-{county}号")
+    letter = f"常公协字2026-{county}号"
+    opened = nodes.ask(POLICE, "lookup", "case", "open", f" {case_id.lower()}", *where, "--letter", letter)
 
     assert ("请核对 please check: 361199" in opened.err) is doubtful
+    assert case_id in opened.out
 
 
 def test_search_reads_the_person_from_stdin(nodes, case, person, monkeypatch):

@@ -67,3 +67,28 @@ def test_words_are_told_in_both_languages():
     assert words.word_of("Step", "erasure.order") == "erasure.order"
     assert words.label("case_id") == "案件 case_id"
     assert words.label("unknown") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("written", "typed"),
+    [
+        ("CS-2026-0041", ("cs-2026-0041", " ＣＳ-２０２６-００４１ ", "cs—2026–0041", "CS- 2026 -0041")),
+        ("BREAK-GLASS-2026-0041", ("break-glass-2026-0041",)),
+        ("33082220260000015", ("330822-2026-0000015", "３３０８２２ 2026 0000015", "'33082220260000015")),
+        ("33082290400100_20261130100735_0", ("33082290400100-20261130100735-0", "33082290400100 20261130100735 0")),
+        ("33082299011A00_20261130100735_0", ("33082299011a00＿20261130100735＿0",)),
+        ("urn:permit:330822:2026:00A123", ("URN:Permit:330822:2026:00a123", "urn：permit：330822：2026：００A123 ")),
+        ("zhejiang/01a22a35-23ba-71b1-8220-85a34e5ee1d7", ("Zhejiang／01A22A35-23BA-71B1‐8220-85A34E5EE1D7",)),
+        ("01a22a35-23ba-71b1-8220-85a34e5ee1d7", ("01A22A35—23BA-71B1-8220-85A34E5EE1D7",)),
+        ("zhejiang/330822/police", ("ZHEJIANG/330822/police", "zhejiang／３３０８２２／police")),
+    ],
+)
+def test_name_is_read_however_it_was_typed_and_stays_when_it_is_as_written(written, typed):
+    """Case, wide signs, blanks and the dashes of paper tell no names apart; what is written is what is sent."""
+    assert [words.identifier(each) for each in (written, *typed)] == [written] * (1 + len(typed))
+
+
+@pytest.mark.parametrize("text", ["CS-2026-OO41", "3308222026000001", "330822202600000155", "urn:permіt:1", "案-1"])
+def test_name_is_not_guessed(text):
+    """A letter for a digit, a digit too few, one that looks alike: they stay another name, for the node to refuse."""
+    assert words.identifier(text) == text

@@ -81,6 +81,11 @@ async def test_leader_does_not_ask_in_the_case_under_no_name(tmp_path: Path) -> 
 async def test_one_letter_is_for_one_case_on_both_sides(tmp_path: Path) -> None:
     """However it is spaced and written; the other province does not take a second case under it either."""
     assert letter_name("玉公协〔2026〕1号") == letter_name(" 玉公协 〔２０２６〕1 号")
+    assert (
+        letter_name("玉公协〔2026〕A-1号")
+        == letter_name("玉公协［2026］a\u20141号")
+        == letter_name("玉公协(2026)A\u20101号")
+    )
     assert letter_name("玉公协〔2026〕1号") != letter_name("玉公协〔2026〕11号")
     async with office(tmp_path) as found:
         await opened(found)
