@@ -10,9 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from federation.cli.options import Form, FormOption, show_in
-from federation.cli.show import align, pick, to_json
-from federation.cli.words import said
+from federation.cli.show import JsonOut, align, pick, to_json
+from federation.cli.words import pair, said
 from federation.domain.functions import FUNCTIONS_FILE, FunctionRegister, JointFunction, parse_functions
+from federation.domain.reports import purposes_of
 from federation.protocol.errors import NotFoundError
 
 app = typer.Typer(name="function", no_args_is_help=True, help="The joint functions (职能清单): what is behind each.")
@@ -51,7 +52,7 @@ def functions() -> None:
 
 @app.command("list")
 def list_functions(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
-    """List the joint functions with the kinds of message and the procedures behind each, or that it is planned."""
+    """List the joint functions with what is behind each, or that it is planned; then every registered purpose."""
     from federation.cli.help import PACKAGE, kept
     from federation.node.home.files import read_policies
 
@@ -59,7 +60,10 @@ def list_functions(policies: PoliciesOption = Path("policies"), form: FormOption
     register = load_register(files)
     folders = ("node", *(str(each.relative_to(PACKAGE)) for each in sorted(PACKAGE.glob("node/*/"))))
     behind = what_is_behind(register, files, kinds=frozenset(kept("kinds", _kinds, sources=folders)))
-    show_in(form, pick(register, "version", "official") | {"functions": to_json(behind)}, _lines(behind))
+    purposes = purposes_of(files)
+    told: JsonOut = [{"purpose": name, "zh": zh, "en": en} for name, (zh, en) in purposes.items()]
+    data = pick(register, "version", "official") | {"functions": to_json(behind), "purposes": told}
+    show_in(form, data, [*_lines(behind), *_purpose_lines(purposes)])
 
 
 @app.command("kinds")
@@ -103,6 +107,11 @@ def what_is_behind(register: FunctionRegister, files: Iterable[str], *, kinds: f
         )
         for code, function in sorted(register.functions.items())
     ]
+
+
+def _purpose_lines(purposes: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    yield said("已登记的用途|registered purposes")
+    yield from align([(f"    {name}", pair(zh, en)) for name, (zh, en) in sorted(purposes.items())])
 
 
 def _lines(behind: list[Behind]) -> Iterator[str]:

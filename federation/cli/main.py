@@ -80,7 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             write_what_it_can(stream)  # a terminal without Chinese is no reason to fail
-    code = _run(given)
+    as_json = _wants_json(given)
+    talk = TALK.set(not as_json)
+    try:
+        code = _run(given, as_json=as_json)
+    finally:
+        TALK.reset(talk)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -88,9 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(given: list[str]) -> int:
-    as_json = _wants_json(given)
-    TALK.set(not as_json)
+def _run(given: list[str], *, as_json: bool) -> int:
     asked = os.environ.get(LANGUAGE_VARIABLE)
     if asked and not is_language(asked):
         wrong = f"{LANGUAGE_VARIABLE} 只能是 zh、en 或 both | {LANGUAGE_VARIABLE} is zh, en or both"

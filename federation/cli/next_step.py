@@ -213,7 +213,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "PRIVATE_KEY": "用本人的私钥文件：bridgehead lookup key new | take your own key file: bridgehead lookup key new",
     "PROFILE": "换用审计单位的配置：--client | take the profile of a member's agency: --client",
     "PROVINCE_MISSING": "用 --from nodes/<省> | point --from at a folder such as nodes/zhejiang",
-    "PURPOSE_UNKNOWN": "去掉 --purpose，或换用已登记的用途 | leave out --purpose, or name a registered one",
+    "PURPOSE_UNKNOWN": "另选用途：bridgehead function list | take one of the list, or none: bridgehead function list",
     "QUOTA_CASE": "两人会签 | two persons sign: bridgehead oversight countersign CASE --bulk --key FILE",
     "QUOTA_CASES": "次日再立新案 | open the next case tomorrow",
     "QUOTA_CASE_ANSWERED": "结案后凭新函另立新案 | close the case; open another under a new letter",
@@ -297,8 +297,11 @@ _KEPT_OFFLINE: Final = (
     " | until it is back a claim or a stamp is kept in a local file: alert claim, alert stamp --offline FILE;"
     " then alert hand-in FILE"
 )
-_NOT_THERE: Final = frozenset({"AGENCY_PROFILE", "CASE_NAME", "FEDERATION_FILE", "FILE_MISSING"})
-"""What was named on the command line and is nowhere."""
+_NOT_THERE: Final = frozenset({
+    "ACT_UNKNOWN", "AGENCY_PROFILE", "ALERT_KIND_UNKNOWN", "CASE_NAME", "DUTY_AREA", "DUTY_COUNTY", "DUTY_DESK",
+    "FEDERATION_FILE", "FIGURE_UNKNOWN", "FILE_MISSING", "PROCEDURE_UNKNOWN", "PURPOSE_UNKNOWN",
+})  # fmt: skip
+"""What was named on the command line and is nowhere, or no word of its list."""
 _OF_A_FOLDER: Final = frozenset(
     {"AGREEMENT_FORM", "AGREEMENT_MISSING", "HOME_MISSING", "PROVINCE_MISSING", "STORE_MISSING"}
 )
@@ -310,7 +313,9 @@ def exit_code(error: BridgeheadError, given: Sequence[str] = ()) -> int:
     """3 when something is unreachable, 2 when what was typed is not of its form or names nothing, else 1."""
     if isinstance(error, UnavailableError):
         return 3
-    if error.reason in _NOT_THERE or (error.reason in _OF_A_FOLDER and _is_nowhere(given)):
+    if not _NOT_THERE.isdisjoint({error.reason, error.facts.get("why")}) or (
+        error.reason in _OF_A_FOLDER and _is_nowhere(given)
+    ):
         return 2
     judged = not _VERIFIERS.isdisjoint({*given[:1], " ".join(given[:2])})
     return 2 if isinstance(error, MalformedError) and not judged and error.reason not in _FROM_AFAR else 1

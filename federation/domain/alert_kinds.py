@@ -20,7 +20,7 @@ from federation.domain.findings import Finding, ProcedureCheck, not_in
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.permits_policy import FunctionCode
 from federation.domain.retention import ALERT, EMERGENCY, EVIDENCE, RETENTION_FILE, parse_retention
-from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, nearest
 from federation.protocol.form import Count, Positive, Row, load_toml, parse_toml
 from federation.protocol.ids import matching
 
@@ -325,7 +325,8 @@ def load_kind(table: AlertTable, name: str) -> AlertKind:
             raise RuleError("ALERT_KIND_REFUSED", f"{refused.zh} | {refused.en} ({refused.basis})")
     kind = table.kinds.get(name)
     if kind is None:
-        raise NotFoundError("ALERT_KIND_UNKNOWN", "没有这一警情类别。 | There is no such kind of alert.")
+        zh, en = nearest(name, (*table.kinds, *(each.zh for each in table.kind)))
+        raise NotFoundError("ALERT_KIND_UNKNOWN", f"没有这一警情类别{zh} | there is no such kind of alert{en}")
     return kind
 
 

@@ -24,7 +24,7 @@ from federation.domain.findings import Finding, ProcedureCheck, not_in
 from federation.domain.functions import FUNCTIONS_FILE, parse_functions
 from federation.domain.procedure import procedure_names
 from federation.domain.response import LEAST_FOR_SHARE, LEAST_SHOWN, NoComparison, year_on_year
-from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, nearest
 from federation.protocol.form import Count, County, Digest, Item, Positive, Row, always, load_toml, parse_toml, replace
 
 FIGURES_FILE: Final = "policies/figures.toml"
@@ -165,7 +165,8 @@ class FigureTable(Row, frozen=True, kw_only=True):
         """Returns the definition of that name (FIGURE_UNKNOWN)."""
         found = next((each for each in self.figure if each.id == name), None)
         if found is None:
-            raise NotFoundError("FIGURE_UNKNOWN", f"expected a figure of {FIGURES_FILE}, got {name!r:.60}")
+            zh, en = nearest(name, (each.id for each in self.figure))
+            raise NotFoundError("FIGURE_UNKNOWN", f"没有这一统计指标{zh} | expected a figure of {FIGURES_FILE}{en}")
         return found
 
 

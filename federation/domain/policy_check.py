@@ -17,7 +17,7 @@ from federation.domain.duty import check_duty
 from federation.domain.figures import check_figures
 from federation.domain.findings import ProcedureCheck
 from federation.domain.procedure_check import check_procedures
-from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
+from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, nearest
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.policy.book import SCHEMA_FILE
 
@@ -87,11 +87,14 @@ def check_tables(files: Mapping[str, bytes], book: PolicyBook) -> Iterator[Table
 
 def find_case(files: Mapping[str, bytes], book: PolicyBook, name: str) -> Case:
     """The case of that name, Chinese or English, in any table (CASE_NAME when no table has it)."""
+    names: list[str] = []
     for table in _table_names(files):
         for case in load_cases(files, table, book):
             if name in (case.name, case.name_en):
                 return case
-    raise NotFoundError("CASE_NAME", f"no case table has a case named {name!r:.80}")
+            names += (case.name, case.name_en)
+    zh, en = nearest(name, names)
+    raise NotFoundError("CASE_NAME", f"案例表中没有这一案例{zh} | no case table has a case of this name{en}")
 
 
 def load_cases(files: Mapping[str, bytes], name: str, book: PolicyBook) -> tuple[Case, ...]:

@@ -18,7 +18,7 @@ from federation.domain.case_items import AT_HOME, CLASSES
 from federation.domain.clock import CALENDAR_FILE, CLOCKS_FILE, Calendar, ClockTable, parse_calendar, parse_clocks
 from federation.domain.conditions import CONDITIONS
 from federation.domain.permits_policy import FunctionCode
-from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.errors import MalformedError, NotFoundError, nearest
 from federation.protocol.form import Row, load_toml, parse_toml
 from federation.protocol.ids import matching
 
@@ -289,8 +289,10 @@ def parse_procedure(text: str, name: str) -> Procedure:
 def read_rules(files: Mapping[str, bytes], name: str) -> Rules:
     """The procedure of that name, of the files of one agreement. Refuses PROCEDURE_UNKNOWN, and files that are none."""
     path = f"{PROCEDURES}{name}.toml"
+    if path not in files:
+        zh, en = nearest(name, procedure_names(files))
+        raise NotFoundError("PROCEDURE_UNKNOWN", f"协议中没有这一程序{zh} | expected a procedure of the agreement{en}")
     for needed, reason in (
-        (path, "PROCEDURE_UNKNOWN"),
         (CLOCKS_FILE, "CLOCK_FILE"),
         (CALENDAR_FILE, "CALENDAR_MISSING"),
     ):

@@ -7,13 +7,15 @@ PIPL articles 18, 20, 44, 45 (个人信息保护法); Estonia's data tracker for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
+from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.clock import china_day
+from federation.domain.procedure import procedure_names, read_rules
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, Realm, checked
@@ -87,6 +89,20 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 """Every registered purpose in plain words; the first stands for one that nobody registered, in a report alone."""
 _MAX_TEXT: Final = 200
+
+
+def agreed_purposes(files: Mapping[str, bytes]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The purposes of each kind of alert and each procedure of an agreement, with its name in both languages."""
+    if ALERTS_FILE in files:
+        yield from ((kind.purpose, (kind.zh, kind.en)) for kind in read_alerts(files).kind)
+    for name in procedure_names(files):
+        procedure = read_rules(files, name).procedure
+        yield procedure.purpose, (procedure.title_zh, procedure.title_en)
+
+
+def purposes_of(files: Mapping[str, bytes]) -> Mapping[str, tuple[str, str]]:
+    """Every purpose that may be acted for under an agreement, in plain words."""
+    return {name: said for name, said in {**dict(agreed_purposes(files)), **PURPOSES}.items() if name}
 
 
 def _is_printable(text: str) -> bool:

@@ -28,7 +28,7 @@ from federation.node.officers import (
     verify_another_person,
     verify_own_key,
 )
-from federation.protocol.errors import NotFoundError, RuleError
+from federation.protocol.errors import NotFoundError, RuleError, nearest
 from federation.protocol.form import Item, encode, replace
 from federation.protocol.ids import format_time, truncate_to_millisecond
 from federation.protocol.leaf import LeafKind
@@ -91,7 +91,8 @@ async def show(errand: Errand, county: str) -> DutyTable:
         return DutyTable(decision=ruling)
     desks = [desk for desk in duty.desks.values() if desk.agency.county == county]
     if not desks:
-        raise NotFoundError("DUTY_COUNTY", "值守表中没有该县。 | No duty sheet of the agreement has this county.")
+        zh, en = nearest(county, {desk.agency.county for desk in duty.desks.values()})
+        raise NotFoundError("DUTY_COUNTY", f"值守表中没有该县{zh} | no duty sheet of the agreement has this county{en}")
     sheet = duty.sheets[desks[0].agency.node]
     return DutyTable(
         decision=ruling, county=county, version=sheet.version, is_official=sheet.official,
@@ -146,7 +147,8 @@ async def _open(errand: Errand, name: str, action: str) -> tuple[Duty, Desk, Rul
     duty = duty_of(errand)
     desk = duty.desks.get(name)
     if desk is None:
-        raise NotFoundError("DUTY_DESK", "值守表中没有该席位。 | No duty sheet of the agreement has this desk.")
+        zh, en = nearest(name, duty.desks)
+        raise NotFoundError("DUTY_DESK", f"值守表中没有该席位{zh} | no duty sheet of the agreement has this desk{en}")
     return duty, desk, await errand.ask(_question(errand, duty, desk, action))
 
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from federation.domain.alert_kinds import ALERTS_FILE, read_alerts
 from federation.domain.clock import (
     CALENDAR_FILE,
     CLOCKS_FILE,
@@ -34,14 +33,20 @@ from federation.domain.clock import (
 )
 from federation.domain.division import find_division, province_of
 from federation.domain.permits_policy import AgencyFacts, Occasion
-from federation.domain.procedure import procedure_names, read_rules
-from federation.domain.reports import PURPOSES
+from federation.domain.reports import PURPOSES, agreed_purposes, purposes_of
 from federation.domain.retention import RETENTION_FILE, RetentionRules, find_rule, parse_retention
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring
 from federation.node.log.bad_rows import BadRows
 from federation.node.log.sequence import Sequencer
-from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UnavailableError, UntrustedError
+from federation.protocol.errors import (
+    BridgeheadError,
+    NotFoundError,
+    RuleError,
+    UnavailableError,
+    UntrustedError,
+    nearest,
+)
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
@@ -176,15 +181,13 @@ class InForce:
         """True for a registered purpose, or one of a procedure or a kind of alert of this agreement."""
         if not purpose or purpose in PURPOSES:
             return bool(purpose)
-        files = self.agreement.files
-        if ALERTS_FILE in files and any(kind.purpose == purpose for kind in read_alerts(files).kind):
-            return True
-        return any(read_rules(files, name).procedure.purpose == purpose for name in procedure_names(files))
+        return any(purpose == each for each, _ in agreed_purposes(self.agreement.files))
 
     def verify_purpose(self, purpose: str) -> None:
         """Refuses a purpose that nobody registered (PURPOSE_UNKNOWN), which is not repeated: it may say anything."""
         if not self.has_purpose(purpose):
-            raise RuleError("PURPOSE_UNKNOWN", "expected a registered purpose such as lookup.missing_person")
+            zh, en = nearest(purpose, purposes_of(self.agreement.files))
+            raise RuleError("PURPOSE_UNKNOWN", f"须写已登记的用途{zh} | expected a registered purpose{en}")
 
     def occasion(self, purpose: str, function: str) -> Occasion:
         """Returns the occasion of a policy question, in the realm of this node, that of every message it takes in."""

@@ -7,6 +7,12 @@ Never raise the root of the tree. `reason` is UPPER_SNAKE, at most 63 characters
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
+_LONGEST: Final = 64
+"""So much of a word is compared."""
+
 
 class BridgeheadError(Exception):
     """The root of the tree: never raised itself, caught only where a floor translates errors."""
@@ -53,3 +59,14 @@ class UnavailableError(BridgeheadError):
 
 class CorruptError(BridgeheadError):
     """The store contradicts itself: the node stops signing and a human must look."""
+
+
+def nearest(given: str, known: Iterable[str]) -> tuple[str, str]:
+    """The words of a closed list that are most like one that is none of them: the end of a sentence, in both languages.
+
+    Nothing where none is like it; what was given is not said.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - loaded where a word is unknown only
+
+    near = get_close_matches(given[:_LONGEST].lower(), sorted(known), n=3, cutoff=0.6)
+    return (f"；相近：{'、'.join(near)}", f"; near it: {', '.join(near)}") if near else ("", "")

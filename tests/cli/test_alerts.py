@@ -305,7 +305,7 @@ def test_kinds_are_those_of_the_agreement(nodes):
     one = nodes.ask(CENTRE, "alert", "kinds", "森林火灾").out
     assert "forest.fire  森林火灾" in one
     assert "F19" in one
-    unknown = nodes.ask(CENTRE, "alert", "kinds", "earthquake", "-o", "json", code=1).error
+    unknown = nodes.ask(CENTRE, "alert", "kinds", "earthquake", "-o", "json", code=2).error
     assert (unknown["reason"], "bridgehead alert kinds" in unknown["next"][0]) == ("ALERT_KIND_UNKNOWN", True)
     refused = nodes.ask(CENTRE, "alert", "kinds", TABLE.refused[0].names[0], "-o", "json", code=1).error
     assert (refused["reason"], bool(refused["next"])) == ("ALERT_KIND_REFUSED", True)

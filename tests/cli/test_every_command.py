@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from inspect import isfunction, signature
 
 import pytest
@@ -237,6 +238,38 @@ def test_file_that_is_not_there_is_2_for_every_command(office, tmp_path, monkeyp
     assert wrong == {}
     assert len(tried) > 40
     assert run("policy", "explain", "no such case", "--policies", NODES.parent / "policies", code=2).out == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "near", "whole"),
+    [
+        ("case list --purpose wage.clame", "PURPOSE_UNKNOWN", "wage.claim", "function list"),
+        ("case lists wage-clame", "PROCEDURE_UNKNOWN", "wage-claim", "case lists"),
+        ("case figures wage-clame --since 2026-01-01", "PROCEDURE_UNKNOWN", "wage-claim", "case lists"),
+        ("case open wage-clame --role centre --division 330822", "PROCEDURE_UNKNOWN", "wage-claim", "case lists"),
+        ("report procedure wage-clame --period 2026Q4", "PROCEDURE_UNKNOWN", "wage-claim", "case lists"),
+        ("alert kinds acident", "ALERT_KIND_UNKNOWN", "accident", "alert kinds"),
+        ("alert kinds 森林大火", "ALERT_KIND_UNKNOWN", "森林火灾", "alert kinds"),
+        ("duty roster 330822.governnance", "DUTY_DESK", "330822.governance", "duty show"),
+        ("duty show 330882", "DUTY_COUNTY", "330822", ""),
+        (
+            f"policy explain '永久居住 certifcate' --policies {NODES.parent / 'policies'}",
+            "CASE_NAME",
+            "",
+            "policies/cases",
+        ),
+    ],
+)
+def test_word_of_no_list_names_those_that_are_like_it_and_where_they_are_listed(nodes, line, reason, near, whole):
+    """2, the nearest words in both languages, and the command that lists all: for whoever typed one letter wrongly."""
+    desk = line.partition(" ")[0] != "policy"
+    ask = partial(nodes.ask, "zhejiang/330822/governance") if desk else run
+    error = ask(*shlex.split(line), "-o", "json", code=2).error
+
+    assert error["reason"] == reason
+    assert near in error["message"]
+    assert near in error["message_zh"]
+    assert whole in "".join(error["next"])
 
 
 NAMES = {"ALERT", "OTHER", "CASE", "CODE", "URN", "PLATE", "USCC", "LOOKUP", "LOOKUP_ID", "LEAD", "ENTRY", "MESSAGE", "ID",

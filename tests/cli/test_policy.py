@@ -163,7 +163,7 @@ def test_explain_of_a_file_that_is_no_question_is_refused(tmp_path, content, rea
 
 def test_explain_of_an_unknown_case_is_refused():
     """A name that no table has is told as such."""
-    assert "[CASE_NAME]" in run("policy", "explain", "no such case", "--policies", POLICIES, code=1).err
+    assert "[CASE_NAME]" in run("policy", "explain", "no such case", "--policies", POLICIES, code=2).err
 
 
 @pytest.mark.parametrize("arguments", [(), ("a case", "--file", "a-file")])

@@ -92,7 +92,7 @@ def test_procedure_is_added_by_two_files_and_an_agreement_and_worked_to_its_end(
 ) -> None:
     """No node is started anew and no code is written: a case is opened, worked by both sides, verified and closed."""
     opening = ("open", NAME, "--role", "town", "--division", "330822")
-    assert ask(federation, TOWN, *opening, code=1).error["reason"] == "PROCEDURE_UNKNOWN"
+    assert ask(federation, TOWN, *opening, code=2).error["reason"] == "PROCEDURE_UNKNOWN"
 
     adopt(federation, policies_with(tmp_path / "policies"), tmp_path / "draft")
     for town in (TOWN, PEER):

@@ -62,7 +62,7 @@ from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, k
 from federation.node.joint.shown import deliveries
 from federation.node.joint.writing import Said
 from federation.node.node import Node, agency_facts
-from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.errors import MalformedError, RuleError, nearest
 from federation.protocol.form import replace
 from federation.protocol.ids import RecordId, format_message_id, format_time, parse_record_id, record_node
 from federation.protocol.policy import PolicyRequest, decide
@@ -250,12 +250,14 @@ def _verify_level(rules: AgreedAlerts, kind: AlertKind, fields: Mapping[str, Fie
 def _verify_desk(errand: Errand, fields: Mapping[str, FieldValue], *, areas: Collection[str]) -> None:
     """Refuses a desk or area that no sheet in force has, and a volunteer (DUTY_DESK, DUTY_AREA, DUTY_VOLUNTEER)."""
     duty = read_alert_rules(errand.in_force.agreement.files).duty
-    if duty.agency_of(str(fields.get("desk", ""))) is None:
-        said = "值班表没有这一席位。 | The duty sheets have no such desk."
+    if duty.agency_of(desk := str(fields.get("desk", ""))) is None:
+        zh, en = nearest(desk, duty.desks)
+        said = f"值班表没有这一席位{zh} | the duty sheets have no such desk{en}"
         raise MalformedError("DUTY_DESK", said, field="desk")
     named = fields.get("area", ())
     if unknown := sorted({*(named if isinstance(named, tuple) else ())} - {*duty.areas, *areas}):
-        said = f"值班表没有区域 {unknown[0]}。 | The duty sheets have no area {unknown[0]}."
+        zh, en = nearest(unknown[0], duty.areas)
+        said = f"值班表没有区域 {unknown[0]}{zh} | the duty sheets have no area {unknown[0]}{en}"
         raise MalformedError("DUTY_AREA", said, field="area")
     if is_volunteer(duty, errand.act.officer):
         said = "志愿者不值守席位。 | A volunteer is not on duty at a desk."

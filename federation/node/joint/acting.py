@@ -27,7 +27,7 @@ from federation.node.joint.sharing import S, Sharing
 from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.node import Node
 from federation.node.officers import or_logged
-from federation.protocol.errors import MalformedError, RuleError, UnavailableError
+from federation.protocol.errors import MalformedError, RuleError, UnavailableError, nearest
 from federation.protocol.form import Digest, Item, encode
 from federation.protocol.ids import RecordId, parse_record_id, record_node
 from federation.protocol.policy import PolicyRequest
@@ -197,7 +197,8 @@ def refusal(
 def read_fields(acts: Mapping[str, Act], act: str, given: Mapping[str, str], *, today: date) -> dict[str, FieldValue]:
     """The fields of an act as its table types them; a day of what happened is no day to come. Refuses CASE_FIELD."""
     if act not in acts:
-        raise RuleError("CASE_ACT", "expected an act that the provinces agreed on", why="ACT_UNKNOWN")
+        zh, en = nearest(act, acts)
+        raise RuleError("CASE_ACT", f"没有这一办理动作{zh} | there is no such act{en}", why="ACT_UNKNOWN")
     types = {field.name: field for field in (*COMMON, *acts[act].fields)}
     found: dict[str, FieldValue] = {}
     for name, text in given.items():

@@ -298,7 +298,7 @@ async def list_due(errand: Errand, query: DueQuery) -> DuePage:
 
 @on(wire.COUNT_CASES)
 async def count_closed(errand: Errand, query: FigureQuery) -> CaseFigures:
-    """Counts the closed cases of the office that were worked under a procedure. Refuses CASES_MANY."""
+    """Counts the office's closed cases worked under a procedure. Refuses CASES_MANY, PROCEDURE_UNKNOWN."""
     ruling = await _list_ruling(errand)
     if not ruling.allowed:
         return CaseFigures(decision=ruling)
@@ -308,6 +308,10 @@ async def count_closed(errand: Errand, query: FigureQuery) -> CaseFigures:
     records = list(islice(wanted, MAX_COUNTED + 1))
     if len(records) > MAX_COUNTED:
         raise RuleError("CASES_MANY", f"expected at most {MAX_COUNTED} closed cases to be counted at once")
+    if not records:
+        read_rules(
+            errand.in_force.agreement.files, query.procedure
+        )  # that there is none is no figure of a strange name
     cases = []
     for record in records:
         cases.append(load_held(CASE, errand.node, parse_record_id(record)).state)
