@@ -23,11 +23,17 @@ def test_list_tells_messages_procedures_and_what_is_planned(tmp_path):
     assert before["F14"]["planned"] == ["petition-joint"]
     assert before["F13"]["held_by"] == ["procuratorate", "justice-office", "corrections", "detention"]
 
-    (folder / "procedures").mkdir(exist_ok=True)
-    (folder / "procedures" / "petition-joint.toml").write_text('name = "petition-joint"\nfunction = "F14"\n')
+    made = (
+        (folder / "procedures" / "wage-claim.toml")
+        .read_text()
+        .replace('name = "wage-claim"', 'name = "petition-joint"')
+    )
+    (folder / "procedures" / "petition-joint.toml").write_text(made.replace("wage.claim", "petition.joint"))
 
     after = listed(folder)["F14"]
     assert (after["procedures"], after["planned"]) == (["petition-joint"], [])
+    purposes = run("function", "list", "--policies", folder, "-o", "json").json["purposes"]
+    assert {"lookup.missing_person", "alert.forest_fire", "petition.joint"} <= {each["purpose"] for each in purposes}
 
 
 def test_list_in_words_has_chinese_beside_english():
