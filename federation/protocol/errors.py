@@ -12,6 +12,8 @@ from typing import Final
 
 _LONGEST: Final = 64
 """So much of a word is compared."""
+_MANY: Final = 8
+"""So many words are named that only begin with the same part."""
 
 
 class BridgeheadError(Exception):
@@ -68,5 +70,7 @@ def nearest(given: str, known: Iterable[str]) -> tuple[str, str]:
     """
     from difflib import get_close_matches  # noqa: PLC0415 - loaded where a word is unknown only
 
-    near = get_close_matches(given[:_LONGEST].lower(), sorted(known), n=3, cutoff=0.6)
+    words, typed = sorted(known), given[:_LONGEST].lower()
+    part = typed.partition(".")[0] + "."
+    near = get_close_matches(typed, words, n=3, cutoff=0.6) or [each for each in words if each.startswith(part)][:_MANY]
     return (f"；相近：{'、'.join(near)}", f"; near it: {', '.join(near)}") if near else ("", "")

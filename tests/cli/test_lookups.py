@@ -362,11 +362,12 @@ def test_search_for_names_and_wildcards_is_never_sent(nodes, case, subject, reas
 
 def test_search_for_a_purpose_that_nobody_registered_is_refused_in_both_languages(nodes, case, person):
     """It says what to do, and does not repeat the text."""
-    err = search(nodes, person["citizen_number"], "--purpose", "lookup.debt_collection", code=1).err
+    err = search(nodes, person["citizen_number"], "--purpose", "lookup.debt_collection", code=2).err
 
     assert "PURPOSE_UNKNOWN" in err
-    assert "已登记的用途" in err
-    assert "name a registered one" in err
+    assert "已登记的用途；相近：" in err
+    assert "near it: lookup.criminal_investigation, lookup.identity_check, lookup.missing_person" in err
+    assert "bridgehead function list" in err
     assert "debt" not in err
 
 
