@@ -28,7 +28,7 @@ from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, command, end, now, show_in
 from federation.cli.show import say, to_json
-from federation.cli.words import identifier, small
+from federation.cli.tree import identifier, small
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_texts import verify_texts

@@ -18,7 +18,8 @@ import typer
 from federation.cli.audited import KnownFederation, Sought, find_federation, known_of, open_sought
 from federation.cli.options import Desk, Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
 from federation.cli.show import CHINA, JsonOut, pick, progress, say, show_json, show_lines
-from federation.cli.words import identifier, said
+from federation.cli.tree import identifier
+from federation.cli.words import said
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, parse_node_name
 

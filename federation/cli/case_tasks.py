@@ -15,7 +15,8 @@ import typer
 from federation.cli.cases import USUAL, CodeArgument, ReasonOption, do_act
 from federation.cli.options import Desk, command, paper_digest
 from federation.cli.show import table
-from federation.cli.words import identifier, overdue_mark, pair, said
+from federation.cli.tree import identifier
+from federation.cli.words import overdue_mark, pair, said
 from federation.domain.acts import ACTS
 from federation.domain.case_items import CaseItem
 from federation.wire.agency import cases as wire

@@ -22,11 +22,11 @@ from federation.cli.completion import complete_case
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, Paging, command, now, read_line
 from federation.cli.show import local_minute, show_lines
+from federation.cli.tree import identifier
 from federation.cli.words import (
     WORDS,
     condensed,
     enclosed,
-    identifier,
     overdue_mark,
     pair,
     punctuated,

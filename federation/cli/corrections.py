@@ -26,11 +26,11 @@ from federation.cli.options import (
 )
 from federation.cli.reports import COMPLAINT_RIGHT, IDENTITY_STEP, app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
+from federation.cli.tree import identifier
 from federation.cli.words import (
     PERMIT_FIELDS,
     WORDS,
     condensed,
-    identifier,
     label,
     overdue_mark,
     plain,

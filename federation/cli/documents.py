@@ -20,7 +20,8 @@ from federation.cli.cases import USUAL, CodeArgument, do_act
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, command, now, paper_digest
 from federation.cli.show import CHINA, say
-from federation.cli.words import said, small
+from federation.cli.tree import small
+from federation.cli.words import said
 from federation.domain.case_items import CaseItem
 from federation.domain.documents import (
     CHUNK_BYTES,

@@ -17,7 +17,8 @@ from federation.cli.alert_rows import desk_name
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, china_today, local_minute, table
-from federation.cli.words import WORDS, listed, pair, said, small, titled, word, word_of
+from federation.cli.tree import small
+from federation.cli.words import WORDS, listed, pair, said, titled, word, word_of
 from federation.domain.alert_policy import DUTY_PURPOSE
 from federation.domain.division import format_division_path
 from federation.domain.duty import Area

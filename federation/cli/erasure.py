@@ -10,7 +10,8 @@ import typer
 
 from federation.cli.options import Desk, PageSize, Paging, commands_for
 from federation.cli.show import local_time, table
-from federation.cli.words import identifier, said, titled, word_of
+from federation.cli.tree import identifier
+from federation.cli.words import said, titled, word_of
 from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE, order_bytes
 from federation.node.home.files import load_ed25519
 from federation.protocol.form import replace

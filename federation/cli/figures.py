@@ -33,7 +33,7 @@ from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, commands_for, end
 from federation.cli.options import command as plain_command
 from federation.cli.show import object_of, say, show_json, show_lines
-from federation.cli.words import identifier
+from federation.cli.tree import identifier
 from federation.domain.figures_report import (
     REPORT_FUNCTION,
     REPORT_PURPOSE,

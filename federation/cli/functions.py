@@ -61,8 +61,8 @@ def list_functions(policies: PoliciesOption = Path("policies"), form: FormOption
     folders = ("node", *(str(each.relative_to(PACKAGE)) for each in sorted(PACKAGE.glob("node/*/"))))
     behind = what_is_behind(register, files, kinds=frozenset(kept("kinds", _kinds, sources=folders)))
     purposes = purposes_of(files)
-    told: JsonOut = [{"purpose": name, "zh": zh, "en": en} for name, (zh, en) in purposes.items()]
-    data = pick(register, "version", "official") | {"functions": to_json(behind), "purposes": told}
+    listed: JsonOut = [{"purpose": name, "zh": zh, "en": en} for name, (zh, en) in purposes.items()]
+    data = pick(register, "version", "official") | {"functions": to_json(behind), "purposes": listed}
     show_in(form, data, [*_lines(behind), *_purpose_lines(purposes)])
 
 

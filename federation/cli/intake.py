@@ -15,7 +15,8 @@ import typer
 from federation.cli.lookups import app, command, find_field
 from federation.cli.options import Desk, PageSize, PageToken, Paging
 from federation.cli.show import local_time, object_of, table, to_json
-from federation.cli.words import identifier, said, word, word_of
+from federation.cli.tree import identifier
+from federation.cli.words import said, word, word_of
 from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
 from federation.protocol.form import replace
 from federation.wire.agency import intake as wire

@@ -16,7 +16,8 @@ import typer
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, deadline_text, local_minute
-from federation.cli.words import WORDS, identifier, overdue_mark, titled, word
+from federation.cli.tree import identifier
+from federation.cli.words import WORDS, overdue_mark, titled, word
 from federation.domain.division import format_division_path
 from federation.domain.leads import LEAD_FUNCTION, LEAD_PURPOSE, Lead
 from federation.protocol.ids import parse_message_id

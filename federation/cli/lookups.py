@@ -17,18 +17,8 @@ from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_refusal_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, china_today, decision_lines, local_time, say, table, to_json, way_lines
-from federation.cli.words import (
-    AWAITED,
-    RECORD_FIELDS,
-    condensed,
-    identifier,
-    plain,
-    punctuated,
-    said,
-    titled,
-    word,
-    word_of,
-)
+from federation.cli.tree import identifier
+from federation.cli.words import AWAITED, RECORD_FIELDS, condensed, plain, punctuated, said, titled, word, word_of
 from federation.domain.division import find_division_doubt
 from federation.domain.lookups import (
     FetchItem,

@@ -25,8 +25,8 @@ import typer
 
 from federation.cli import show
 from federation.cli.completion import complete_agency
-from federation.cli.tree import Gathered
-from federation.cli.words import identifier, said
+from federation.cli.tree import Gathered, identifier
+from federation.cli.words import said
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_agency_id, parse_node_name

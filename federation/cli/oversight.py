@@ -16,7 +16,8 @@ import typer
 
 from federation.cli.options import Desk, Paging, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
-from federation.cli.words import AWAITED, OVERDUE, WORDS, identifier, said, sentences, titled, word, word_of
+from federation.cli.tree import identifier
+from federation.cli.words import AWAITED, OVERDUE, WORDS, said, sentences, titled, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
     Digest,

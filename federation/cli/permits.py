@@ -29,6 +29,7 @@ from federation.cli.rows import (
     settle_doubts,
 )
 from federation.cli.show import card, china_today, local_minute, table, to_json
+from federation.cli.tree import identifier
 from federation.domain.citizen_number import Sex, find_number_doubt, verify_citizen_number
 from federation.domain.division import border_counties, find_division, find_division_doubt
 from federation.domain.ethnic_groups import GROUP_OF, parse_ethnic_group
@@ -69,7 +70,7 @@ app = typer.Typer(name="permit", no_args_is_help=True, help="Residence permits (
 UrnArgument = Annotated[
     str,
     typer.Argument(metavar="URN", help="Such as urn:permit:330822:2026:000001.", autocompletion=complete_permit),
-    words.identifier,
+    identifier,
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="With --synthetic: the same people again.")]
 Q = TypeVar("Q")

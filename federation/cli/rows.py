@@ -22,7 +22,8 @@ from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, get_origi
 
 import typer
 
-from federation.cli.words import LOOK_ALIKE, cell_text, condensed, find_word, identifier, plain, word_of
+from federation.cli.tree import identifier
+from federation.cli.words import LOOK_ALIKE, cell_text, condensed, find_word, plain, word_of
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import PermitUrn, parse_permit_urn
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError

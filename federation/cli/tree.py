@@ -32,6 +32,7 @@ from typer.main import (
 from typer.models import CommandInfo, TyperInfo
 
 from federation.cli.main import PARTS, VERSION, WITHIN
+from federation.protocol.unseen import late
 
 
 class Built(MutableMapping[str, Command]):
@@ -207,6 +208,34 @@ def _as_written(name: str, value: object, doubts: list[str]) -> object:
 
 
 # ---- what is typed
+
+_UUID: Final = late("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_ALERT: Final = late("([0-9]{12}[0-9A-Z]{2})[-_]?([0-9]{14})[-_]?([0-9])")
+_LONG_NUMBER: Final = late("[0-9]{17}[0-9X]?")
+
+
+def identifier(given: str) -> str:
+    """The name of a case, an alert, a permit, an office or a message as it is written, however it was typed.
+
+    Wide signs, blanks, the dashes of paper and case are undone: capitals, but small letters in what has a `/` or a `:`,
+    or is a UUID; a number of 17 or 18 digits without its hyphens, a permit as `normalise_permit_urn` has it.
+    """
+    from federation.cli.words import condensed, plain
+    from federation.domain.permits import normalise_permit_urn
+
+    text = "".join(plain(given).split())
+    if text[:4].lower() == "urn:":
+        return normalise_permit_urn(text)
+    if "/" in text or ":" in text or _UUID.fullmatch(text):
+        return text.lower()
+    if number := _ALERT.fullmatch(text.upper()):
+        return "_".join(number.groups())
+    return condensed(text) if _LONG_NUMBER.fullmatch(condensed(text)) else text.upper()
+
+
+def small(given: str) -> str:
+    """The same in small letters: the name of an entry, which is hexadecimal, or of a desk."""
+    return identifier(given).lower()
 
 
 @dataclass(frozen=True)

@@ -281,9 +281,6 @@ _Word = TypeVar("_Word", bound=StrEnum)
 _NOT_SEEN: Final = late(f"[{UNSEEN}]")
 _HYPHENS: Final = late("[\u2010-\u2015\u2212\u30fc]")
 _GAPS: Final = re.compile(r"[\s-]")
-_UUID: Final = late("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_ALERT: Final = late("([0-9]{12}[0-9A-Z]{2})[-_]?([0-9]{14})[-_]?([0-9])")
-_LONG_NUMBER: Final = late("[0-9]{17}[0-9X]?")
 _QUOTED: Final = re.compile(r'="((?:[^"]|"")*)"')
 LOOK_ALIKE: Final = "含形近字、兼容字、部首或自造字，请核对 | a look-alike, compatibility or private character"
 
@@ -596,29 +593,6 @@ def plain(given: str) -> str:
 def condensed(given: str) -> str:
     """A number or code as it is written: plain, in capitals, without spaces and hyphens."""
     return _GAPS.sub("", plain(given)).upper()
-
-
-def identifier(given: str) -> str:
-    """The name of a case, an alert, a permit, an office or a message as it is written, however it was typed.
-
-    Wide signs, blanks, the dashes of paper and case are undone: capitals, but small letters in what has a `/` or a `:`,
-    or is a UUID; a number of 17 or 18 digits without its hyphens, a permit as `normalise_permit_urn` has it.
-    """
-    from federation.domain.permits import normalise_permit_urn
-
-    text = "".join(plain(given).split())
-    if text[:4].lower() == "urn:":
-        return normalise_permit_urn(text)
-    if "/" in text or ":" in text or _UUID.fullmatch(text):
-        return text.lower()
-    if number := _ALERT.fullmatch(text.upper()):
-        return "_".join(number.groups())
-    return condensed(text) if _LONG_NUMBER.fullmatch(condensed(text)) else text.upper()
-
-
-def small(given: str) -> str:
-    """The same in small letters: the name of an entry, which is hexadecimal, or of a desk."""
-    return identifier(given).lower()
 
 
 def cells(text: str) -> int:

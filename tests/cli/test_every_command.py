@@ -248,7 +248,7 @@ def test_file_that_is_not_there_is_2_for_every_command(office, tmp_path, monkeyp
         ("case figures wage-klaim --since 2026-01-01", "PROCEDURE_UNKNOWN", "wage-claim", "case lists"),
         ("case open wage-klaim --role centre --division 330822", "PROCEDURE_UNKNOWN", "wage-claim", "case lists"),
         ("report procedure wage-klaim --period 2026Q4", "PROCEDURE_UNKNOWN", "wage-claim", "case lists"),
-        ("alert kinds akzident", "ALERT_KIND_UNKNOWN", "accident", "alert kinds"),
+        ("alert kinds accidnt", "ALERT_KIND_UNKNOWN", "accident", "alert kinds"),
         ("alert kinds 森林大火", "ALERT_KIND_UNKNOWN", "森林火灾", "alert kinds"),
         ("duty roster 330822.governnance", "DUTY_DESK", "330822.governance", "duty show"),
         ("duty show 330882", "DUTY_COUNTY", "330822", ""),

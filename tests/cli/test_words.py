@@ -7,6 +7,7 @@ import pytest
 from federation.cli import words
 from federation.cli.oversight import Judged
 from federation.cli.rows import DoubtKind
+from federation.cli.tree import identifier
 from federation.domain.alert import AlertState
 from federation.domain.alert_kinds import Colours
 from federation.domain.citizen_number import Sex
@@ -85,10 +86,10 @@ def test_words_are_told_in_both_languages():
 )
 def test_name_is_read_however_it_was_typed_and_stays_when_it_is_as_written(written, typed):
     """Case, wide signs, blanks and the dashes of paper tell no names apart; what is written is what is sent."""
-    assert [words.identifier(each) for each in (written, *typed)] == [written] * (1 + len(typed))
+    assert [identifier(each) for each in (written, *typed)] == [written] * (1 + len(typed))
 
 
 @pytest.mark.parametrize("text", ["CS-2026-OO41", "3308222026000001", "330822202600000155", "urn:permіt:1", "案-1"])
 def test_name_is_not_guessed(text):
     """A letter for a digit, a digit too few, one that looks alike: they stay another name, for the node to refuse."""
-    assert words.identifier(text) == text
+    assert identifier(text) == text
