@@ -256,10 +256,15 @@ def _area(area: str) -> str:
 
 def desk_name(desk: str) -> str:
     """`330822.emergency` as 常山县应急; what has no name here as it stands."""
+    return one_of(*desk_halves(desk))
+
+
+def desk_halves(desk: str) -> tuple[str, str]:
     code, _, rest = desk.partition(".")
     division = _division(code)
     office = _OFFICES.get(rest)
-    return one_of(f"{division}{office}", f"{division} {rest}") if office is not None and division != code else desk
+    known = office is not None and division != code
+    return (f"{division}{office}", f"{division} {rest}") if known else (desk, desk)
 
 
 def _division(code: str) -> str:

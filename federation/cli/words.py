@@ -559,7 +559,11 @@ def word(value: StrEnum) -> str:
 
 def word_of(enum: str, text: str) -> str:
     """The same for a word that came as text: `浙江 zhejiang`; the text alone where it is no word of that enum."""
-    return pair(WORDS[enum].get(text, ""), _ENGLISH.get(f"{enum}.{text}", text))
+    return pair(*word_halves(enum, text))
+
+
+def word_halves(enum: str, text: str) -> tuple[str, str]:
+    return WORDS[enum].get(text, ""), _ENGLISH.get(f"{enum}.{text}", text)
 
 
 def find_word(enum: type[_Word], text: str) -> _Word | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from federation.cli.demo.stage import POLICE, Stage
+from federation.cli.demo.stage import POLICE, Stage, Story
 from federation.protocol.errors import UnavailableError
 
 
@@ -23,7 +25,7 @@ class LostOnce:
 async def test_key_whose_registration_was_not_answered_is_offered_again():
     """An officer has one key: a second one is refused by the node that has the first (OFFICER_KEY_EXISTS)."""
     node = LostOnce()
-    stage = Stage(federation=None, title=print, line=print, seed=1, _clients={POLICE: node})
+    stage = Stage(federation=None, story=Story(out=sys.stderr), seed=1, _clients={POLICE: node})
 
     with pytest.raises(UnavailableError):
         await stage.enrol("yushan-1")

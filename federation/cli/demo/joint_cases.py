@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from federation.cli.cases import lack_line
-from federation.cli.demo.stage import CHANGSHAN, Stage
+from federation.cli.demo.stage import CHANGSHAN, Stage, padded
 from federation.cli.show import JsonOut, china_today, local_day, mask_number
+from federation.cli.words import cells, halves, short
 from federation.domain.case_items import CaseItem
 from federation.domain.permits import PermitApplication
 from federation.protocol.errors import NotFoundError, UnavailableError
-from federation.protocol.ids import parse_agency_id
 from federation.wire.agency import cases
 from federation.wire.agency.cases import CaseOffer, CaseOpening, CaseStep, CaseView, EntryLine, EntryQuery
 from federation.wire.rpc import Act
@@ -31,6 +30,7 @@ WAGE_OFFICES: Final[Mapping[str, str]] = {
     "peer": "zhejiang/330822/governance",
     "court": "zhejiang/330822/court",
 }
+_ITEM_FIELDS: Final = {"amount": "金额", "basis": "依据", "kind": "种类", "period": "期间"}
 WAGE_ROLES: Final = {"body": "body", "labour": "labour_peer", "peer": "peer", "court": "court"}
 VEHICLE_OFFICES: Final[Mapping[str, str]] = {
     "hall": "zhejiang/330822/service-hall",
@@ -59,10 +59,7 @@ class Desk:
     names: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for word, office in self.offices.items():
-            agency = parse_agency_id(office)
-            sheet = self.stage.federation.homes[agency.node].sheet
-            self.names[word] = next(each.name for each in sheet.agencies if each.id == agency)
+        self.names = {word: self.stage.office(office) for word, office in self.offices.items()}
 
     async def open(self, word: str, procedure: str, *, role: str, division: str, said: str, **fields: str) -> None:
         asked = CaseOpening(procedure=procedure, role=role, division=division, fields=fields)
@@ -70,21 +67,24 @@ class Desk:
         if outcome.line is None:
             raise NotFoundError("DEMO_REFUSED", f"expected an open case: {outcome.decision.title_en}")
         self.code = outcome.line.code
-        self._tell(word, "立案 open the case", f"{said} 一案一码 code {self.code}")
+        zh, en = said.split(" | ")
+        self._tell(word, "立案|open the case", f"{zh}；一案一码 {self.code} | {en}; code {self.code}")
 
     async def invite(self, word: str, roles: Mapping[str, str]) -> None:
         """Invites every office, which joins as soon as its own node has heard of the case."""
         for invited, role in roles.items():
             await self._does(word, "invite", agency=self.offices[invited], role=role)
             await self._does(invited, "join")
-        self._tell(word, "邀请参与 invite", f"均已同意 all joined: {'、'.join(self.names[each] for each in roles)}")
+        joined = [self.names[each].split("|") for each in roles]
+        zh, en = "、".join(each for each, _ in joined), ", ".join(each for _, each in joined)
+        self._tell(word, "邀请参与|invite", f"均已同意：{zh} | all joined: {en}")
 
     async def does(
         self, word: str, name: str, *items: CaseItem, said: str = "", officer: str = "", **fields: str
     ) -> EntryLine:
         """An office does one act, which has effect and is told in a line (DEMO_REFUSED)."""
         entry = await self._does(word, name, *items, officer=officer, **fields)
-        self._tell(word, f"{entry.act_zh} {entry.act_en}", said)
+        self._tell(word, f"{entry.act_zh}|{entry.act_en}", said)
         return entry
 
     async def goes(self, word: str, to: str) -> None:
@@ -93,7 +93,7 @@ class Desk:
         view = await self.view(word)
         if view.line is None:
             raise NotFoundError("DEMO_REFUSED", f"expected the case {self.code}")
-        self.stage.tell(f"—— {view.line.stage_zh} {view.line.stage_en}")
+        self.stage.tell(f"{view.line.stage_zh} | {view.line.stage_en}", lead="——")
         await self.clock(word)
 
     async def clock(self, word: str) -> None:
@@ -102,7 +102,7 @@ class Desk:
         newest = max(clocks, key=lambda clock: clock.started, default=None)
         if newest is not None and newest.due is not None:
             last = local_day(newest.due - timedelta(seconds=1))
-            self.stage.tell(f"  期限至 until {last}（{newest.source}）")
+            self.stage.tell(f"期限至 {last}（{newest.source}） | until {last}", lead="  ")
 
     async def waits(self, word: str, name: str, to: str = "") -> tuple[str, ...]:
         """Tells what is missing for an act that an office cannot do yet; returns the names of what is missing."""
@@ -113,7 +113,8 @@ class Desk:
 
         offer = await self.stage.wait_for(missing, what=f"that {name} waits")
         for lack in offer.missing:
-            self.stage.tell(f"  尚不能 not yet: {offer.zh} {offer.en}：缺 missing: {lack_line(lack)}")
+            lacks = f"尚不能{offer.zh}，缺：{lack.zh} | not yet: {offer.en}, for want of: {lack.en}"
+            self.stage.tell(lacks, lead="  ")
         return tuple(lack.name for lack in offer.missing)
 
     async def view(self, word: str) -> CaseView:
@@ -124,9 +125,11 @@ class Desk:
         query = EntryQuery(case=self.code)
         page = await self.stage.call(self.offices[word], cases.LIST_ENTRIES, self._act(word), query)
         found = next(item for line in page.lines for item in line.items if item.kind == kind)
-        shown = ", ".join(sorted(found.fields)) or "-"
-        hidden = f"；{found.closed} 项不对其开放 | {found.closed} closed to it" if found.closed else ""
-        self.stage.tell(f"  {self.names[word]} 看到 sees {kind}: {shown}{hidden}")
+        zh, en = "、".join(_ITEM_FIELDS[each] for each in sorted(found.fields)), ", ".join(sorted(found.fields))
+        hidden = (
+            (f"，另 {found.closed} 项不对其开放", f", {found.closed} more closed to it") if found.closed else ("", "")
+        )
+        self.stage.tell(f"看到诉求的{zh}{hidden[0]} | sees of the {kind}: {en}{hidden[1]}", lead=self._lead(word))
         return tuple(sorted(found.fields))
 
     async def close(self, word: str, outcome: str, *, other: str) -> dict[str, JsonOut]:
@@ -138,10 +141,11 @@ class Desk:
             return view if view.line is not None and view.line.outcome else None
 
         view = await self.stage.wait_for(ended, what=f"the end of {self.code} in {self.offices[other]}")
-        self._tell(word, "结案 close the case", f"{view.trace[-1].zh} | {view.trace[-1].en}")
+        self._tell(word, "结案|close the case", f"{view.trace[-1].zh} | {view.trace[-1].en}")
         answer = await self.stage.call(self.offices[word], cases.TRACE_CASE, self._act(word), self.code)
-        self.stage.tell(f"群众凭一案一码查询进度 | what the code {self.code} tells at a counter:")
-        self.stage.tell(*(f"  {local_day(line.time)}  {line.zh} | {line.en}" for line in answer.lines))
+        self.stage.tell(f"群众凭一案一码 {self.code} 查询进度： | what the code {self.code} tells at a counter:")
+        for line in answer.lines:
+            self.stage.tell(f"{line.zh} | {line.en}", lead=f"  {local_day(line.time)}")
         trace: list[JsonOut] = [line.zh for line in answer.lines]
         return {"outcome": outcome, "entries": self.entries, "notices": len(view.notices), "trace": trace}
 
@@ -167,13 +171,23 @@ class Desk:
         officer = officer or f"{word}-1"
         return Act(request_id=request_id, purpose=self.purpose, function=self.function, officer=officer)
 
+    def _lead(self, word: str) -> str:
+        return padded(short(self.names[word]), max(cells(short(each)) for each in self.names.values()))
+
     def _tell(self, word: str, act: str, said: str) -> None:
-        self.stage.tell(f"{self.names[word]}  {act}{f'：{said}' if said else ''}")
+        """An act, and what is said of it: a pair, or data that is the same in any language."""
+        (zh, en), (of_zh, of_en) = act.split("|"), halves(said) or (said, said)
+        text = f"{zh}：{of_zh} | {en}: {of_en}" if said else f"{zh} | {en}"
+        self.stage.tell(text, lead=self._lead(word))
 
 
 async def claim_wages(stage: Stage) -> dict[str, JsonOut]:
     """Intake, ledger check, route, mediation, agreement, judicial confirmation, performance, archive."""
-    stage.title("跨省欠薪：玉山一处受理，常山核验、确认、支付 | Wages owed across the border: one case, five offices")
+    stage.title(
+        "跨省欠薪：玉山一处受理，常山核验、确认、支付 | Wages owed across the border: one case, five offices",
+        "工人只跑一处，五个单位接力，一个码查到底"
+        " | The worker goes to one counter, five offices do the rest, and one code tells how far they are",
+    )
     desk = Desk(stage=stage, offices=WAGE_OFFICES, purpose="wage.claim", function="F11")
     worker = stage.find_person(stage.seed + 2, lambda each: each.holder.household_division == YUSHAN)
     seen = await _take_claim_in(desk, worker)
@@ -186,7 +200,7 @@ async def claim_wages(stage: Stage) -> dict[str, JsonOut]:
 
 async def _take_claim_in(desk: Desk, worker: PermitApplication) -> dict[str, JsonOut]:
     today, number = china_today().isoformat(), worker.holder.citizen_number
-    intake = "玉山籍工人来访，单位在常山 | a worker of Yushan, an employer of Changshan;"
+    intake = "玉山籍工人来访，单位在常山 | a worker of Yushan, an employer of Changshan"
     await desk.open("centre", "wage-claim", role="centre", division=YUSHAN, said=intake, source="walk_in")
     await desk.invite("centre", WAGE_ROLES)
     await desk.does("centre", "register", tags="joint_mediate", kind="wage", division=CHANGSHAN, line="B")
@@ -218,7 +232,9 @@ async def _check_ledger_and_choose(desk: Desk) -> list[JsonOut]:
     await desk.clock("centre")
     missing = await desk.waits("centre", "move", "route")
     await desk.does("labour", "verify_claim", said="台账与诉求一致 | the ledger agrees", claim="c1", sum=str(OWED))
-    await desk.does("labour", "name_payer", said=f"{FIRM}（用工单位 | the employer）", payer="firm", basis="employer")
+    await desk.does(
+        "labour", "name_payer", said=f"{FIRM}（用工单位） | {FIRM} (the employer)", payer="firm", basis="employer"
+    )
     await desk.goes("centre", "route")
     await desk.does("centre", "advise_routes", routes="mediation,payment_order,arbitration")
     await desk.does("centre", "choose_route", said="本人选择调解 | mediation", route="mediation", on_behalf="p1")
@@ -234,7 +250,7 @@ async def _mediate(desk: Desk) -> None:
         await desk.does(word, "sign_recusal_check", said="无须回避 | no tie", about=proposed.name, result="clear")
     await desk.does("body", "hear", said="视频听取双方 | both, by video", parties="p1,firm", form="online")
     await desk.does("body", "draft", agreement=text, form="written", payments_only="yes")
-    said = f"{OWED / 100:,.2f} 元，{due}前付清 | to be paid by {due}"
+    said = f"{OWED / 100:,.2f} 元，{due}前付清 | {OWED / 100:,.2f} yuan, to be paid by {due}"
     owed = {"obligation": "o1", "party": "firm", "what": "payment", "due": due.isoformat(), "sum": str(OWED)}
     await desk.does("body", "add_obligation", said=said, agreement=text, **owed)
     for word, tag in (("centre", "p1"), ("peer", "firm")):
@@ -263,27 +279,30 @@ async def _confirm(desk: Desk) -> None:
 async def _perform(desk: Desk) -> None:
     await desk.goes("centre", "performance")
     today = china_today()
-    said = f"{OWED / 100:,.2f} 元 | yuan"
+    said = f"{OWED / 100:,.2f} 元 | {OWED / 100:,.2f} yuan"
     await desk.does("labour", "record_payment", said=said, obligation="o1", sum=str(OWED), day=today.isoformat())
     await desk.does("labour", "record_performance", obligation="o1", day=today.isoformat())
     await desk.goes("centre", "archive")
     await desk.does("centre", "record_visit", said="满意，未再欠薪 | satisfied", satisfied="yes", relapse="no")
     await desk.does("centre", "archive", manifest=digest("卷宗"), whole="yes")
     last = (today + timedelta(days=3 * 365)).isoformat()
-    await desk.does("centre", "set_retention", said=f"至 {last} | until then", rule="case.wage", destroy_by=last)
+    await desk.does("centre", "set_retention", said=f"至 {last} | until {last}", rule="case.wage", destroy_by=last)
 
 
 async def renew_licence(stage: Stage) -> dict[str, JsonOut]:
     """A licence of Jiangxi renewed at a counter in Changshan: checked, accepted, issued, the old one taken."""
-    stage.title("驾驶证跨省换证：常山窗口当场办 | A licence of Jiangxi renewed at a counter in Changshan")
+    stage.title(
+        "驾驶证跨省换证：常山窗口当场办 | A licence of Jiangxi renewed at a counter in Changshan",
+        "在外工作的驾驶人不必为换证回一趟老家 | A driver who works away need not go home for it",
+    )
     desk = Desk(stage=stage, offices=VEHICLE_OFFICES, purpose="vehicle.service", function="F07")
-    said = "江西籍驾驶人来窗口 | a driver of Jiangxi;"
+    said = "江西籍驾驶人来窗口 | a driver of Jiangxi"
     await desk.open("hall", "vehicle-business", role="counter", division=CHANGSHAN, said=said)
     await desk.invite("hall", VEHICLE_ROLES)
     driver = stage.find_person(stage.seed + 3, lambda each: each.holder.household_division == YUSHAN).holder
     item = CaseItem(kind="applicant", fields={"name": driver.name, "number": driver.citizen_number})
     taken = {"type": "renew", "papers": "application,identity", "at": "other", "applicant": "peer", "permit": "yes"}
-    await desk.does("hall", "take_papers", item, said=f"期满换证 renewal {driver.name}", **taken)
+    await desk.does("hall", "take_papers", item, said=f"期满换证，{driver.name} | renewal, {driver.name}", **taken)
     await desk.goes("hall", "prechecked")
     asked = await desk.does("hall", "ask_precheck", question="may_do")
     said = "可以办理 | it may be done"

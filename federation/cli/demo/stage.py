@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TextIO, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.cli.demo.provinces import ADMINISTRATOR, CLERK, DemoFederation, own_keys
+from federation.cli.alert_rows import look_of
+from federation.cli.demo.provinces import ADMINISTRATOR, CLERK, PROVINCES, DemoFederation, own_keys
 from federation.cli.demo.synthetic import synthetic_applications
 from federation.cli.lookups import sign_fetch
 from federation.cli.show import china_today
+from federation.cli.words import LABELS, cells, halves, said, sentences, word_of
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import LOOKUP_FUNCTION, LookupPurpose
 from federation.domain.officers import KEY_PURPOSE, offer_key, parse_offer
@@ -43,11 +46,63 @@ Q = TypeVar("Q")
 T = TypeVar("T")
 
 
+_BOLD, _FAINT = "1", "2"
+WIDTH: Final = 110
+"""A line of the story that would be wider has its English below the Chinese."""
+
+
+@dataclass(kw_only=True)
+class Story:
+    """The story that a reader is told: a number and a title for each step, what people gain by it, what happens."""
+
+    out: TextIO
+    began: float = field(default_factory=time.monotonic)
+    chapter: int = 0
+
+    def title(self, text: str, gain: str = "") -> None:
+        self.chapter += 1
+        self._print("", self._paint(f"{self.chapter}. {said(text)}", _BOLD))
+        if found := halves(gain):
+            self._print(*(self._paint(f"   {each}", _FAINT) for each in sentences(*found)), "")
+
+    def line(self, text: str, *, lead: str = "") -> None:
+        """A pair behind what stands before it in any language, such as a time or a name."""
+        shown, before = said(text), f"   {lead}{'  ' if lead.strip() else ''}"
+        if cells(before + shown) > WIDTH and (found := halves(shown)) is not None:
+            self._print(before + found[0], " " * cells(before) + self._paint(found[1], _FAINT))
+        else:
+            self._print((before + shown).rstrip())
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def _paint(self, text: str, colour: str) -> str:
+        return look_of(self.out, os.environ, columns=WIDTH).paint(text, colour) if self.out.isatty() else text
+
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            print(line, file=self.out, flush=True)
+
+
+def named(fields: Iterable[str]) -> tuple[str, str]:
+    """Fields of a record in a row, in Chinese and in English."""
+    found = sorted(fields)
+    return "、".join(LABELS[each] for each in found), ", ".join(each.replace("_", " ") for each in found)
+
+
+def padded(text: str, width: int) -> str:
+    return text + " " * (width - cells(text))
+
+
+def node_name(node: str) -> str:
+    """A province in the language asked for, as wide as the widest."""
+    return padded(word_of("NodeName", node), max(cells(word_of("NodeName", each)) for each in PROVINCES))
+
+
 @dataclass(kw_only=True)
 class Stage:
     federation: DemoFederation
-    title: Callable[[str], None]
-    line: Callable[[str], None]
+    story: Story
     seed: int
     number: str = ""
     handle: str = ""
@@ -56,9 +111,17 @@ class Stage:
     _enrolled: set[tuple[str, str]] = field(default_factory=set)
     _enrolling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def tell(self, *lines: str) -> None:
+    def title(self, text: str, gain: str) -> None:
+        self.story.title(text, gain)
+
+    def tell(self, *lines: str, lead: str = "") -> None:
         for line in lines:
-            self.line(line)
+            self.story.line(line, lead=lead)
+
+    def office(self, agency: str) -> str:
+        """The name of an office, as a pair of it and of its id."""
+        sheet = self.federation.homes[parse_agency_id(agency).node].sheet
+        return f"{next(each.name for each in sheet.agencies if str(each.id) == agency)}|{agency}"
 
     def client(self, agency: str) -> AgencyClient:
         client = self._clients.get(agency)
