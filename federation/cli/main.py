@@ -22,7 +22,6 @@ from federation.cli.words import (
     halves,
     is_language,
     said,
-    write_what_it_can,
 )
 from federation.protocol.errors import BridgeheadError
 
@@ -79,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [half_width(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            write_what_it_can(stream)  # a terminal without Chinese is no reason to fail
+            _write_what_it_can(stream)  # a terminal without Chinese is no reason to fail
     as_json = _wants_json(given)
     talk = TALK.set(not as_json)
     try:
@@ -91,6 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _write_what_it_can(stream: TextIOWrapper) -> None:
+    """Has a stream escape what it cannot write; one that cannot write Chinese is spoken to in English."""
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        "\u4e2d".encode(stream.encoding)
+    except UnicodeEncodeError:
+        os.environ.setdefault(LANGUAGE_VARIABLE, "en")
 
 
 def _run(given: list[str], *, as_json: bool) -> int:

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import cache
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from unicodedata import combining, east_asian_width
@@ -263,15 +262,6 @@ def half_width(typed: str) -> str:
     """
     narrow = typed.translate(_WIDE)
     return narrow if narrow.isascii() and (not narrow.startswith("-") or typed.startswith("-")) else typed
-
-
-def write_what_it_can(stream: TextIOWrapper) -> None:
-    """Has a stream escape what it cannot write; one that cannot write Chinese is spoken to in English."""
-    stream.reconfigure(errors="backslashreplace")
-    try:
-        "\u4e2d".encode(stream.encoding)
-    except UnicodeEncodeError:
-        os.environ.setdefault(LANGUAGE_VARIABLE, Language.ENGLISH)
 
 
 # ---- words
