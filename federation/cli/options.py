@@ -177,7 +177,7 @@ _PurposeOption = Annotated[
     ),
 ]
 FunctionOption = Annotated[
-    str | None, typer.Option("--function", help="F01 to F25 (that of the purpose).", rich_help_panel=_WHO)
+    str | None, typer.Option("--function", help="F01 to F26 (that of the purpose).", rich_help_panel=_WHO)
 ]
 RequestOption = Annotated[
     str | None, typer.Option("--request-id", help="A UUID: the same one is done once.", rich_help_panel=_WHO)

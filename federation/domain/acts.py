@@ -456,6 +456,8 @@ _MEETING: Final = (
     act("consent_drop", "同意撤销事项|agree that a task is dropped", "task:word!", answers="record_item"),
     act("drop_task", "撤销事项|drop a task", "task:word!", answers="record_item"),
     act("reopen", "重启|reopen a task", "task:word! why:text!", answers="record_item"),
+    act("comment", "反馈意见|comment on what an audit found", "result:agrees|disputes! why:text", items="document",
+        answers="add_fact"),
 )  # fmt: skip
 
 _GROUNDS: Final = "no_dwelling|not_true|proof_missing|order_conflict|violation_pending|term_nearly_over"

@@ -11,7 +11,18 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from federation.domain.facts import Fact, after, by_another, done, each_task, here, never_says, not_after, says
+from federation.domain.facts import (
+    Fact,
+    after,
+    by_another,
+    clock_over,
+    done,
+    each_task,
+    here,
+    never_says,
+    not_after,
+    says,
+)
 from federation.protocol.ids import NodeName, parse_agency_id
 
 if TYPE_CHECKING:
@@ -441,5 +452,10 @@ ROWS: Final = (
     ("every_item_verified", "事项全部核查销号", "every task was verified", "[P]", each_task("verify")),
     ("item_carried", "有事项结转", "a task is carried over", "[P]", done("carry_over")),
     ("every_item_ended", "事项全部办结", "no task is open", "[P]", each_task(*_ENDED)),
+    # audits
+    ("unit_takes_part", "被审计单位已参与", "the audited unit takes part", "审计法44",
+        Fact(lambda case: any("unit" in roles for roles in case.members.values()), (frozenset({"join"}),))),
+    ("comment_given", "已反馈意见或者逾期未反馈", "the unit commented, or the ten days are over", "审计法44",
+        done("comment") | clock_over("audit.comment")),
 )  # fmt: skip
 """Name, Chinese, English, rule and fact of each."""

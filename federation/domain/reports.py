@@ -47,6 +47,7 @@ PURPOSES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "enterprise.administration": ("办理企业登记", "an enterprise was registered"),
         "subject.access": ("本人查阅", "the person asked for their own report"),
         "subject.complaint": ("本人投诉", "the person complained of what was done with their data"),
+        "audit.finding": ("审计发现与整改", "an audit found something, and had it put right"),
         "subject.correct": ("本人更正", "the person asked for a correction"),
         "erasure.order": ("通知删除", "an order to erase"),
         "keys.administration": ("登记经办人密钥", "keys of officers were registered"),

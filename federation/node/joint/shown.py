@@ -39,7 +39,6 @@ MAX_NOTICES: Final = 100
 BUILT_IN: Final = {"lead": ("牵头单位", "lead"), "owner": ("承办单位", "owner"), "party": ("当事人", "party")}
 """The roles that no procedure has to name, in both languages."""
 MAX_TASKS: Final = 500
-TASK_CLOCK: Final = "task.due"
 KNOWN: Final = "rule-entry-known"
 """The rule by which a province refuses an entry that it has."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -135,7 +134,7 @@ def tasks(case: Case, agency: AgencyId, officer: str) -> tuple[CaseTask, ...]:
     made = []
     for task in islice(case.tasks.values(), MAX_TASKS):
         act = ACTS["record_item" if task.state == "open" else task.state]
-        clock = case.clocks.get(f"{TASK_CLOCK}:{task.name}")
+        clock = next((each for each in case.clocks.values() if each.thing == task.name), None)
         changed = max((done.head.at for done in task.done.values()), default=task.made.at)
         shown = CaseTask(
             name=task.name, owner=parse_agency_id(task.owner), by=task.made.agency, given=task.made.at, due=task.due,
