@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,7 +27,7 @@ from federation.audit.run import Audit, ListMessages, Options, audit_federation
 from federation.domain.oversight import Mandate
 from federation.protocol.body import Disclosure
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, NotFoundError, UnavailableError
-from federation.protocol.form import MAX_INTEGER, Item, Time, always, decode, encode
+from federation.protocol.form import MAX_INTEGER, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import FederationName, NodeName, format_base64, parse_base64, typed
 from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.tiles import Tile, format_tile_path

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from tempfile import SpooledTemporaryFile
 from weakref import finalize
 
-from federation.protocol.form import JsonValue
+from federation.protocol.form import JsonValue, names_of
 from federation.protocol.ids import NodeName, Pair, Realm, format_time
 
 MAX_OF_A_CODE = 20
@@ -254,7 +254,7 @@ def report_object(report: Report, *, everything: bool = False) -> dict[str, Json
 
 
 def _fields_of(value: Report | LogLine | PairLine | Finding) -> dict[str, JsonValue]:
-    return {each.name: _json(getattr(value, each.name)) for each in fields(value) if each.name != "rest"}
+    return {name: _json(getattr(value, name)) for name in names_of(value) if name != "rest"}
 
 
 def _json(value: object) -> JsonValue:

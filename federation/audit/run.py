@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import merge
 from operator import attrgetter
@@ -39,7 +39,7 @@ from federation.audit.verify_pair import compare_logs
 from federation.audit.verify_record import verify_records
 from federation.domain.oversight import Mandate
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
-from federation.protocol.form import Item, always, canonicalise, decode, encode
+from federation.protocol.form import Item, always, canonicalise, decode, encode, replace
 from federation.protocol.ids import NodeName, Pair, typed
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement

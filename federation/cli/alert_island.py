@@ -10,12 +10,12 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec import Struct
 
 from federation.cli.alert_cards import outcome_words
 from federation.cli.next_step import NEXT_STEPS
@@ -63,8 +63,7 @@ NEXT_STEPS.update({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedIn:
+class HandedIn(Struct, frozen=True, kw_only=True):
     """A line of a file and its end: an outcome, or the reason of an error and its sentence."""
 
     n: int

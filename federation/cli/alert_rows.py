@@ -8,10 +8,11 @@ rules a terminal, since what nobody sees is written as its number, such as U+001
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TextIO
+
+from msgspec import Struct
 
 from federation.cli.show import JsonOut, local_time, object_of, seen, to_json
 from federation.cli.words import WORDS, Language, language, listed, one_of, pair, punctuated, said, short
@@ -67,8 +68,7 @@ _LAMPS: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """An alert at one moment. `left` until `due` is negative when late, None where nothing runs for it."""
 
     line: AlertLine
@@ -95,8 +95,7 @@ class Row:
         return "·".join(one_of(zh, en) for zh, en in self.said)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """The limits of a screen: its width in cells, colours, and other signs than those of ASCII beside the words."""
 
     columns: int = 80
@@ -281,8 +280,7 @@ def holder_of(line: AlertLine) -> str:
 # ---- on a screen
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(Struct, frozen=True):
     """`narrow` is how far it gives way, `since` how wide a screen must be for it, `gap` stands before it."""
 
     width: int

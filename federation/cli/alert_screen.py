@@ -10,11 +10,11 @@ have a page of their own. Rows stay while the link is down. No clock is read her
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct, field
 from rich.cells import chop_cells
 
 from federation.cli.alert_rows import (
@@ -55,8 +55,7 @@ REASON_KEYS: Final = dict(zip("123456789", (each for each in LATE.items() if eac
 """By digit: why a stage is late, with its Chinese; another reason is said in words (`alert stamp --reason`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Do:
+class Do(Struct, frozen=True, kw_only=True):
     """An act to be done about an alert; `text` is its item, where it has one."""
 
     record: str
@@ -65,8 +64,7 @@ class Do:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
+class Open(Struct, frozen=True, kw_only=True):
     """An alert to be read whole, with its texts."""
 
     record: str
@@ -89,8 +87,7 @@ class Asks(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(Struct, frozen=True, kw_only=True):
     """A key that acts. `field` is where a typed text stands in the act; without one it is the act's item."""
 
     zh: str
@@ -115,8 +112,7 @@ KEYS: Final[Mapping[str, Key]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+class Prompt(Struct, frozen=True, kw_only=True):
     """A key of which the answer is awaited, for the alert that it was pressed on."""
 
     key: str
@@ -125,8 +121,7 @@ class Prompt:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """A neighbour's node, or the own one, as it is reached; `since` is when it was reached last."""
 
     name: str

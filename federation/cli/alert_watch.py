@@ -13,7 +13,6 @@ import sys
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -37,6 +36,7 @@ from federation.domain.case_items import CaseItem
 from federation.domain.duty_roster import DUTY_FUNCTIONS
 from federation.domain.personal import verify_impersonal
 from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.protocol.form import replace
 from federation.wire.agency.alerts import (
     ACT_IN_ALERT,
     LIST_ALERT_ENTRIES,

@@ -11,13 +11,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec import Struct
 
 from federation.cli import alert_island, alert_rows
 from federation.cli.alert_cards import REASONS_OF_ALERTS, alert_lines, kept_words, link_lines, view_lines
@@ -91,8 +91,7 @@ NEXT_STEPS.update({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(Struct, frozen=True, kw_only=True):
     """The words of a raise or an update: fields of the act, and texts as items; of a person in one item alone."""
 
     fields: Mapping[str, str]

@@ -7,13 +7,13 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from uuid import uuid4
 
 import typer
+from msgspec import Struct, field
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, known_of, open_sought
 from federation.cli.options import Desk, Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
@@ -21,6 +21,7 @@ from federation.cli.show import CHINA, JsonOut, pick, progress, say, show_json, 
 from federation.cli.tree import identifier
 from federation.cli.words import said
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_node_name
 
 if TYPE_CHECKING:
@@ -258,8 +259,7 @@ def _end_with(report: Report, output: Form, everything: bool, facts: Mapping[str
     raise typer.Exit(_exit_code(report))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AuditPlan:
+class _AuditPlan(Struct, frozen=True, kw_only=True):
     known: KnownFederation
     act: Act
     options: Options
@@ -349,8 +349,7 @@ VkeyOption = Annotated[str | None, typer.Option("--vkey", help="The log's key; w
 IndexArgument = Annotated[int, typer.Argument(min=0, help="The entry's index in the log, from 0.")]
 
 
-@dataclass(frozen=True, slots=True)
-class NamedLog:
+class NamedLog(Struct, frozen=True):
     """A log as the command line names it."""
 
     node: str | None
@@ -358,8 +357,7 @@ class NamedLog:
     vkey: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     read_url: str
     vkey: Vkey
 

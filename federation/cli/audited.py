@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import Struct
 
 from federation.cli.options import FEDERATION_FILE, ask_node, load_federation_file, now, run_loop
 from federation.cli.show import say
@@ -26,6 +26,7 @@ from federation.protocol.errors import (
     NotFoundError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ RootOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class Sought(Struct, frozen=True, kw_only=True):
     """A federation as the command line names it, not yet read: an agreement, a `federation.json`, or a node alone."""
 
     agreement: Path | None = None
@@ -69,8 +69,7 @@ class Sought:
         return found.resolve()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownFederation:
+class KnownFederation(Struct, frozen=True, kw_only=True):
     """A federation under its pinned first root; `read_urls` go before those of the agreement.
 
     `silent` are the nodes of profiles that could not be asked for their agreement, with what was said.

@@ -34,7 +34,7 @@ from federation.domain.documents import (
     verify_start,
 )
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError, UntrustedError
-from federation.protocol.form import replace
+from federation.protocol.form import names_of, replace
 from federation.protocol.tlog.merkle import CompactRange
 from federation.wire.agency import documents as wire
 from federation.wire.agency.documents import ChunkUpload, DocumentLine, DocumentPlace, DocumentUpload, UploadStanding
@@ -101,7 +101,7 @@ def upload(desk: Desk, record: str, file: Path, chunk: int = CHUNK_BYTES) -> Cas
         name = f"{desk.profile.agency}/{record}/{digest}/{file.name}/{now().astimezone(CHINA):%Y-%m-%d}/{chunk}"
         act = replace(desk.act(), request_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)))
         root = desk.ask(lambda client: _until_done(lambda: _upload(client, act, made, content)))
-    manifest = Manifest(**{each: getattr(made, each) for each in DocumentUpload.__slots__}, root=root)
+    manifest = Manifest(**{each: getattr(made, each) for each in names_of(made)}, root=root)
     return CaseItem(kind=DOCUMENT, fields=manifest_fields(manifest))
 
 

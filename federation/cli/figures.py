@@ -8,13 +8,13 @@ two such files under the agreement, makes one report of them and names the entri
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 
 from federation.cli.alert_words import choose
 from federation.cli.audited import Sought, find_federation, open_sought
@@ -93,8 +93,7 @@ NEXT_STEPS.update({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Shown(Struct, frozen=True, kw_only=True):
     """The period of a report, and the form in which it is shown."""
 
     period: str

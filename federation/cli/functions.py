@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec import Struct
 
 from federation.cli.options import Form, FormOption, show_in
 from federation.cli.show import JsonOut, align, pick, to_json
@@ -30,8 +30,7 @@ PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of 
 _PROCEDURES: Final = "policies/procedures/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
+class Behind(Struct, frozen=True, kw_only=True):
     """The part of a function that this version carries: its messages and procedures; the rest is planned."""
 
     function: JointFunction

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 import typer
+from msgspec import Struct
 
 from federation.cli.options import Desk, Form, end, open_desk, read_request_id
 from federation.cli.rows import AcceptOption, Doubt, DoubtKind, Sheet, read_accepted, settle_doubts
@@ -50,8 +51,7 @@ def standing_row(name: str) -> ConflictError:
     return ConflictError(STANDS, f"原已如此 | it stands so already: {name}", urn=name)
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(Struct, frozen=True):
     line: int
     reason: str
     message: str
@@ -87,8 +87,7 @@ class Tally:
                 self.bad.append(BadRow(line, "REFUSED", message, refused=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Importing(Generic[T]):
+class Importing(Struct, Generic[T], frozen=True, kw_only=True):
     """An import of one kind of row: its sheet, its doubts, who a row is of, how it is judged here and sent."""
 
     sheet: Sheet[T]

@@ -10,11 +10,11 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from federation.cli.next_step import exit_code
 from federation.cli.options import (
@@ -208,8 +208,7 @@ def drop_personal_fields(
     return event
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     node: str
     status: NodeStatus | None = None
     error: BridgeheadError | None = None

@@ -13,7 +13,6 @@ import os
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar
 
 import msgspec
 import typer
+from msgspec import Struct
 
 from federation.cli import show
 from federation.cli.completion import complete_agency
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 FEDERATION_FILE = "federation.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FederationFile:
+class FederationFile(Struct, frozen=True, kw_only=True):
     """`federation.json`. `root` is the pinned first root: a file, or its digest."""
 
     path: Path
@@ -190,8 +189,7 @@ IdentityOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
+class Paging(Struct, frozen=True):
     size: int
     token: str
     everything: bool
@@ -206,8 +204,7 @@ def open_paging(
     return Paging(page_size, page_token, everything)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Struct, frozen=True, kw_only=True):
     """One agency's desk: its profile, who sits there with which own key, why, and under which request id."""
 
     profile: AgencyProfile

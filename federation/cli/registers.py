@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 
 import typer
+from msgspec import Struct
 
 from federation.cli import rows, words
 from federation.cli.imports import Import, Importing, RowResult, open_import, standing_row
@@ -45,8 +45,7 @@ Fact = TypeVar("Fact", Vehicle, Enterprise)
 _PANEL: Final = "The record (登记内容)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Register(Generic[Fact]):
+class Register(Struct, Generic[Fact], frozen=True, kw_only=True):
     kind: DossierKind
     key: str
     county: str

@@ -17,11 +17,12 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import dropwhile, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from federation.cli.rows import Sheet, Texts, texts_of
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
@@ -48,8 +49,7 @@ _ROW_PLACE: Final = re.compile(rb'<(?:\w+:)?row\b[^>]*?\br="([0-9]+)"')
 Cells: TypeAlias = "Sequence[str] | BridgeheadError"
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedRow:
+class NumberedRow(Struct, frozen=True):
     line: int
     texts: Texts | BridgeheadError
 

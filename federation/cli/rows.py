@@ -13,7 +13,6 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from inspect import Parameter, Signature
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, get_origin
 
 import typer
+from msgspec import Struct
 
 from federation.cli.tree import identifier
 from federation.cli.words import LOOK_ALIKE, cell_text, condensed, find_word, plain, word_of
@@ -79,8 +79,7 @@ class DoubtKind(StrEnum):
     ISSUER = "issuer"
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     kind: DoubtKind
     chinese: str
     english: str
@@ -120,8 +119,7 @@ def settle_doubts(
 # ---- the forms of fields
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True):
     """Free text in the one form of a desk; as the name of a person or a firm it is doubted sooner."""
 
     longest: int
@@ -256,8 +254,7 @@ def constant(value: object) -> Callable[[Found], object]:
     return lambda _: value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(Struct, frozen=True, kw_only=True):
     read: Read
     usual: Callable[[Found], object] | None = None
     option: str = ""
@@ -265,8 +262,7 @@ class Field:
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet(Generic[T]):
+class Sheet(Struct, Generic[T], frozen=True, kw_only=True):
     """The fields of a row, and what is made of them.
 
     `judge` finds what the law refuses in so much of a row as can be read: a clerk is told it with the rest.

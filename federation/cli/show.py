@@ -10,13 +10,13 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TextIO, TypeAlias, TypeVar
 
 from federation.cli import words
 from federation.cli.words import Language, language, punctuated, said, sentences, titled
+from federation.protocol.form import names_of
 from federation.protocol.ids import AgencyId, format_time
 from federation.protocol.unseen import find_unseen
 
@@ -138,13 +138,6 @@ def object_of(value: object, *, full: bool = False) -> dict[str, JsonOut]:
 def pick(value: object, *names: str) -> dict[str, JsonOut]:
     """The fields of that name as a JSON object, as `to_json`."""
     return {name: to_json(getattr(value, name), name=name) for name in names}
-
-
-def names_of(value: object) -> tuple[str, ...]:
-    if is_dataclass(value):
-        return tuple(field.name for field in fields(value))
-    names: tuple[str, ...] = getattr(value, "__struct_fields__", ())
-    return names
 
 
 # ---- persons

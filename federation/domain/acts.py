@@ -16,6 +16,8 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from msgspec import Struct
+
 from federation.domain.joint import CUT
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import parse_agency_id, parse_record_id, parse_time
@@ -63,8 +65,7 @@ A `past` is a day on which something happened: whoever writes it is held to no d
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(Struct, frozen=True, kw_only=True):
     name: str
     type: str
     required: bool = False

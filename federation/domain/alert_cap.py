@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct, field
 
 from federation.domain.alert import Alert
 from federation.domain.alert_kinds import AlertKind, AlertTable, load_kind
@@ -55,8 +56,7 @@ _PLACED: Final = 200
 _PHONE: Final = re.compile("[0-9+][0-9+ -]{3,18}[0-9]", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapWords:
+class CapWords(Struct, frozen=True, kw_only=True):
     """The tables and words that a message is written with; `office` is the name of the one whose message it is."""
 
     table: AlertTable

@@ -10,10 +10,11 @@ Trusts nothing of a file. Source: DESIGN section 5: stamps are made where they h
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, UntrustedError
@@ -62,8 +63,7 @@ class _Line(Item, frozen=True, kw_only=True):
     signature: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Struct, frozen=True, kw_only=True):
     """A line that was verified, with the SHA-256 of its bytes."""
 
     stamp: IslandStamp
@@ -79,8 +79,7 @@ class Written:
         return {**self.stamp.fields, "made": format_time(self.stamp.at), "synced": format_time(at)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Island:
+class Island(Struct, frozen=True, kw_only=True):
     """A file that was verified whole: its claims and stamps in order, and when it was handed in, if it was."""
 
     lines: tuple[Written, ...] = ()

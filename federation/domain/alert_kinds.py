@@ -9,10 +9,11 @@ Source: 突发事件应对法 articles 63, 64, 70; the articles beside each row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Annotated, Final
+
+from msgspec import Struct
 
 from federation.domain.case_items import CLASSES
 from federation.domain.clock import CLOCKS_FILE, parse_clocks
@@ -368,8 +369,7 @@ def verify_lifting(issued_by: str, by: str) -> None:
         raise RuleError("LEVEL_ISSUER", said, field="issued_by")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fired:
+class Fired(Struct, frozen=True, kw_only=True):
     """A trigger that holds, with the flags and numbers that made it."""
 
     trigger: Trigger

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import cos, hypot, radians
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.alert import Alert, AlertState
 from federation.domain.cap import Point
@@ -37,8 +38,7 @@ class Offered(StrEnum):
     RAISED_AGAIN = "raised_again"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkOffer:
+class LinkOffer(Struct, frozen=True, kw_only=True):
     """Two records, the earlier first, and how far they are apart; `metres` None where a place is not known."""
 
     why: Offered

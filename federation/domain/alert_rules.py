@@ -9,9 +9,10 @@ the leader over the desk says so once, and it stays late: nothing pauses a clock
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert_kinds import AlertTable, fired, read_alerts
@@ -92,8 +93,7 @@ class AlertRules(Protocol):
         """Returns the times since T0, from zero on, at which such a condition may begin to hold."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgreedAlerts:
+class AgreedAlerts(Struct, frozen=True, kw_only=True):
     """The tables of one agreement, as `alert.Alert` asks for them."""
 
     table: AlertTable

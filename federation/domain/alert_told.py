@@ -10,8 +10,9 @@ Source: `duty`, `policies/alerts.toml`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.acts import FieldValue
 from federation.domain.alert import Alert, AlertState
@@ -29,8 +30,7 @@ PLACE_OVER: Final = SHARED_PLACE | {When.MOVES_OVER, When.COUNTY_OF_VICTIM}
 _HIGH: Final = frozenset({"orange", "red"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """The steps of the ladder by seconds from T0; all desks and leaders' posts that ring at any of them, or see it."""
 
     steps: tuple[Ring, ...]

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.alert_kinds import (
     Category,
@@ -158,8 +159,7 @@ class CapMessage(Item, frozen=True, kw_only=True):
 # ---- faults
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapFault:
+class CapFault(Struct, frozen=True, kw_only=True):
     """A fault of a field, in both languages; a warning lets the message stand."""
 
     reason: str
@@ -214,8 +214,7 @@ def fault(reason: str, field: str, *said: str, warning: bool = False) -> CapFaul
 IDENTIFIER: Final = re.compile(r"[0-9]{12}[0-9A-Z]{2}_([0-9]{14})_[0-9]", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class Unit(Struct, frozen=True, kw_only=True):
     """Six digits of the division, three of the body, three of the desk that enters a message, two of an extension."""
 
     division: str

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeVar
+
+from msgspec import Struct, field
 
 from federation.domain.alert_kinds import AlertTable, Category, Certainty, Response, Severity, Urgency
 from federation.domain.cap import (
@@ -63,8 +64,7 @@ _LANGUAGES: Final[Mapping[str, str]] = MappingProxyType(
 _TOKENS: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapImport:
+class CapImport(Struct, frozen=True, kw_only=True):
     """The message unless something refuses it, everything found, times that were written otherwise.
 
     It is a proposal: an officer looks at it, and at the warnings, before it becomes an alert.

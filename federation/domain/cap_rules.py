@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.alert_kinds import AlertKind, AlertTable, Colours, is_issued
 from federation.domain.cap import (
@@ -346,8 +347,7 @@ class Standing(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """A message that is here already: of which record, of what bytes, whether it is live."""
 
     named: Reference
@@ -359,8 +359,7 @@ class Known:
     references: tuple[Reference, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(Struct, frozen=True, kw_only=True):
     """The outcome for a message: its standing, the live record that it acts on, and what is against it."""
 
     standing: Standing

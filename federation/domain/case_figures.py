@@ -10,11 +10,12 @@ Source: the outcomes of each procedure; the definitions are a proposal of the fe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil
 from statistics import fmean, median
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.clock import china_day
 from federation.domain.conditions import CONDITIONS
@@ -30,8 +31,7 @@ REPORTED: Final = 164
 """The number that the press reported for one county and no stated period (报道数): never added to ours."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Figure(Struct, frozen=True, kw_only=True):
     """A number in words, and the names of the entries that it counts: of cases, the entry that closed each."""
 
     name: str

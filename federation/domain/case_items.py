@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
+from msgspec import Struct
+
 from federation.domain.citizen_number import names_by_number, verify_citizen_number
 from federation.domain.uscc import verify_uscc
 from federation.protocol.errors import MalformedError
@@ -120,8 +122,7 @@ class CaseItem:
     closed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """The items of an entry as places of its body behind the head: the class of each, its field, its bytes."""
 
     classes: tuple[str, ...]

@@ -7,9 +7,10 @@ or policy is refused with its place: a typo is never a case that passes. Source:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from federation.domain.division import province_of
 from federation.domain.permits_policy import AgencyFacts, agency_entities, county_ref
@@ -35,8 +36,7 @@ class AnswerBy(StrEnum):
     DESK = "desk"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One row: a question, and the verdict, policies (sorted), fields and answer expected; None where not told."""
 
     name: str

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from federation.domain.division import PROVINCE_CODES, find_division_doubt
 from federation.domain.uscc import is_uscc
@@ -45,8 +46,7 @@ class Sex(StrEnum):
     FEMALE = "female"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CitizenNumber:
+class CitizenNumber(Struct, frozen=True, kw_only=True):
     """A citizen number that passed every check, taken apart."""
 
     value: str

@@ -10,12 +10,13 @@ Code arts 201-204; Criminal and Civil Procedure Law (a last day on a statutory h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Count, Item, Row, Time, load_toml, parse_toml
@@ -40,8 +41,7 @@ class CalendarYear(Row, frozen=True, kw_only=True):
     make_up_days: frozenset[date]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calendar:
+class Calendar(Struct, frozen=True, kw_only=True):
     """The tables of some years under one version, which goes into every deadline computed with them."""
 
     version: str
@@ -220,8 +220,7 @@ class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
     planned: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockTable:
+class ClockTable(Struct, frozen=True, kw_only=True):
     """The rules by id, each in versions with different first days; `official` once the provinces published them."""
 
     version: str

@@ -9,10 +9,11 @@ Sources: the article beside each row; [P] is a proposal of the federation, law b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from federation.domain import conditions_desk
 from federation.domain.facts import (
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from federation.domain.joint_state import Case
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(Struct, frozen=True, kw_only=True):
     name: str
     zh: str
     en: str

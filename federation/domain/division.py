@@ -11,9 +11,10 @@ Sources: GB/T 2260-2007 with the changes that the Ministry of Civil Affairs anno
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from federation.protocol.ids import NodeName
 
@@ -46,8 +47,7 @@ _CARD_AGE: Final = 16
 """The age at which everybody has had to have a card, and so a number, since then."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Division:
+class Division(Struct, frozen=True, kw_only=True):
     """One GB/T 2260 code: its name, the years in which it was assigned (inclusive), and the code that follows it."""
 
     code: str
@@ -61,8 +61,7 @@ class Division:
         return (self.since is None or year >= self.since) and (self.until is None or year <= self.until)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BorderPair:
+class BorderPair(Struct, frozen=True, kw_only=True):
     """Two counties of different provinces that touch, and how far (relative kilometres)."""
 
     one: str

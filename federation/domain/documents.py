@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import IO, Annotated, ClassVar, Final
 
+from msgspec import Struct
+
 from federation.domain.case_items import Part
 from federation.domain.citizen_number import names_by_number
 from federation.protocol.errors import MalformedError, RuleError
@@ -51,8 +53,7 @@ _MAX_DIRECTORY_BYTES: Final = 4 * 1024 * 1024
 _MAX_NESTED_BYTES: Final = 32 * 1024 * 1024  # of all the archives within one, each of which is read as a whole
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaType:
+class MediaType(Struct, frozen=True, kw_only=True):
     """A kind of document: how its name ends, and what its bytes begin with at a place; text begins with anything."""
 
     zh: str

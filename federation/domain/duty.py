@@ -16,6 +16,8 @@ from enum import StrEnum
 from functools import cached_property, lru_cache, wraps
 from typing import Annotated, Final, TypeVar
 
+from msgspec import Struct
+
 from federation.domain.alert_kinds import AlertKind, Notified, Priority, When, read_alerts
 from federation.domain.clock import CHINA_TIME, china_day
 from federation.domain.division import BORDER_PAIRS, province_of
@@ -296,8 +298,7 @@ AFTER_SECONDS: Final[Mapping[Rung, int]] = {
 """From the dispatch on; a proposal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ring:
+class Ring(Struct, frozen=True, kw_only=True):
     """One step: those who are rung, in order, and those who see it without a bell."""
 
     rung: Rung
@@ -306,8 +307,7 @@ class Ring:
     sees: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Scene(Struct, frozen=True, kw_only=True):
     """The place and moment of an alert: its county, its area ("" for none), what else holds of it."""
 
     county: str

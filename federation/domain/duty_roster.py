@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.duty import Desk, Duty, MobileUnit
 from federation.domain.lookups_case import DossierFacts, dossier_entity
@@ -179,8 +180,7 @@ def is_volunteer(duty: Duty, name: str) -> bool:
 # ---- what an officer does
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(Struct, frozen=True, kw_only=True):
     """One act at a desk: the row before (None in an empty book), who acts, when."""
 
     desk: Desk

@@ -9,9 +9,10 @@ Sources: 志愿服务条例 17, 20, 24; PIPL 13, 15, 28.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.duty import Duty, Volunteers
 from federation.domain.lookups_case import DossierFacts, dossier_entity
@@ -68,8 +69,7 @@ class Patrol(Item, frozen=True, kw_only=True):
     fixed: _Found = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
+class Activity(Struct, frozen=True, kw_only=True):
     """The doings of a group in a period: its roster on the last day, patrols, problems found and mended."""
 
     roster: int

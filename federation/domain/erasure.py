@@ -9,10 +9,11 @@ base 32.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.lookups_case import DossierFacts, dossier_entity, step_bytes
 from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask
@@ -124,8 +125,7 @@ MESSAGE_KIND: Final = "message"
 ENTRY_KIND: Final = "entry"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingFacts:
+class ReadingFacts(Struct, frozen=True, kw_only=True):
     """`case_open`: in its term; `release_live`: neither expired nor erased; `same_officer`: who fetched it reads."""
 
     case_open: bool
@@ -133,8 +133,7 @@ class ReadingFacts:
     same_officer: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFacts:
+class OrderFacts(Struct, frozen=True, kw_only=True):
     """The facts of an order, as the deciding node finds them.
 
     by_sender: the ordering province sent it. under_floor: it is a record of provision, which is kept longer.
@@ -199,8 +198,7 @@ _MAC_BYTES: Final = 8
 _GROUP: Final = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watermark:
+class Watermark(Struct, frozen=True, kw_only=True):
     """The mark over released fields wherever they are shown: office, officer's pseudonym, time and code."""
 
     agency: AgencyId

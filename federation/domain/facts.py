@@ -7,8 +7,9 @@ part, and at least two take part; "each party" means both sides of the quarrel. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
 
 from federation.domain.acts import ACTS
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 Holds: TypeAlias = "Callable[[Case], bool]"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """A question to a case. `acts`: of each of these sets one act at least must be done before it can hold.
 
     `clocks` are those of which it reads whether they are over.

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+from msgspec import Struct
+
 from federation.domain.alert import STAGES, Alert, AlertState
 from federation.domain.alert_acts import areas_in
 from federation.domain.alert_rules import excuse_of
@@ -44,16 +46,14 @@ from federation.domain.response import Attainment, LeftOut, Period, attain, dupl
 from federation.protocol.form import replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A leaf, and the narrowest group that it lies in."""
 
     leaf: Leaf
     group: Group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """A number that an office of a county keeps by itself: `part` of `whole`, and the same of last year."""
 
     county: str

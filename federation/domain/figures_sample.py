@@ -9,9 +9,10 @@ Source: the provinces' own rule against figures that are dressed up (`official =
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
+
+from msgspec import Struct
 
 from federation.domain.alert import Alert, AlertState, Stamp
 from federation.domain.oversight import is_sampled, verify_words
@@ -44,8 +45,7 @@ class Recheck(Item, frozen=True, kw_only=True):
     time: Time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
+class Picked(Struct, frozen=True, kw_only=True):
     """A stamp of the sample, by the name of the entry that made it."""
 
     record: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+
+class Finding(Struct, frozen=True, kw_only=True):
     """A fault in one word, where it is, and about which name."""
 
     what: str
@@ -106,8 +106,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 """Every fault in Chinese and English; the reasons of files that do not parse say it themselves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcedureCheck:
+class ProcedureCheck(Struct, frozen=True, kw_only=True):
     """Of a procedure, or of another agreed table with as many rows as it has stages."""
 
     name: str

@@ -7,10 +7,11 @@ not hold. The unpublished says `official = false`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.permits_policy import FunctionCode
 from federation.protocol.errors import MalformedError, RuleError
@@ -51,8 +52,7 @@ class AgencyKind(Row, frozen=True, kw_only=True, rename={"kind": "id"}):
     functions: tuple[FunctionCode, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionRegister:
+class FunctionRegister(Struct, frozen=True, kw_only=True):
     version: str
     official: bool
     functions: Mapping[FunctionCode, JointFunction]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, TypeAlias
+
+from msgspec import Struct
 
 from federation.domain.citizen_number import names_by_number
 from federation.protocol.errors import MalformedError, UntrustedError
@@ -95,8 +96,7 @@ class Head(Item, frozen=True, kw_only=True):
     items: _Items
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """An entry by its name, the commitment (hex) to its body, and the node that signed it."""
 
     name: str
@@ -107,8 +107,7 @@ class Entry:
         return hash(self.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoEffect:
+class NoEffect(Struct, frozen=True, kw_only=True):
     """An entry that stays visible and changes nothing, since the state before it does not allow it.
 
     `missing` names the conditions, fields or clocks that the reason is about.

@@ -8,10 +8,11 @@ Source: DESIGN section 5.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.acts import ACTS, EVERYWHERE
 from federation.domain.joint import NoEffect
@@ -33,8 +34,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(Struct, frozen=True, kw_only=True):
     """An act, for `move` and `close` with the stage or the end; `refused` is None when it may be done now."""
 
     act: str

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from federation.domain.joint import MAX_ENTRIES, MAX_OF_AUTHOR, MAX_PARENTS, Entry
 from federation.domain.joint_order import Barred, Causal, Order
@@ -47,8 +48,7 @@ class FindingKind(StrEnum):
 _FOUND: Final = {Barred.HEIGHT: FindingKind.HEIGHT, Barred.OLD_PARENTS: FindingKind.OLD_PARENTS}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class Finding(Struct, frozen=True, order=True):
     """Something that an author did against the rules of a record; `names` are the entries that show it."""
 
     author: NodeName
@@ -57,16 +57,14 @@ class Finding:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class Pending(Struct, frozen=True, kw_only=True):
     """An entry that waits for others that it cites and that are not here; without names for what they wait for."""
 
     entry: Entry
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """The place of the next entry of a node: its number, its parents, its height."""
 
     n: int

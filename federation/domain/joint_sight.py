@@ -10,9 +10,10 @@ Sources: PIPL articles 6, 31 and 45; 刑事诉讼法第二百八十六条; DESIG
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.case_items import SHOWS_CHILD, Part
 from federation.domain.citizen_number import age_on
@@ -30,8 +31,7 @@ CHILD_AGE: Final = 14
 """Below this age who somebody is waits for the guardian's consent (PIPL article 31)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Sight(Struct, frozen=True, kw_only=True):
     """The facts of one place of an entry that policy reads, for one office that would be shown it."""
 
     at_once: bool

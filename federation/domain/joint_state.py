@@ -7,13 +7,13 @@ read from them. Source: DESIGN section 5.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol, TypeVar, overload
 
 import msgspec
+from msgspec import Struct
 
 from federation.domain.acts import ACTS, FieldValue
 from federation.domain.conditions import CONDITIONS
@@ -127,8 +127,7 @@ def stepped(state: F, entry: Entry, found: F | NoEffect) -> F:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tie:
+class Tie(Struct, frozen=True, kw_only=True):
     """A tie of an officer (`agency#officer`), declared or alleged by the entry `name`.
 
     It `stands` until it was found none or, where its regime lets them (`waivable`), every party accepts it.

@@ -12,11 +12,12 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.citizen_number import (
     is_citizen_number,
@@ -50,8 +51,7 @@ HandleText = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handle:
+class Handle(Struct, frozen=True, kw_only=True):
     """A hit as the answering side stores it; refused from `expires` on."""
 
     handle: str

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.division import province_of
 from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask, county_ref
@@ -48,8 +49,7 @@ _PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 CaseId = Annotated[str, matching(_CASE_ID_FORM, form="a case such as 'YS-2026-0042'", reason="CASE_ID")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseTerms:
+class CaseTerms(Struct, frozen=True, kw_only=True):
     """The terms of a new case: `letter` is the cooperation letter's number, `days` its term."""
 
     letter: str
@@ -222,8 +222,7 @@ def _verify_term(case: LookupCase) -> None:
 # ---- limits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quotas:
+class Quotas(Struct, frozen=True, kw_only=True):
     """Limits of look-ups, persons and cases; `per_case_bulk` holds where two persons signed, and for everybody."""
 
     per_officer_day: int = 50
@@ -235,8 +234,7 @@ class Quotas:
     per_case_bulk: int = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupCounts:
+class LookupCounts(Struct, frozen=True, kw_only=True):
     """The counts with this look-up included: by the officer today, in the case, different persons in the case.
 
     And by the desk (a certificate) and the office today, whoever sat there.
@@ -249,8 +247,7 @@ class LookupCounts:
     office_today: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkRelease:
+class BulkRelease(Struct, frozen=True, kw_only=True):
     """The signers, in order, of more look-ups in a case than its quota; complete with two persons."""
 
     case_id: str
@@ -414,8 +411,7 @@ def basis_of(purpose: str) -> str:
     return known.get(purpose, _POLICE_BASIS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DossierFacts:
+class DossierFacts(Struct, frozen=True, kw_only=True):
     """The attributes that policy may read of a record; the county (six digits) and those below only once it is found.
 
     `minor` means under 14 today; `sealed` records answer no look-up; the asking province leaves both as they are.
@@ -428,8 +424,7 @@ class DossierFacts:
     minor: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupOccasion(Occasion):
+class LookupOccasion(Occasion, frozen=True, kw_only=True):
     """An occasion, and what the deciding node found out about the case: open, of that purpose, naming every county.
 
     `step_up`: the officer's own key signed this fetch, verified. `urgency` is `urgent` or `routine`.

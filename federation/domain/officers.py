@@ -7,11 +7,12 @@ Source: misuse controls M1 and M12, PIPL article 51.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.oversight import FlagKind, RaisedFlag
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
@@ -43,8 +44,7 @@ class KeyStanding(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyOffer:
+class KeyOffer(Struct, frozen=True, kw_only=True):
     """A public key as whoever made it offers it to be registered, with their own signature over the offer (base64)."""
 
     agency: AgencyId

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import ClassVar, Final
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from federation.domain.clock import CHINA_TIME, Calendar, add_working_days, china_day, is_working_day
@@ -63,8 +63,7 @@ class FlagKind(StrEnum):
     KEY_CHANGED = "key_changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedLine:
+class AskedLine(Struct, frozen=True, kw_only=True):
     """One look-up as the watch sees it; `desk` is the certificate's serial, empty when it is not known."""
 
     time: datetime
@@ -236,8 +235,7 @@ class SampleReview(Item, frozen=True, kw_only=True):
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleItem:
+class SampleItem(Struct, frozen=True, kw_only=True):
     """One look-up that chance picked; `due` is its last day of review, `overdue` past that, `person` is masked."""
 
     lookup_id: str
@@ -375,8 +373,7 @@ def break_glass_flag(notice: BreakGlass) -> Flag:
 _LONG: Final = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestLine:
+class DigestLine(Struct, frozen=True, kw_only=True):
     """One look-up of the day; `person` is masked, an outcome is None while the answer is awaited."""
 
     lookup_id: str
@@ -386,8 +383,7 @@ class DigestLine:
     outcomes: Mapping[NodeName, Outcome | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
+class Digest(Struct, frozen=True, kw_only=True):
     officer: str
     day: date
     lines: tuple[DigestLine, ...] = ()

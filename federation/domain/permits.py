@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, NewType
+
+from msgspec import Struct
 
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
 from federation.domain.clock import add_months
@@ -35,6 +36,7 @@ from federation.protocol.form import (
     decode_canonical,
     encode_canonical,
     from_object,
+    names_of,
     replace,
     to_object,
 )
@@ -124,8 +126,7 @@ _NEVER_EMPTY: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitApplication:
+class PermitApplication(Struct, frozen=True, kw_only=True):
     """An application; empty fields and missing papers are refused all at once (article 9)."""
 
     holder: Holder
@@ -387,7 +388,7 @@ def find_faults(application: PermitApplication, *, today: date) -> Iterator[Rule
     """Finds all that the law does not allow of an application, in words."""
     own = application.holder
     holder = {name: getattr(own, field) for name, field in HOLDER_FIELDS.items()}
-    rest = {each.name: getattr(application, each.name) for each in fields(application) if each.name != "holder"}
+    rest = {each: getattr(application, each) for each in names_of(application) if each != "holder"}
     yield from find_faults_in(holder | rest, today=today)
 
 

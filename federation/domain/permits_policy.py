@@ -9,12 +9,13 @@ Sources: 居住证暂行条例 articles 7 to 13; PIPL articles 6, 28, 34.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Final, NewType
+
+from msgspec import Struct
 
 from federation.domain.citizen_number import age_on
 from federation.domain.division import border_counties, code_today, province_of
@@ -76,16 +77,14 @@ class PermitChange(StrEnum):
     IMPORT = "permit.import"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgencyFacts:
+class AgencyFacts(Struct, frozen=True, kw_only=True):
     """An agency, and the joint functions that the agreement gives it (`F01` and so on)."""
 
     id: AgencyId
     functions: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitFacts:
+class PermitFacts(Struct, frozen=True, kw_only=True):
     """The attributes of a permit that policy reads; a division is None where unknown, `minor` means under 14 today."""
 
     issuing_division: str
@@ -96,8 +95,7 @@ class PermitFacts:
     minor: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occasion:
+class Occasion(Struct, frozen=True, kw_only=True):
     """The purpose and function of an act, its realm, and the realm of the node that decides."""
 
     purpose: str

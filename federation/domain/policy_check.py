@@ -7,9 +7,10 @@ of alerts, the duty of the provinces and the definitions of figures are read as 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.alert_kinds import check_alerts
 from federation.domain.cases import Case, find_failure, parse_cases
@@ -51,15 +52,13 @@ def check_sheets(files: Mapping[str, bytes]) -> Iterator[ProcedureCheck]:
     yield from check_figures(files)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileCheck:
+class FileCheck(Struct, frozen=True, kw_only=True):
     name: str
     policies: int
     failure: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableCheck:
+class TableCheck(Struct, frozen=True, kw_only=True):
     name: str
     cases: int
     failures: Mapping[str, str]

@@ -8,10 +8,11 @@ the case may close. `procedure_findings` is the check before anybody agrees on i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Annotated, Final
+
+from msgspec import Struct
 
 from federation.domain.acts import EVERYWHERE
 from federation.domain.case_items import AT_HOME, CLASSES
@@ -268,8 +269,7 @@ def _fields_of(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """A procedure with the clocks and the calendar of the agreement that a case pins."""
 
     procedure: Procedure

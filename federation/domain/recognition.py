@@ -9,10 +9,11 @@ a value with a reason; what the home node did not send is an error (ask for it).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.clock import add_months
@@ -75,8 +76,7 @@ class Entitlement(StrEnum):
     OTHER_CONVENIENCE = "convenience.other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecognitionRules:
+class RecognitionRules(Struct, frozen=True, kw_only=True):
     """The agreement's grant. With `suspended_counts`, days of a running suspension count in `time` mode."""
 
     modes: frozenset[RecognitionMode]
@@ -84,8 +84,7 @@ class RecognitionRules:
     suspended_counts: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recognition:
+class Recognition(Struct, frozen=True, kw_only=True):
     """A decision with its reason, the services it opens (`card`) and the days of residence it counts (`time`)."""
 
     outcome: RecognitionOutcome

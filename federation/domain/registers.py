@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from federation.domain.citizen_number import is_citizen_number, verify_citizen_number
 from federation.domain.lookups_case import DossierFacts, dossier_entity
@@ -186,8 +187,7 @@ REPRESENTATIVE_FIELDS: Final = frozenset({"legal_representative", "representativ
 """The fields of an enterprise that are a person's: whoever gets one, that person is told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DossierRef:
+class DossierRef(Struct, frozen=True, kw_only=True):
     """The name of one record: its kind, and its URN in the register of that kind."""
 
     kind: DossierKind

@@ -19,6 +19,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
+from msgspec import Struct
+
 from federation.domain.alert import STAGES, Alert, AlertState, Stamp
 from federation.domain.alert_links import NOWHERE, metres_between, place_of, raised_again, when
 from federation.domain.cap import Point
@@ -45,8 +47,7 @@ class LeftOut(StrEnum):
     CLOCK_DOUBTFUL = "clock_doubtful"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
+class Period(Struct, frozen=True, kw_only=True):
     """From its first moment up to the first that is not in it; `cut` is the last moment of which the report knows."""
 
     begin: datetime
@@ -54,8 +55,7 @@ class Period:
     cut: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attainment:
+class Attainment(Struct, frozen=True, kw_only=True):
     """One stage over some alerts: `in_time` of `alerts`; `times` from T0, None where nobody came."""
 
     stage: AlertState

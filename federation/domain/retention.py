@@ -8,12 +8,13 @@ day of the month or on its last. Sources: 网络数据安全管理条例 article
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.clock import add_months
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
@@ -63,8 +64,7 @@ class RetentionRule(Row, frozen=True, kw_only=True):
     official: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionRules:
+class RetentionRules(Struct, frozen=True, kw_only=True):
     version: str
     rules: Mapping[str, RetentionRule]
 

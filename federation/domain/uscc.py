@@ -10,9 +10,10 @@ Synthetic organisations have a body `DEM0...`, which is no allocated series.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.division import PROVINCE_CODES
 from federation.protocol.errors import MalformedError
@@ -40,8 +41,7 @@ _NATIONAL: Final = "100000"
 _ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uscc:
+class Uscc(Struct, frozen=True, kw_only=True):
     """A unified social credit code that passed every check, taken apart."""
 
     value: str

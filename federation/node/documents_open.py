@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from federation.node.joint.shared import SHARED
 from federation.node.joint.sharing import Sharing
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, RecordId, parse_record_id
 from federation.store.messages import has_body
 from federation.wire.agency import documents as wire

@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
@@ -23,6 +23,7 @@ from federation.node.exchange.judge import Numbered
 from federation.node.node import LOOK_SECONDS, Node
 from federation.node.officers import find_officer_key
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Page, open_token, page_behind, seal_token
 from federation.store.database import Source

@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -47,6 +47,7 @@ from federation.protocol.errors import (
     UntrustedError,
     nearest,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book

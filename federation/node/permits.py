@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from datetime import date
 from functools import partial
 from typing import Final
+
+from msgspec.structs import asdict
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace as replaced
 from datetime import date
 from functools import partial
 from itertools import islice
@@ -49,6 +48,7 @@ from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import InForce, Node
 from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.form import Item, Positive, Time, always, encode, replace
+from federation.protocol.form import replace as replaced
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient

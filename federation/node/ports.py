@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -40,6 +39,7 @@ from federation.protocol.errors import (
     UnavailableError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import Verdict
 from federation.protocol.receipt import Answer, Receipt, Submission

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -29,7 +29,7 @@ from federation.node.lookups.records import refusal_of
 from federation.node.oversight.readings import put_reading_line
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import CorruptError, NotFoundError
-from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text
+from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text, replace
 from federation.protocol.ids import (
     AgencyId,
     MessageId,

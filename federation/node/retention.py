@@ -15,13 +15,13 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 from typing import Final
 
 import structlog
+from msgspec.structs import asdict
 
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.lookups import Handle

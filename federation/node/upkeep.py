@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from federation.node.joint.records import keep_rules
 from federation.node.log.boot import agreement_leaf, leaf_entry
 from federation.node.node import Node
 from federation.protocol.errors import BridgeheadError, ConflictError, StaleError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.agreement import AgreementFiles

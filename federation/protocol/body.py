@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from federation.protocol.errors import CorruptError, MalformedError, UntrustedError
 from federation.protocol.statement import BodyRef
 from federation.protocol.tlog.merkle import (
@@ -39,8 +41,7 @@ _LENGTH_BYTES = 4
 _CLOSED, _OPEN = b"\x00", b"\x01"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(Struct, frozen=True, kw_only=True):
     """Items in order, their media type, and the one random 32-byte salt that lives and dies with them."""
 
     type: str
@@ -82,8 +83,7 @@ Handed: TypeAlias = Body | PartialBody
 """What a message hands over: all of a body, or some places of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disclosure:
+class Disclosure(Struct, frozen=True, kw_only=True):
     """One item opened: its place, its bytes, its own salt, and the audit path to the commitment."""
 
     index: int

@@ -13,8 +13,9 @@ import re
 from base64 import b64encode
 from binascii import a2b_base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.keys import PublicKey, Signer, Suite, verify_signature
@@ -28,14 +29,12 @@ _FORM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvelopeSignature:
+class EnvelopeSignature(Struct, frozen=True, kw_only=True):
     keyid: str
     sig: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Struct, frozen=True, kw_only=True):
     """A parsed envelope, not verified yet. `encoded` is what was received, to be stored and passed on verbatim."""
 
     payload_type: str

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import inspect, structs
+from msgspec import Struct, inspect, structs
 
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import AgencyId, Pair, format_time, matching, parse_agency_id, parse_pair, typed
@@ -166,6 +166,12 @@ def replace(value: _V, /, **changes: Any) -> _V:  # noqa: ANN401  # as `dataclas
     return dataclasses.replace(value, **changes)  # type: ignore[type-var]
 
 
+def names_of(kind: object) -> tuple[str, ...]:
+    """The names of the fields of an item or a dataclass, or of its class, in their order; none of anything else."""
+    names: tuple[str, ...] | None = getattr(kind, "__struct_fields__", None)
+    return tuple(getattr(kind, "__dataclass_fields__", ())) if names is None else names
+
+
 Digest = Annotated[str, matching("[0-9a-f]{64}", form="64 lower-case hex digits", reason="JSON_DIGEST")]
 Text = Annotated[str, matching(r"[^\x00-\x1f\x7f]{1,200}", form="1 to 200 characters without control characters")]
 County = Annotated[str, matching("[0-9]{6}", form="six digits")]
@@ -271,8 +277,7 @@ def _decoder(kind: type[I]) -> msgspec.json.Decoder[I]:
     return msgspec.json.Decoder(kind, dec_hook=_read)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Field:
+class _Field(Struct, frozen=True, kw_only=True):
     """One field: its name in the class and as written, its type, what it may be at its top, and what it is made of."""
 
     name: str

@@ -9,9 +9,10 @@ Trusts the log vkey, which the agreement gives. Source: DESIGN section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from federation.protocol.body import Body, Handed, PartialBody
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
@@ -23,8 +24,7 @@ from federation.protocol.tlog.proof import TlogProof, parse_proof
 _VERDICTS = {LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUSED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class Submission(Struct, frozen=True, kw_only=True):
     """One message on its way to another node: the encoded envelope, and the body where the statement has one.
 
     `body` is whole, `partial` has some places of it: each kind of message travels in one of both ways.
@@ -41,16 +41,14 @@ def submission_of(envelope: bytes, handed: Handed | None) -> Submission:
     return Submission(envelope=envelope, body=handed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Struct, frozen=True, kw_only=True):
     """The receiver's leaf, byte for byte, and its `.tlog-proof`. Nothing is verified yet."""
 
     leaf: bytes
     proof: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedReceipt:
+class VerifiedReceipt(Struct, frozen=True, kw_only=True):
     """The decoded leaf stands at `index` of the receiver's log under a checkpoint that this log signed."""
 
     leaf: Leaf

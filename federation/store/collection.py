@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 from federation.protocol.errors import CorruptError, MalformedError
-from federation.protocol.form import Item, decode, encode
+from federation.protocol.form import Item, decode, encode, replace
 from federation.protocol.ids import NodeName
 from federation.store.columns import DataKeys, seal, unseal
 from federation.store.database import Source

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 from sqlalchemy import ARRAY, JSON, Connection, Select, String, any_, bindparam, delete, func, or_, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError, UnavailableError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.store.columns import (
     DataKeys,

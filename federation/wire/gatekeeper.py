@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
 from time import perf_counter
@@ -33,6 +33,7 @@ import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from google.protobuf.message import DecodeError, Message
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.protocol.errors import (
@@ -43,6 +44,7 @@ from federation.protocol.errors import (
     UnavailableError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
@@ -68,8 +70,7 @@ def _nobody(node: NodeName) -> None:
     del node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True):
     """The rules of one port for its callers. The functions read the agreement in force, so a new one counts at once.
 
     `ca_of` gives the PEM of a node's CA, None for a stranger. `revoked` is asked with the node whose CA issued the
@@ -89,8 +90,7 @@ class Gate:
     slow_seconds: float = SLOW_SECONDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Struct, frozen=True, kw_only=True):
     """A caller as its certificate names it. `node` is the caller itself, or the province of the agency.
 
     `signed` is what the officer is to have signed of this call; None where none of the kind is wanted.
@@ -472,8 +472,7 @@ def _finish(call: _Call) -> None:
 _MAX_VIOLATIONS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """An RPC and its function; made by `bind`, which sees that they fit."""
 
     rpc: Rpc[Any, Any]
@@ -497,8 +496,7 @@ def generic_handlers(bindings: Iterable[Binding]) -> tuple[grpc.GenericRpcHandle
     return tuple(grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items())
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Struct, frozen=True):
     """A request, and the very bytes that it came as: they are what an officer signed."""
 
     message: Message

@@ -22,7 +22,6 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -33,9 +32,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec import Struct
 
 from federation.domain.permits import PermitUrn, parse_permit_urn
 from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.form import names_of
 from federation.protocol.ids import (
     AgencyId,
     MessageId,
@@ -60,8 +61,7 @@ _M = TypeVar("_M", bound=Message)
 _V = TypeVar("_V")
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(Struct, frozen=True):
     """The conversion of one value, out and back; None leaves it as it is."""
 
     out: Step | None = None
@@ -94,10 +94,9 @@ MESSAGES: Final[dict[object, Codec]] = {BridgeheadError: Codec(_failure, _error)
 """Types whose message is written and read by hand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Declared:
-    flat: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
-    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+class _Declared(Struct, frozen=True, kw_only=True):
+    flat: Mapping[str, Mapping[str, str]] = {}
+    names: Mapping[str, str] = {}
     unsent: frozenset[str] = frozenset()
 
 
@@ -188,8 +187,7 @@ class _Member(typing.NamedTuple):
     required: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Members:
+class _Members(Struct, frozen=True):
     cls: type
     own: tuple[_Member, ...]
     flat: tuple[tuple[str, _Members], ...]
@@ -457,8 +455,7 @@ def _is_record(shape: Any) -> bool:
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    names = getattr(cls, "__struct_fields__", None) or [each.name for each in dataclasses.fields(cls)]
-    return {name: hints[name] for name in names}
+    return {name: hints[name] for name in names_of(cls)}
 
 
 def _optional(hint: Any) -> tuple[Any, bool]:

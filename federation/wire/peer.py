@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
+
+from msgspec import Struct
 
 from federation.domain.documents import Chunk
 from federation.protocol.body import Body, PartialBody
@@ -30,15 +31,13 @@ def _root(root: bytes) -> bytes:
     return root
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RangeQuestion:
+class RangeQuestion(Struct, frozen=True, kw_only=True):
     pair: Pair
     from_seq: int
     to_seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairDigest:
+class PairDigest(Struct, frozen=True, kw_only=True):
     """A range of one ordered pair as a node logged it; `highest` is 0 when nothing was."""
 
     count: int
@@ -61,8 +60,7 @@ DIGEST_RANGE: Final = Rpc(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementQuery:
+class AgreementQuery(Struct, frozen=True, kw_only=True):
     """The version that the caller has, 0 for none, and the one that it wants, 0 for the newest."""
 
     known_version: int = 0
@@ -81,8 +79,7 @@ FETCH_AGREEMENT: Final = Rpc(
 """`targets` and `files` of the answer are empty when the newest is wanted, and known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeTime:
+class NodeTime(Struct, frozen=True, kw_only=True):
     time: datetime
 
 

@@ -15,11 +15,11 @@ import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
 import uvicorn
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -43,8 +43,7 @@ _QVALUE = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.ASCII)
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadFunctions:
+class ReadFunctions(Struct, frozen=True, kw_only=True):
     """The node's function for each path; a missing file is a `NotFoundError`.
 
     `cosigned` gets the lower-case hex SHA-256 of a log's origin. `health` says None when the node works, else why not;

@@ -14,7 +14,7 @@ the caller that the gate admitted, and knows no protobuf. Source: DESIGN section
 from __future__ import annotations
 
 import hashlib
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
@@ -23,24 +23,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, Typ
 
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import encode_canonical
+from federation.protocol.form import encode_canonical, names_of
 from federation.protocol.ids import AgencyId
 from federation.protocol.policy.book import Decision
 from federation.wire.pb import ACT, Codec, Step, declare, pair
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
+class TlsFiles(Struct, frozen=True, kw_only=True):
     """A certificate (PEM, leaf first) and its ECDSA P-256 key (PEM). Replacing the files needs no restart."""
 
     certificate: Path
     key: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientProfile:
+class ClientProfile(Struct, frozen=True, kw_only=True):
     """The client of an `agency`; `server_name` is `<node>.<federation>`, None takes the host of the address."""
 
     agency: AgencyId
@@ -50,8 +49,7 @@ class ClientProfile:
     server_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Act(Struct, frozen=True, kw_only=True):
     """The act behind a request: officer, purpose, function; `request_id` is the idempotency key, a UUID."""
 
     request_id: str
@@ -60,8 +58,7 @@ class Act:
     officer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling(Decision):
+class Ruling(Decision, frozen=True, kw_only=True):
     """A decision, under which agreement it was made; the explanations are empty unless policy refused."""
 
     agreement_version: int
@@ -74,8 +71,7 @@ SIGNATURE_KEY: Final = "bridgehead-officer-signature-bin"
 """The metadata of a call that carries the signature: 64 bytes, Ed25519."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedAct:
+class SignedAct(Struct, frozen=True, kw_only=True):
     """The text that the officer's own key signs for a call, and the signature; empty when none came with it."""
 
     text: bytes
@@ -100,15 +96,14 @@ def ruling_of(
     decision: Decision, *, agreement_version: int, explanation_zh: str = "", explanation_en: str = ""
 ) -> Ruling:
     return Ruling(
-        **{each.name: getattr(decision, each.name) for each in fields(Decision)},
+        **{each: getattr(decision, each) for each in names_of(Decision)},
         agreement_version=agreement_version,
         explanation_zh=explanation_zh,
         explanation_en=explanation_en,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     """The question of an RPC that asks for all there is."""
 
 
@@ -170,8 +165,7 @@ def page_size(most: int) -> Codec:
 PageSize: TypeAlias = Annotated[int, page_size(1000)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageQuery:
+class PageQuery(Struct, frozen=True, kw_only=True):
     """`page_size` is 1 to 1,000, `page_token` empty for the first; in the answer, empty is the only sign of the end."""
 
     page_size: PageSize = DEFAULT_PAGE

@@ -9,10 +9,10 @@ Source: DESIGN section 7, gRPC health checking protocol.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from msgspec import Struct
 
 from federation.protocol.errors import UnavailableError
 from federation.wire.gatekeeper import Binding, Gate, Gatekeeper, generic_handlers
@@ -37,8 +37,7 @@ _OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class Listener(Struct, frozen=True, kw_only=True):
     address: str
     tls: TlsFiles
     roots: Callable[[], str]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
+from msgspec import Struct
 
 from federation.protocol.errors import (
     BridgeheadError,
@@ -35,8 +35,7 @@ MAX_FACT_CHARACTERS = 200
 MAX_FACTS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class StatusRow:
+class StatusRow(Struct, frozen=True):
     error: type[BridgeheadError]
     kind: str
     code: grpc.StatusCode

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import grpc
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.rpc import TlsFiles
@@ -25,8 +25,7 @@ _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _END: Final = b"-----END CERTIFICATE-----"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsPair:
+class TlsPair(Struct, frozen=True, kw_only=True):
     certificate: bytes
     key: bytes
 

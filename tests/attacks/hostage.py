@@ -9,7 +9,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from federation.cli.demo.provinces import stop_nodes, wait_ready
 from federation.node.home.certificates import find_side
 from federation.node.home.files import client_folder
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import TlsFiles

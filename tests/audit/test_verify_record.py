@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from federation.domain.joint import Entry
 from federation.domain.joint_record import Place, Record
 from federation.protocol import form
 from federation.protocol.body import Body, commit_body, disclose_head, disclose_item, open_places
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from tests.audit.border_day import run
 from tests.audit.provinces import Provinces

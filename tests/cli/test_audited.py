@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from dataclasses import replace
 from zipfile import ZipFile
 
 import pytest
@@ -24,6 +23,7 @@ from federation.node.home.agreement import (
 from federation.node.home.files import client_folder
 from federation.node.serve import utc_now
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.trust.metadata import root_digest
 from tests.audit.provinces import JIANGXI, ZHEJIANG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from federation.cli.case_chart import chart
 from federation.domain.joint_policy import CaseLine, Standing
+from federation.protocol.form import replace
 from federation.protocol.form import replace as replace_item
 from federation.protocol.ids import parse_agency_id, parse_record_id
 from federation.protocol.leaf import Verdict

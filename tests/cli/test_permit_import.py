@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -15,6 +14,7 @@ from openpyxl import load_workbook
 from federation.cli import imports, permits
 from federation.cli.permits import IMPORTS
 from federation.domain.citizen_number import format_citizen_number
+from federation.protocol.form import replace
 from tests.cli.applications import REQUEST, csv_of, person, wrong_check
 from tests.cli.command_line import HALL, POLICE, chinese_row, run
 

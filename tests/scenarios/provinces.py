@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from federation.node.home.config import load_settings
 from federation.node.home.setup import NewHome, override_settings
 from federation.node.home_store import write_home_store
 from federation.node.officer_keys import Occurrence, register_key
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient

@@ -13,7 +13,7 @@ import os
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from federation.cli.demo.provinces import stop_nodes
 from federation.domain.case_items import CaseItem
 from federation.domain.documents import CHUNK_BYTES, Manifest, manifest_fields
 from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency import alerts, cases, documents
 from federation.wire.agency.alerts import AlertRaising, AlertStep

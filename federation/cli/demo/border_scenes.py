@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
@@ -38,7 +38,7 @@ from federation.domain.figures_report import (
     unite_reports,
 )
 from federation.protocol.errors import NotFoundError, RuleError, UnavailableError
-from federation.protocol.form import decode
+from federation.protocol.form import decode, replace
 from federation.protocol.ids import AgencyId, NodeName, format_base64
 from federation.protocol.trust import Agreement, message_keys_at
 from federation.wire.agency import alerts, duty

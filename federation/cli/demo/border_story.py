@@ -7,7 +7,7 @@ demo or a federation can do it; nobody is named. What a holder does keeps its cl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from federation.domain.alert_kinds import AlertKind, Notified, When
 from federation.domain.alert_rules import LEASES, REMOTE_LEASE
 from federation.domain.cap import Point
 from federation.domain.case_items import CaseItem
+from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 
 LATE_REASONS: Final = ("road", "weather", "far", "busy", "place", "link", "caller", "danger")

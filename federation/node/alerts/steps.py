@@ -10,7 +10,6 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -175,8 +174,8 @@ async def _do(
     await _receipted(node, answer, alert, act)
     now = load_held(ALERT, node, parse_record_id(answer.record))
     if act == "claim" and _is_left_waiting(node, now, answer):
-        claim = dataclasses.replace(said, fields={**fields, "local": "yes"})
-        answer = await write_more(errand, dataclasses.replace(doing, held=now, state=now.state or alert, said=claim))
+        claim = replace(said, fields={**fields, "local": "yes"})
+        answer = await write_more(errand, replace(doing, held=now, state=now.state or alert, said=claim))
         await handed_on(node, ALERTS_SHARED, answer, seconds=0)
         now = load_held(ALERT, node, parse_record_id(answer.record))
     line = next((each for each in alert_lines(node, now.moment, step=1) if each.office == errand.caller), None)
@@ -267,7 +266,7 @@ def _verify_desk(errand: Errand, fields: Mapping[str, FieldValue], *, areas: Col
 async def _named_anew(errand: Errand, alert: Alert, said: Said) -> Said:
     status = str(said.fields["status"]) if said.act == "raise" else alert.status
     name = await _reserved(errand, str(said.fields["desk"]), status=status)
-    return dataclasses.replace(said, fields={**said.fields, "cap_id": name})
+    return replace(said, fields={**said.fields, "cap_id": name})
 
 
 async def _reserved(errand: Errand, desk: str, *, status: str) -> str:

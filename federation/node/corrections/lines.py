@@ -7,7 +7,7 @@ arrival. An office of the issuing county sees what it may decide; any office see
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from heapq import nsmallest
@@ -32,7 +32,7 @@ from federation.node.corrections.notices import list_notices
 from federation.node.exchange.errand import Errand, on
 from federation.node.node import InForce, Node
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.form import Count, Digest, Item, Time
+from federation.protocol.form import Count, Digest, Item, Time, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.policy import decide

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from dataclasses import replace as replaced
 from functools import partial
 from heapq import nlargest
 from itertools import islice
@@ -52,6 +51,7 @@ from federation.node.permits_sharing import (
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Digest, Item, Time, encode, replace
+from federation.protocol.form import replace as replaced
 from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide

@@ -15,7 +15,7 @@ import asyncio
 import random
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -36,6 +36,7 @@ from federation.protocol.errors import (
     UnavailableError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Answer, Receipt, Submission, submission_of, verify_receipt

@@ -7,7 +7,6 @@ is ordered erased before it comes is destroyed as it comes. The leaf holds diges
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from federation.domain.erasure import ErasureGrounds
@@ -16,6 +15,7 @@ from federation.node.exchange.judge import Destroyed, Erasure
 from federation.node.exchange.replies import find_reply, reply_record, statement_of
 from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.statement import Statement, decode_statement

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -21,7 +21,7 @@ from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, Handed
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, UnavailableError
-from federation.protocol.form import Item, decode, encode
+from federation.protocol.form import Item, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide, join_decisions

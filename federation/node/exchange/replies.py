@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -20,7 +20,7 @@ from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
-from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text
+from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_message_id, parse_time
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, PolicyRequest

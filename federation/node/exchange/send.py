@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
@@ -21,6 +21,7 @@ from federation.node.node import InForce, Node
 from federation.protocol.body import Body, Handed, commit_body, verify_partial
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import Decision, PolicyRequest

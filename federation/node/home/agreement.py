@@ -20,7 +20,6 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
 from pathlib import Path
@@ -30,6 +29,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from federation.node.home.files import make_private_folder, read_file, sync_folder, write_public
 from federation.node.home.keyring import Keyring
 from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.trust.agreement import MAX_FILES, Agreement, AgreementFiles, load_agreement
 from federation.protocol.trust.draft import make_snapshot, make_timestamp
 from federation.protocol.trust.metadata import MAX_ROOTS, sign_metadata, verify_pinned

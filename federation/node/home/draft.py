@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 from hashlib import sha256
@@ -51,7 +51,7 @@ from federation.protocol.errors import (
     StaleError,
     UntrustedError,
 )
-from federation.protocol.form import Count, Digest, Item, always, decode, encode, encode_canonical
+from federation.protocol.form import Count, Digest, Item, always, decode, encode, encode_canonical, replace
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.tlog.note import format_vkey

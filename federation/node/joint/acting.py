@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import ClassVar, Final, Generic
@@ -28,7 +28,7 @@ from federation.node.joint.writing import Said, Written, head_of, written
 from federation.node.node import Node
 from federation.node.officers import or_logged
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError, nearest
-from federation.protocol.form import Digest, Item, encode
+from federation.protocol.form import Digest, Item, encode, replace
 from federation.protocol.ids import RecordId, parse_record_id, record_node
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.trust import verify_in_force

@@ -10,7 +10,6 @@ Source: DESIGN sections 3 and 5.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -112,7 +111,7 @@ async def open_case(errand: Errand, asked: CaseOpening) -> CaseOutcome:
     said = Said(agency=errand.caller, officer=errand.act.officer, act="open", fields=fields, places=places)
     held = Held(family=CASE, record=JointRecord(record), node=node.name)
     doing = _doing(errand, held, Case(rules=rules), said, about=asked.procedure)
-    return await _do(errand, dataclasses.replace(doing, finish=partial(_numbered, errand, held, said)))
+    return await _do(errand, replace(doing, finish=partial(_numbered, errand, held, said)))
 
 
 @on(wire.ACT_IN_CASE)

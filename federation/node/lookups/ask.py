@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -54,7 +54,7 @@ from federation.node.officers import find_key, find_officer_key, has_lost
 from federation.node.oversight.flags import desk_key, judge_load, judge_search, put_flags
 from federation.node.oversight.sample import pick
 from federation.protocol.errors import RuleError
-from federation.protocol.form import Item, Time
+from federation.protocol.form import Item, Time, replace
 from federation.protocol.ids import MessageId, NodeName, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest

@@ -7,7 +7,6 @@ transaction. Source: DESIGN section 3 (asking), misuse control M10.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -43,7 +42,7 @@ from federation.node.node import Node
 from federation.node.officers import lost_key, or_logged
 from federation.node.oversight.break_glass import NOTICES, begin_notice, put_notice
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
-from federation.protocol.form import encode
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction

@@ -6,7 +6,6 @@ Who has another key, or a handle that this agency did not get, is refused by rul
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import datetime
 
 from federation.domain.lookups import (
@@ -42,6 +41,7 @@ from federation.node.officer_keys import tell_key
 from federation.node.officers import find_officer_key
 from federation.node.readings import read_release
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, format_message_id
 from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision

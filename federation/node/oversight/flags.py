@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -35,7 +34,7 @@ from federation.node.lookups import records
 from federation.node.node import InForce, Node
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import NotFoundError
-from federation.protocol.form import decode, encode
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.trust import find_agency
 from federation.store.columns import blind_index

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar, Final
 
@@ -23,7 +23,7 @@ from federation.node.node import Node
 from federation.node.officers import LeaderAct, or_logged, signed_by, verify_another_person, verify_own_key
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import NotFoundError
-from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.form import Item, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, parse_agency_id, truncate_to_millisecond
 from federation.store.collection import Collection
 from federation.store.columns import blind_index

@@ -16,6 +16,8 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Final
 
+from msgspec import Struct
+
 from federation.protocol.errors import MalformedError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import cedar
@@ -49,8 +51,7 @@ _NOBODY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """The answer of policy, as logged: verdict, deciding policies (sorted ids), and the fields that may be handed over.
 
     `fields` is the union of the deciding permits' `@fields`, cut down to those asked for when the request's context

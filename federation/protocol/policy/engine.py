@@ -13,12 +13,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
+from msgspec import Struct
+
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, expect_names, read_object, read_text
+from federation.protocol.form import (
+    JsonValue,
+    decode_canonical,
+    encode_canonical,
+    expect_names,
+    read_object,
+    read_text,
+    replace,
+)
 from federation.protocol.policy import cedar
 
 NAMESPACE: Final = "Fed"
@@ -49,8 +58,7 @@ class Entity(NamedTuple):
     parents: tuple[EntityRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyRequest:
+class PolicyRequest(Struct, frozen=True, kw_only=True):
     """A question to policy: may `principal` do `action` to `resource`? `others`: what those two refer to."""
 
     principal: Entity
@@ -99,8 +107,7 @@ _KNOWN_ENTITIES: Final = 2048
 """Parsed entities kept for the next question about the same agency and kind of record: parsing costs as much again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """The engine's answer: `policies` are the ids that decided (sorted), `errors` is empty unless something broke."""
 
     allowed: bool

@@ -8,10 +8,12 @@ explanation repeats no personal data. Source: DESIGN section 3 (a refusal names 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from msgspec import Struct
+
+from federation.protocol.form import replace
 from federation.protocol.policy import cedar
 from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decide
 from federation.protocol.policy.engine import PolicyRequest, policy_set
@@ -21,8 +23,7 @@ _REMEMBERED: Final = 512
 """Explanations remembered: a bulk import refused row by row asks the same thing thousands of times."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClauseFinding:
+class ClauseFinding(Struct, frozen=True, kw_only=True):
     """One clause: `met` as written (an `unless` is met when its sentence is untrue), and its sentence."""
 
     met: bool
@@ -31,8 +32,7 @@ class ClauseFinding:
     en: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyFinding:
+class PolicyFinding(Struct, frozen=True, kw_only=True):
     """One policy of the action. `applies`: all clauses met. `beyond`: fields asked for that it does not release."""
 
     id: str
@@ -45,8 +45,7 @@ class PolicyFinding:
     beyond: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """The decision, every permit of the action (nearest first), the forbids that apply, and the remedy of a refusal."""
 
     decision: Decision

@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import cedar
@@ -42,8 +44,7 @@ class Effect(StrEnum):
     FORBID = "forbid"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
+class Sentence(Struct, frozen=True, kw_only=True):
     """One clause's condition in Chinese and in English; `unless` turns its sense round."""
 
     zh: str
@@ -51,8 +52,7 @@ class Sentence:
     unless: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyText:
+class PolicyText(Struct, frozen=True, kw_only=True):
     """One policy as written: `fields` it releases, its parsed `tree`; `by_desk`: a person answers what it permits."""
 
     id: str

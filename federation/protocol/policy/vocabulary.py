@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import cedar
@@ -35,8 +36,7 @@ class AttributeType(NamedTuple):
 Shape: TypeAlias = Mapping[str, AttributeType]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionShape:
+class ActionShape(Struct, frozen=True, kw_only=True):
     principal: str
     resource: str
     attributes: Shape

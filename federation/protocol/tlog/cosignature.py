@@ -10,11 +10,11 @@ C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9; FIPS 204 (pure, empty con
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
 from federation.protocol.tlog.note import (
@@ -39,15 +39,13 @@ _LAST_SECOND = 253_402_300_799  # the end of the year 9999: later times have no 
 _SIGNATURE_BYTES: dict[int, int] = {KeyKind.COSIGNATURE: 64, KeyKind.COSIGNATURE_MLDSA44: 2420}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cosignature:
+class Cosignature(Struct, frozen=True, kw_only=True):
     vkey: Vkey
     signature: NoteSignature
     cosign_time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CosignedCheckpoint:
+class CosignedCheckpoint(Struct, frozen=True, kw_only=True):
     """A checkpoint whose log line verified, with every known cosignature on it, each verified."""
 
     checkpoint: Checkpoint

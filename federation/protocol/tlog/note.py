@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import (
@@ -78,8 +79,7 @@ class Vkey:
         return format_vkey(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteSignature:
+class NoteSignature(Struct, frozen=True, kw_only=True):
     """One signature line; `payload` is what follows the key id: the signature, for cosignatures after its time."""
 
     name: str
@@ -87,22 +87,19 @@ class NoteSignature:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """A note as read, nothing verified. `text` keeps its final LF."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedLine:
+class VerifiedLine(Struct, frozen=True, kw_only=True):
     vkey: Vkey
     signature: NoteSignature
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedNote:
+class VerifiedNote(Struct, frozen=True, kw_only=True):
     """A note that at least one known key signed; `lines` holds all known lines, every one verified."""
 
     text: str
@@ -262,8 +259,7 @@ def _require_vkey(vkey: Vkey) -> Vkey:
     return vkey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True, kw_only=True):
     """The head of one log: `size` leaves under `root`. Nothing about it is verified yet."""
 
     origin: str

@@ -9,8 +9,9 @@ tlog-proof.md (draft), C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import (
@@ -34,8 +35,7 @@ MAX_PROOF_BYTES = MAX_NOTE_BYTES + 64 * 1024
 _HEADER = "c2sp.org/tlog-proof@v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlogProof:
+class TlogProof(Struct, frozen=True, kw_only=True):
     """A proof as read, nothing verified; `checkpoint` is the signed note, byte for byte."""
 
     index: int
@@ -44,8 +44,7 @@ class TlogProof:
     extra: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedProof:
+class VerifiedProof(Struct, frozen=True, kw_only=True):
     """The leaf stands at `index` of the log, under a checkpoint that met the policy's quorum."""
 
     index: int

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import parse_decimal
@@ -24,21 +25,18 @@ _OCTETS = re.compile(rb"[\t\n\x20-\x7e\x80-\xff]*")
 _NAME = re.compile(r"[^\t\n ]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyLog:
+class PolicyLog(Struct, frozen=True, kw_only=True):
     vkey: Vkey
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyWitness:
+class PolicyWitness(Struct, frozen=True, kw_only=True):
     name: str
     vkey: Vkey
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyGroup:
+class PolicyGroup(Struct, frozen=True, kw_only=True):
     """At least `threshold` of the members, each a witness or an earlier group."""
 
     name: str
@@ -46,8 +44,7 @@ class PolicyGroup:
     members: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """One tlog-policy as read; `quorum` names a witness, a group, or `NO_QUORUM`."""
 
     logs: tuple[PolicyLog, ...]

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
 from federation.protocol.ids import HASH_SIZE, MAX_DECIMAL
@@ -29,8 +30,7 @@ _PATH = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Tile:
+class Tile(Struct, frozen=True, order=True):
     """One file: hashes of `level`, or entries where the level is `ENTRIES`; `width` of 256 is a full one."""
 
     level: int

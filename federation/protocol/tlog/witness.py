@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from hashlib import sha256
 
+from msgspec import Struct
+
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import format_decimal, parse_decimal, parse_text
 from federation.protocol.tlog.cosignature import Cosignature, sign_cosignature, verify_cosignatures
@@ -57,8 +59,7 @@ class Status(IntEnum):
     NOT_NOW = 503
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddCheckpoint:
+class AddCheckpoint(Struct, frozen=True, kw_only=True):
     """A request as read: the size that the log believes we cosigned last, the proof from there, its checkpoint."""
 
     old_size: int
@@ -77,14 +78,12 @@ class WitnessState:
     cosign_time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cosigner:
+class Cosigner(Struct, frozen=True, kw_only=True):
     vkey: Vkey
     sign: Sign
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessAnswer:
+class WitnessAnswer(Struct, frozen=True, kw_only=True):
     """`state` with its `note` must be durable before the answer leaves.
 
     `note` is the checkpoint with the log's line and ours. `evidence` is a head of the size cosigned before, signed by

@@ -9,13 +9,13 @@ Source: The Update Framework specification 1.0.34 section 5.3; DESIGN sections 4
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
+from msgspec import Struct, field
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
@@ -51,8 +51,7 @@ class Freshness(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementFiles:
+class AgreementFiles(Struct, frozen=True, kw_only=True):
     roots: tuple[bytes, ...]
     timestamp: bytes
     snapshot: bytes
@@ -60,8 +59,7 @@ class AgreementFiles:
     files: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class Agreement(Struct, frozen=True, kw_only=True):
     """One verified version of what the provinces agreed on.
 
     `version` and `digest` (SHA-256 of the targets file, hex) are what statements cite. `files` holds every target but

@@ -8,11 +8,11 @@ Source: DESIGN section 4; C2SP tlog-policy.md; The Update Framework specificatio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
+from msgspec import Struct
 from tuf.api.metadata import Key, MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from federation.protocol.errors import ConflictError, MalformedError
@@ -48,8 +48,7 @@ from federation.protocol.trust.metadata import (
 MAX_BUNDLE_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutsideWitness:
+class OutsideWitness(Struct, frozen=True, kw_only=True):
     """A witness that is no member: its name, its vkey (0x04 or 0x06), the URL below which it takes checkpoints."""
 
     name: str
@@ -57,8 +56,7 @@ class OutsideWitness:
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Bundle(Struct, frozen=True, kw_only=True):
     federation: str
     member: Member
     agreement_key: PublicKey

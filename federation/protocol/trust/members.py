@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal
 
 from cryptography import x509
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import Count, Item, Positive, Time, always, decode, encode, replace
@@ -143,8 +142,7 @@ class FormerMember(_Part, frozen=True, kw_only=True):
     ended: Time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
+class Membership(Struct, frozen=True, kw_only=True):
     """Members of an agreement, and those that were expelled before."""
 
     members: Mapping[NodeName, Member]

@@ -10,7 +10,6 @@ Source: The Update Framework specification 1.0.34, sections 5.3 and 6; DESIGN se
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias, TypeVar
 
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
     load_pem_public_key,
 )
+from msgspec import Struct
 from securesystemslib.signer import Key, Signature, SSlibKey
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp, VerificationResult
@@ -42,8 +42,7 @@ Draft: TypeAlias = Metadata[Root] | Metadata[Targets] | Metadata[Snapshot] | Met
 S = TypeVar("S", Root, Targets, Snapshot, Timestamp)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signing:
+class Signing(Struct, frozen=True, kw_only=True):
     signed: tuple[NodeName, ...]
     missing: tuple[NodeName, ...]
     threshold: int

@@ -5,7 +5,7 @@ The policy is a target of the agreement, so three of four provinces signed it. S
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import NodeName
@@ -19,8 +19,7 @@ WITNESS_PATH = "/witness"
 """The prefix of a node's duty as witness under its read URL."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogWitness:
+class LogWitness(Struct, frozen=True, kw_only=True):
     """One witness: its name in the policy, its key, the URL below which `add-checkpoint` lies."""
 
     name: str

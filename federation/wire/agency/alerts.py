@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from federation.domain.alert import Stamp
 from federation.domain.alert_kinds import Colours
@@ -16,8 +17,7 @@ from federation.wire.agency.cases import EntryLine, EntryPage, EntryQuery
 from federation.wire.rpc import WRITES, PageQuery, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRaising:
+class AlertRaising(Struct, frozen=True, kw_only=True):
     """The fields of the act `raise`; the node fills in identifier and agreement, the kind what has a default.
 
     What an import proposed is raised with its `id` as `manifest`.
@@ -27,8 +27,7 @@ class AlertRaising:
     items: tuple[CaseItem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertStep:
+class AlertStep(Struct, frozen=True, kw_only=True):
     """One act about an alert, which is named by its record or the identifier of any of its messages."""
 
     alert: str
@@ -37,15 +36,13 @@ class AlertStep:
     items: tuple[CaseItem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertOutcome:
+class AlertOutcome(Struct, frozen=True, kw_only=True):
     decision: Ruling
     line: AlertLine | None = None
     entry: EntryLine | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertOffer:
+class AlertOffer(Struct, frozen=True, kw_only=True):
     """An act that may be done now, or the reason why not; `to`: the record of an alert that may be the same event."""
 
     act: str
@@ -56,8 +53,7 @@ class AlertOffer:
     to: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertView:
+class AlertView(Struct, frozen=True, kw_only=True):
     """An alert as it stands at this node; `later` are the stamps that do not count, `links` records.
 
     `kept_days`: so many days after its end what it says is destroyed; longer once it `is_evidence`.
@@ -73,8 +69,7 @@ class AlertView:
     kept_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertQuery(PageQuery):
+class AlertQuery(PageQuery, frozen=True, kw_only=True):
     """An exercise is listed only where it is asked for; `desk` empty: all desks of the caller."""
 
     status: Status = Status.ACTUAL
@@ -82,23 +77,20 @@ class AlertQuery(PageQuery):
     desk: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertPage:
+class AlertPage(Struct, frozen=True, kw_only=True):
     decision: Ruling
     lines: tuple[AlertLine, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertWatch:
+class AlertWatch(Struct, frozen=True, kw_only=True):
     """`topic`: `desk:ID`, `desk:*`, `area:ID` or `record:ID`; exercises only behind `exercise:`. `after`: a token."""
 
     topic: str
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertNews:
+class AlertNews(Struct, frozen=True, kw_only=True):
     """An alert as it stands since an act; a token alone says that the stream is alive.
 
     Or policy's no, and nothing more.
@@ -110,30 +102,26 @@ class AlertNews:
     decision: Ruling | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertExport:
+class AlertExport(Struct, frozen=True, kw_only=True):
     """`entry` empty: the newest message of the alert."""
 
     alert: str
     entry: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapFile:
+class CapFile(Struct, frozen=True, kw_only=True):
     """A message as CAP 1.2; empty when policy refused."""
 
     decision: Ruling
     content: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapUpload:
+class CapUpload(Struct, frozen=True, kw_only=True):
     content: bytes
     desk: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapProposal:
+class CapProposal(Struct, frozen=True, kw_only=True):
     """A file as a proposal on the own desk, of which nothing is kept; `id` is empty where its faults refuse it.
 
     `line` is the alert that it is about, where that is here; `fields` and `items` are what would be raised.
@@ -148,15 +136,13 @@ class CapProposal:
     items: tuple[CaseItem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertFieldLine:
+class AlertFieldLine(Struct, frozen=True, kw_only=True):
     id: str
     zh: str
     en: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertKindLine:
+class AlertKindLine(Struct, frozen=True, kw_only=True):
     """A kind of the agreement in force; `expires` in minutes, 0 where the alert says so itself."""
 
     id: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
+
+from msgspec import Struct
 
 from federation.protocol.body import Disclosure
 from federation.protocol.ids import NodeName
@@ -17,8 +18,7 @@ class Direction(StrEnum):
     RECEIVED = "received"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageQuery:
+class MessageQuery(Struct, frozen=True, kw_only=True):
     """A list of messages with one peer, after a sequence number, those of a mandate alone. `page_size` is 1 to 256."""
 
     direction: Direction
@@ -28,8 +28,7 @@ class MessageQuery:
     mandate: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedMessage:
+class LoggedMessage(Struct, frozen=True, kw_only=True):
     """A message as a node logged it; `head` is the head of an entry of a joint record, which names no person."""
 
     seq: int
@@ -39,8 +38,7 @@ class LoggedMessage:
     head: Disclosure | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessagePage:
+class MessagePage(Struct, frozen=True, kw_only=True):
     messages: tuple[LoggedMessage, ...]
     next_after_seq: int | None = None
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from federation.domain.case_items import CaseItem
 from federation.domain.joint_policy import CaseLine
@@ -16,8 +17,7 @@ from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.rpc import WRITES, PageQuery, PageSize, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseOpening:
+class CaseOpening(Struct, frozen=True, kw_only=True):
     procedure: str
     role: str
     division: str
@@ -25,8 +25,7 @@ class CaseOpening:
     items: tuple[CaseItem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseStep:
+class CaseStep(Struct, frozen=True, kw_only=True):
     """One act in a case, which is named by its code or its record; lists have commas between their values."""
 
     case: str
@@ -44,15 +43,13 @@ class DeliveryState(StrEnum):
     UNDELIVERED = "undelivered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseDelivery:
+class CaseDelivery(Struct, frozen=True, kw_only=True):
     node: NodeName
     state: DeliveryState
     policies: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryLine:
+class EntryLine(Struct, frozen=True, kw_only=True):
     """One entry as an office may see it; `without_effect` is the reason why it changed nothing."""
 
     name: str
@@ -72,22 +69,19 @@ class EntryLine:
     deliveries: tuple[CaseDelivery, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseOutcome:
+class CaseOutcome(Struct, frozen=True, kw_only=True):
     decision: Ruling
     line: CaseLine | None = None
     entry: EntryLine | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseMember:
+class CaseMember(Struct, frozen=True, kw_only=True):
     agency: AgencyId
     roles: tuple[str, ...]
     invited: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseClock:
+class CaseClock(Struct, frozen=True, kw_only=True):
     """A clock that runs; `floor`: a least time, which holds the stage until it is over."""
 
     key: str
@@ -102,16 +96,14 @@ class CaseClock:
     en: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseMissing:
+class CaseMissing(Struct, frozen=True, kw_only=True):
     name: str
     zh: str
     en: str
     rule: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseOffer:
+class CaseOffer(Struct, frozen=True, kw_only=True):
     """An act that may be done now, or why not; `to` is the stage or the end of a `move` or a `close`."""
 
     act: str
@@ -124,14 +116,12 @@ class CaseOffer:
     to: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseNotice:
+class CaseNotice(Struct, frozen=True, kw_only=True):
     zh: str
     en: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseStage:
+class CaseStage(Struct, frozen=True, kw_only=True):
     """A stage of the procedure in order; `entered` and `left` are when the case last did so."""
 
     id: str
@@ -146,8 +136,7 @@ class CaseStage:
     left: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseTask:
+class CaseTask(Struct, frozen=True, kw_only=True):
     """A task of a case: `state` is the act that it stands at, `open` once given; `offers`: what its reader may do.
 
     `asked` is the entry that asks for more time, until more is granted.
@@ -167,8 +156,7 @@ class CaseTask:
     offers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseView:
+class CaseView(Struct, frozen=True, kw_only=True):
     """A case as it stands at this node, and what its reader may do."""
 
     decision: Ruling
@@ -182,40 +170,34 @@ class CaseView:
     tasks: tuple[CaseTask, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryQuery(PageQuery):
+class EntryQuery(PageQuery, frozen=True, kw_only=True):
     case: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryPage:
+class EntryPage(Struct, frozen=True, kw_only=True):
     decision: Ruling
     lines: tuple[EntryLine, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CasePage:
+class CasePage(Struct, frozen=True, kw_only=True):
     decision: Ruling
     lines: tuple[CaseLine, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueQuery:
+class DueQuery(Struct, frozen=True, kw_only=True):
     before: datetime
     page_size: PageSize = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DuePage:
+class DuePage(Struct, frozen=True, kw_only=True):
     decision: Ruling
     lines: tuple[CaseLine, ...] = ()
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraceAnswer:
+class TraceAnswer(Struct, frozen=True, kw_only=True):
     """The lines of a case; `node` is who told them or was asked, `outcome` what came of it, `policies` its refusal."""
 
     decision: Ruling
@@ -225,16 +207,14 @@ class TraceAnswer:
     policies: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TodayQuestion:
+class TodayQuestion(Struct, frozen=True, kw_only=True):
     """A token of a leave, by the county that issued it and its digest: itself it stays at the desk."""
 
     county: str
     token: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TodayAnswer:
+class TodayAnswer(Struct, frozen=True, kw_only=True):
     """The yes or no of a day, and whom to call; without an answer `authorised` is None, which is not a no."""
 
     decision: Ruling
@@ -247,8 +227,7 @@ class TodayAnswer:
     policies: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseNews:
+class CaseNews(Struct, frozen=True, kw_only=True):
     """A case as it stands since it changed; `token` is its place in the stream, empty for one that was open before.
 
     Or policy's no, and nothing more.
@@ -259,8 +238,7 @@ class CaseNews:
     decision: Ruling | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcedureLine:
+class ProcedureLine(Struct, frozen=True, kw_only=True):
     """One line of the list `duty`, `task`, `guarantee`, `stage` or `role`."""
 
     list: str
@@ -269,8 +247,7 @@ class ProcedureLine:
     en: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcedureLists:
+class ProcedureLists(Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
     title_zh: str = ""
     title_en: str = ""
@@ -281,16 +258,14 @@ class ProcedureLists:
     lines: tuple[ProcedureLine, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FigureQuery:
+class FigureQuery(Struct, frozen=True, kw_only=True):
     """The cases of one procedure that were closed from a moment on."""
 
     procedure: str
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FigureLine:
+class FigureLine(Struct, frozen=True, kw_only=True):
     """A number, and the names of the entries that it counts."""
 
     name: str
@@ -300,8 +275,7 @@ class FigureLine:
     entries: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFigures:
+class CaseFigures(Struct, frozen=True, kw_only=True):
     decision: Ruling
     lines: tuple[FigureLine, ...] = ()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.clock import Deadline
 from federation.domain.permits import PermitUrn
@@ -28,8 +29,7 @@ class CorrectionStanding(StrEnum):
     UNDELIVERED = "undelivered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionFiling:
+class CorrectionFiling(Struct, frozen=True, kw_only=True):
     """A correction filed for a person: `citizen_number` as the record has it, `papers` as SHA-256 (hex)."""
 
     urn: PermitUrn
@@ -44,19 +44,16 @@ class CorrectionFiling:
         return f"CorrectionFiling({self.urn}, {self.field})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionStep:
+class CorrectionStep(Struct, frozen=True, kw_only=True):
     correction_id: str
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionExtension(CorrectionStep):
+class CorrectionExtension(CorrectionStep, frozen=True, kw_only=True):
     days: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionLine:
+class CorrectionLine(Struct, frozen=True, kw_only=True):
     """One correction: what was asked, by which office, where it stands, until when.
 
     `to_decide`: the caller's desk may decide it. `deadline` is None as long as the owner has not opened it. `answer`
@@ -89,14 +86,12 @@ class CorrectionLine:
         return f"CorrectionLine({self.correction_id}, {self.field}, {self.standing})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionOutcome:
+class CorrectionOutcome(Struct, frozen=True, kw_only=True):
     decision: Ruling
     correction: CorrectionLine | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionQuery(PageQuery):
+class CorrectionQuery(PageQuery, frozen=True, kw_only=True):
     """A list of corrections: those that wait, or `everything`; of one person when a number is given."""
 
     everything: bool = False
@@ -106,8 +101,7 @@ class CorrectionQuery(PageQuery):
         return f"CorrectionQuery(everything={self.everything})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeLine:
+class NoticeLine(Struct, frozen=True, kw_only=True):
     """The owner says that something held here is outdated: a copy below a version, or a field that a look-up gave.
 
     Or somebody found that the holder of `urn` has `other` as well; or what the caller's window decided about `urn` on
@@ -124,8 +118,7 @@ class NoticeLine:
     decided_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionPage:
+class CorrectionPage(Struct, frozen=True, kw_only=True):
     decision: Ruling
     corrections: tuple[CorrectionLine, ...] = ()
     notices: tuple[NoticeLine, ...] = ()

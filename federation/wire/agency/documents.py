@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.documents import Manifest
 from federation.protocol.ids import NodeName
 from federation.wire.rpc import WRITES, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentUpload:
+class DocumentUpload(Struct, frozen=True, kw_only=True):
     name: str
     media_type: str
     size: int
     chunk_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkUpload:
+class ChunkUpload(Struct, frozen=True, kw_only=True):
     document: str
     number: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadStanding:
+class UploadStanding(Struct, frozen=True, kw_only=True):
     """The upload `document`: `here` chunks have come; `root` (hex) is over all of them, empty until then."""
 
     document: str
@@ -37,8 +35,7 @@ class UploadStanding:
     expires: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentPlace:
+class DocumentPlace(Struct, frozen=True, kw_only=True):
     """The thing numbered `item` of an entry, from a chunk on."""
 
     record: str
@@ -47,14 +44,12 @@ class DocumentPlace:
     from_chunk: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentPart:
+class DocumentPart(Struct, frozen=True, kw_only=True):
     number: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentLine:
+class DocumentLine(Struct, frozen=True, kw_only=True):
     """A document that the reader may have; `here` of its chunks are, and `reason` says why no more come."""
 
     record: str
@@ -66,8 +61,7 @@ class DocumentLine:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentList:
+class DocumentList(Struct, frozen=True, kw_only=True):
     decision: Ruling
     lines: tuple[DocumentLine, ...] = ()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
+
+from msgspec import Struct, field
 
 from federation.domain.duty import Area, Desk, MobileUnit, Volunteers
 from federation.domain.duty_roster import DutyLine, HandOver, OnDuty
@@ -13,8 +14,7 @@ from federation.domain.duty_volunteers import Activity, Patrol, Volunteer
 from federation.wire.rpc import WRITES, PageQuery, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeskStanding:
+class DeskStanding(Struct, frozen=True, kw_only=True):
     """A desk and how it stands. `is_here`: it is of this node, which else knows nothing of who is on.
 
     `manned` counts who is on at the desk itself. `on` and `charge` are told to who may read its book only. `falls_to`
@@ -30,8 +30,7 @@ class DeskStanding:
     is_unhanded: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DutyTable:
+class DutyTable(Struct, frozen=True, kw_only=True):
     """The tables of a county as the agreement has them; `is_official`: its province has published them.
 
     `kind_names` are the names (zh) of the kinds of alert by their ids.
@@ -49,16 +48,14 @@ class DutyTable:
     kind_names: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RosterQuery(PageQuery):
+class RosterQuery(PageQuery, frozen=True, kw_only=True):
     """The book of a desk; `at` asks for who was on at that moment, absent for now."""
 
     desk: str
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookLine:
+class BookLine(Struct, frozen=True, kw_only=True):
     """A row of the book, its digest, and the index of its leaf in the node's log."""
 
     line: DutyLine
@@ -66,8 +63,7 @@ class BookLine:
     leaf: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RosterPage:
+class RosterPage(Struct, frozen=True, kw_only=True):
     """The standing of the desk at that moment, and its book, newest first."""
 
     decision: Ruling
@@ -76,8 +72,7 @@ class RosterPage:
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigningOn:
+class SigningOn(Struct, frozen=True, kw_only=True):
     """`unit`: with which mobile unit, of whose roles `crew` are aboard (none named: all)."""
 
     desk: str
@@ -85,14 +80,12 @@ class SigningOn:
     crew: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DutyOutcome:
+class DutyOutcome(Struct, frozen=True, kw_only=True):
     decision: Ruling
     line: DutyLine | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandOverPlan:
+class HandOverPlan(Struct, frozen=True, kw_only=True):
     """`incoming`: who is to take over; empty asks for what waits for the caller's own signature."""
 
     desk: str
@@ -100,38 +93,33 @@ class HandOverPlan:
     promises: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandOverPaper:
+class HandOverPaper(Struct, frozen=True, kw_only=True):
     """The entry as it is to be signed; absent when policy refused."""
 
     decision: Ruling
     hand_over: HandOver | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandOverSigning:
+class HandOverSigning(Struct, frozen=True, kw_only=True):
     """The entry, and the signature of one of its two officers over it (base64)."""
 
     hand_over: HandOver
     signature: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enrolment:
+class Enrolment(Struct, frozen=True, kw_only=True):
     """A new volunteer of a group, by the digest of the paper on which they agreed."""
 
     group: str
     consent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolunteerOutcome:
+class VolunteerOutcome(Struct, frozen=True, kw_only=True):
     decision: Ruling
     volunteer: Volunteer | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatrolReport:
+class PatrolReport(Struct, frozen=True, kw_only=True):
     group: str
     day: date
     area: str
@@ -140,14 +128,12 @@ class PatrolReport:
     fixed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatrolOutcome:
+class PatrolOutcome(Struct, frozen=True, kw_only=True):
     decision: Ruling
     patrol: Patrol | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatrolQuery(PageQuery):
+class PatrolQuery(PageQuery, frozen=True, kw_only=True):
     """The patrols of a group from one day to another, both included."""
 
     group: str
@@ -155,8 +141,7 @@ class PatrolQuery(PageQuery):
     last_day: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatrolPage:
+class PatrolPage(Struct, frozen=True, kw_only=True):
     """The doings of the group in all of the period, and its patrols by day."""
 
     decision: Ruling

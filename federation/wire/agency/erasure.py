@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from federation.protocol.ids import MessageId, NodeName
 from federation.wire.rpc import WRITES, Nothing, PageQuery, PageSize, Rpc, Ruling
@@ -17,8 +18,7 @@ class ErasureState(StrEnum):
     OVERDUE = "overdue"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureQuestion:
+class ErasureQuestion(Struct, frozen=True, kw_only=True):
     """An order; beyond what one person may give in a day, a second one signs `order_bytes` of the same (base64)."""
 
     message_id: MessageId
@@ -27,8 +27,7 @@ class ErasureQuestion:
     second_signature: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureLine:
+class ErasureLine(Struct, frozen=True, kw_only=True):
     """One order, and its deletion receipt once it came; `leaf_index` and `leaf_digest` find the recipient's leaf."""
 
     message_id: MessageId
@@ -45,14 +44,12 @@ class ErasureLine:
     leaf_digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureAnswer:
+class ErasureAnswer(Struct, frozen=True, kw_only=True):
     decision: Ruling
     line: ErasureLine | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentQuery:
+class SentQuery(Struct, frozen=True, kw_only=True):
     """A list of what the office may order erased of what was sent, above `after_seq`; a page is 1 to 1,000."""
 
     recipient: NodeName
@@ -60,8 +57,7 @@ class SentQuery:
     page_size: PageSize = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentMessage:
+class SentMessage(Struct, frozen=True, kw_only=True):
     """One message that this province sent; `is_held`: what it handed over is still here."""
 
     message_id: MessageId
@@ -71,25 +67,21 @@ class SentMessage:
     is_held: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentPage:
+class SentPage(Struct, frozen=True, kw_only=True):
     messages: tuple[SentMessage, ...] = ()
     next_after_seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureQuery(PageQuery):
+class ErasureQuery(PageQuery, frozen=True, kw_only=True):
     """A list of the orders of the caller's county, of all for an audit office."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasurePage:
+class ErasurePage(Struct, frozen=True, kw_only=True):
     lines: tuple[ErasureLine, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionRound:
+class RetentionRound(Struct, frozen=True, kw_only=True):
     """The counts of one round.
 
     `questions`: searches, fetches and what else ends by days, sent or received; `reports`: requests for reports of

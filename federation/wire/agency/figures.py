@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from federation.wire.rpc import WRITES, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportQuery:
+class ReportQuery(Struct, frozen=True, kw_only=True):
     """`kind` is a word of `ReportKind`, `period` one of `period_of`; no counties: those of the province with a desk.
 
     `handed_over`: it is for the other side.
@@ -23,16 +23,14 @@ class ReportQuery:
     handed_over: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedAnswer:
+class SignedAnswer(Struct, frozen=True, kw_only=True):
     """The signed report as `open_report` reads it; empty when it was refused."""
 
     decision: Ruling
     signed: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FigureRow:
+class FigureRow(Struct, frozen=True, kw_only=True):
     """A figure as its owner hands it in, with its parts where the owner says them."""
 
     id: str
@@ -44,21 +42,18 @@ class FigureRow:
     denominator: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     figures: tuple[FigureRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryOutcome:
+class DeliveryOutcome(Struct, frozen=True, kw_only=True):
     """`digests` are the subjects of the leaves, in order; none when it was refused."""
 
     decision: Ruling
     digests: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecheckQuestion:
+class RecheckQuestion(Struct, frozen=True, kw_only=True):
     """The finding of the caller about the stamp of a stage: `finding` is a word of `Finding`."""
 
     alert: str
@@ -67,8 +62,7 @@ class RecheckQuestion:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecheckOutcome:
+class RecheckOutcome(Struct, frozen=True, kw_only=True):
     """`entry` is the name of the entry that made the stamp; empty when it was refused."""
 
     decision: Ruling

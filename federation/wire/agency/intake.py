@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.intake import IntakeStatus, RefusalReason
 from federation.domain.lookups import Urgency
@@ -12,15 +13,13 @@ from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.rpc import POLICE, WRITES, A, PageQuery, Q, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeQuery(PageQuery):
+class IntakeQuery(PageQuery, frozen=True, kw_only=True):
     """A list of requests: those that wait, or with `ended` all."""
 
     ended: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeLine:
+class IntakeLine(Struct, frozen=True, kw_only=True):
     """One request at the desk, as its officers see it; `person` is masked.
 
     `fields` is empty for a search. `reminded` and `escalated` are when that happened; `answered_by` is the pseudonym of
@@ -45,15 +44,13 @@ class IntakeLine:
     came_late: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntakePage:
+class IntakePage(Struct, frozen=True, kw_only=True):
     read_time: datetime
     lines: tuple[IntakeLine, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseQuestion:
+class ReleaseQuestion(Struct, frozen=True, kw_only=True):
     """Fewer fields when some are named; `signature` is over `release_bytes`: a fetch is not released without."""
 
     request_id: str
@@ -61,8 +58,7 @@ class ReleaseQuestion:
     signature: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefuseQuestion:
+class RefuseQuestion(Struct, frozen=True, kw_only=True):
     """The reason, and the sentence that the asker reads; `signature` is over `refuse_bytes` and may be left out."""
 
     request_id: str
@@ -71,23 +67,20 @@ class RefuseQuestion:
     signature: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeAnswer:
+class IntakeAnswer(Struct, frozen=True, kw_only=True):
     decision: Ruling
     request_id: str
     status: IntakeStatus | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeRelease(IntakeAnswer):
+class IntakeRelease(IntakeAnswer, frozen=True, kw_only=True):
     """The answer to a release: `hit` for a search that was answered, the names of the `fields` released for a fetch."""
 
     hit: bool | None = None
     fields: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reminder:
+class Reminder(Struct, frozen=True, kw_only=True):
     node: NodeName
     step: str
     time: datetime

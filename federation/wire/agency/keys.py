@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.officers import OfficerKey
 from federation.wire.rpc import WRITES, PageQuery, Rpc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyQuestion:
+class KeyQuestion(Struct, frozen=True, kw_only=True):
     """An offered key to register, with the proof of who has it; an administrator's when it `administers`."""
 
     officer: str
@@ -20,13 +20,11 @@ class KeyQuestion:
     replaces: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyQuery(PageQuery):
+class KeyQuery(PageQuery, frozen=True, kw_only=True):
     """A list of the keys of the caller's office, by name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyPage:
+class KeyPage(Struct, frozen=True, kw_only=True):
     keys: tuple[OfficerKey, ...] = ()
     next_page_token: str = ""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.leads import HandedLead, Lead, LeadAnswer
 from federation.protocol.ids import MessageId
@@ -21,15 +22,13 @@ class LeadStanding(StrEnum):
     UNDELIVERED = "undelivered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeadStep:
+class LeadStep(Struct, frozen=True, kw_only=True):
     lead_id: MessageId
     accepted: bool
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeadLine:
+class LeadLine(Struct, frozen=True, kw_only=True):
     """One lead as an office sees it; `overdue` when nobody took it in time; `policies` did not let it in."""
 
     handed: HandedLead
@@ -39,14 +38,12 @@ class LeadLine:
     policies: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeadOutcome:
+class LeadOutcome(Struct, frozen=True, kw_only=True):
     decision: Ruling
     line: LeadLine | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeadPage:
+class LeadPage(Struct, frozen=True, kw_only=True):
     decision: Ruling
     lines: tuple[LeadLine, ...] = ()
     next_page_token: str = ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct, field
 
 from federation.domain.erasure import Watermark
 from federation.domain.lookups import Outcome, Selector, Urgency
@@ -14,8 +15,7 @@ from federation.protocol.ids import NodeName
 from federation.wire.rpc import AUDIT, POLICE, WRITES, PageQuery, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseQuestion:
+class CaseQuestion(Struct, frozen=True, kw_only=True):
     """A case to open: its number, the cooperation letter, where and what for it may ask, for how many days (1 to 90).
 
     `leader` is the pseudonym of the leader who answers for it. A case BREAK-GLASS-... has neither letter nor days.
@@ -29,15 +29,13 @@ class CaseQuestion:
     days: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseAnswer:
+class CaseAnswer(Struct, frozen=True, kw_only=True):
     decision: Ruling
     case_id: str
     closes: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupQuestion:
+class LookupQuestion(Struct, frozen=True, kw_only=True):
     """One question under a case; no provinces means those that the case names."""
 
     case_id: str
@@ -50,8 +48,7 @@ class LookupQuestion:
         return f"LookupQuestion({self.case_id}, {self.urgency})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProvinceAnswer:
+class ProvinceAnswer(Struct, frozen=True, kw_only=True):
     """A handle for a hit, the deciding policies for a refusal, no field; explanations when our own side refused."""
 
     node: NodeName
@@ -69,14 +66,12 @@ class ProvinceAnswer:
         return f"ProvinceAnswer({self.node}, {self.outcome})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchResult:
+class SearchResult(Struct, frozen=True, kw_only=True):
     lookup_id: str
     answers: tuple[ProvinceAnswer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchQuestion:
+class FetchQuestion(Struct, frozen=True, kw_only=True):
     """Key (32 bytes) and signature (64, over `step_up_bytes`) of the officer are base64, Ed25519."""
 
     case_id: str
@@ -91,8 +86,7 @@ class FetchQuestion:
         return f"FetchQuestion({self.case_id}, {self.node}, {sorted(self.fields)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchResult:
+class FetchResult(Struct, frozen=True, kw_only=True):
     """The released fields of one hit, and until when they may be shown; none unless the outcome is a hit.
 
     `decision` is what the own node said, None when it could not be judged; `policies` and the titles are the answering
@@ -114,14 +108,12 @@ class FetchResult:
         return f"FetchResult({self.outcome}, {sorted(self.fields)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupQuery(PageQuery):
+class LookupQuery(PageQuery, frozen=True, kw_only=True):
     case_id: str | None = None
     officer: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupLine:
+class LookupLine(Struct, frozen=True, kw_only=True):
     """One step of a look-up as this node logged it, newest first in a list; no outcome while the answer is awaited.
 
     `step` is the kind of the statement, such as `lookup.search`; `lookup_id` is empty for `lookup.case`.
@@ -136,14 +128,12 @@ class LookupLine:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupPage:
+class LookupPage(Struct, frozen=True, kw_only=True):
     lines: tuple[LookupLine, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadStep:
+class ReadStep(Struct, frozen=True, kw_only=True):
     """One province's answer to one step; no outcome while it is awaited.
 
     `handle` lives, and belongs to the reader. `decision` is what policy said of reading a release again; only then are
@@ -169,15 +159,13 @@ class ReadStep:
         return f"ReadStep({self.node}, {self.step}, {self.outcome}, {sorted(self.fields)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupResult:
+class LookupResult(Struct, frozen=True, kw_only=True):
     lookup_id: str
     case_id: str
     steps: tuple[ReadStep, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TracedReading:
+class TracedReading(Struct, frozen=True, kw_only=True):
     """The reading that a watermark's code stands for; it names no person read about."""
 
     watermark: Watermark

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from federation.protocol.ids import NodeName
 from federation.wire.rpc import Nothing, Rpc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerState:
+class PeerState(Struct, frozen=True, kw_only=True):
     """One other province, as a node sees it; times and the clock offset are None when never measured."""
 
     node: NodeName
@@ -25,8 +25,7 @@ class PeerState:
     expired_count: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessLine:
+class WitnessLine(Struct, frozen=True, kw_only=True):
     """One witness of the node's log: the newest head that it cosigned since the start, or why it refuses."""
 
     name: str
@@ -36,8 +35,7 @@ class WitnessLine:
     on_newest_head: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndingLine:
+class EndingLine(Struct, frozen=True, kw_only=True):
     """One thing that ends by the calendar: a certificate below the home, or the agreement."""
 
     name: str
@@ -45,8 +43,7 @@ class EndingLine:
     renewed_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStatus:
+class NodeStatus(Struct, frozen=True, kw_only=True):
     node: NodeName
     federation: str
     realm: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.oversight import (
     BreakGlass,
@@ -20,8 +21,7 @@ from federation.wire.pb import declare
 from federation.wire.rpc import INSPECTORS, POLICE, WRITES, A, PageQuery, Q, Rpc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountersignQuestion:
+class CountersignQuestion(Struct, frozen=True, kw_only=True):
     """A case that is to reach more persons (`countersign_bytes`) or, `bulk`, more look-ups (`bulk_bytes`)."""
 
     case_id: str
@@ -29,27 +29,23 @@ class CountersignQuestion:
     bulk: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Countersigned:
+class Countersigned(Struct, frozen=True, kw_only=True):
     case_id: str
     signers: tuple[str, ...]
     complete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeState:
+class NoticeState(Struct, frozen=True, kw_only=True):
     notice: BreakGlass
     overdue: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticePage:
+class NoticePage(Struct, frozen=True, kw_only=True):
     notices: tuple[NoticeState, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewQuestion:
+class ReviewQuestion(Struct, frozen=True, kw_only=True):
     """A leader's review of a case without a letter; the signature is over `review_bytes` of the same."""
 
     case_id: str
@@ -58,21 +54,18 @@ class ReviewQuestion:
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagQuery(PageQuery):
+class FlagQuery(PageQuery, frozen=True, kw_only=True):
     officer: str | None = None
     kind: FlagKind | None = None
     case_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlagPage:
+class FlagPage(Struct, frozen=True, kw_only=True):
     flags: tuple[RaisedFlag, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestQuestion:
+class DigestQuestion(Struct, frozen=True, kw_only=True):
     """An officer and a day; None: one's own, today. The signature is a leader's, who reads somebody else's."""
 
     officer: str | None = None
@@ -80,19 +73,16 @@ class DigestQuestion:
     signature: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleQuery(PageQuery):
+class SampleQuery(PageQuery, frozen=True, kw_only=True):
     with_reviewed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplePage:
+class SamplePage(Struct, frozen=True, kw_only=True):
     items: tuple[SampleItem, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleReviewQuestion:
+class SampleReviewQuestion(Struct, frozen=True, kw_only=True):
     """A reviewer's finding on a look-up; the signature is over `sample_review_bytes` of the same."""
 
     lookup_id: str
@@ -101,8 +91,7 @@ class SampleReviewQuestion:
     signature: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingQuery(PageQuery):
+class ReadingQuery(PageQuery, frozen=True, kw_only=True):
     """A list of readings; None narrows nothing. The signature is a leader's, over the case's `readings_bytes`."""
 
     case_id: str | None = None
@@ -111,14 +100,12 @@ class ReadingQuery(PageQuery):
     mandate: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingPage:
+class ReadingPage(Struct, frozen=True, kw_only=True):
     readings: tuple[StoredReading, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class News(Struct, frozen=True, kw_only=True):
     """A notice or any other flag; `token` is its place in the stream, empty for a notice that was open before."""
 
     token: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from federation.domain.permits import PermitApplication, PermitItem, PermitStatus, PermitUrn, RevokeReason
 from federation.domain.recognition import Confirmation, Recognition, RecognitionMode, RecognitionOutcome
@@ -16,8 +17,7 @@ from federation.wire.rpc import IMPORTS, WRITES, PageQuery, Rpc, Ruling
 declare(PermitApplication, flat={"holder": {"name": "holder_name"}})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecognitionLink:
+class RecognitionLink(Struct, frozen=True, kw_only=True):
     """One recognition of a permit, as both sides hold it: who decided what, in which mode, when. It names no person."""
 
     mode: RecognitionMode
@@ -28,14 +28,12 @@ class RecognitionLink:
     confirmation: Confirmation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitAnswer:
+class PermitAnswer(Struct, frozen=True, kw_only=True):
     decision: Ruling
     permit: PermitItem | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitReading(PermitAnswer):
+class PermitReading(PermitAnswer, frozen=True, kw_only=True):
     """A permit with its recognitions; `outdated_by`: the version that the owner of this outdated copy has.
 
     `doubles`: permits of other provinces that the holder was found to have; `copy_time`: when the owner said this copy.
@@ -47,14 +45,12 @@ class PermitReading(PermitAnswer):
     copy_time: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitRevocation:
+class PermitRevocation(Struct, frozen=True, kw_only=True):
     urn: PermitUrn
     reason: RevokeReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitRecognition:
+class PermitRecognition(Struct, frozen=True, kw_only=True):
     urn: PermitUrn
     mode: RecognitionMode
     citizen_number: str
@@ -64,8 +60,7 @@ class PermitRecognition:
         return f"PermitRecognition({self.urn}, {self.mode})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecognitionAnswer:
+class RecognitionAnswer(Struct, frozen=True, kw_only=True):
     decision: Ruling
     recognition: Recognition | None = None
     permit: PermitItem | None = None
@@ -73,8 +68,7 @@ class RecognitionAnswer:
     confirmation: Confirmation | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitQuery(PageQuery):
+class PermitQuery(PageQuery, frozen=True, kw_only=True):
     """A filter; by a number it finds only what releases that number to the caller."""
 
     residence_division: str | None = None
@@ -86,15 +80,13 @@ class PermitQuery(PageQuery):
         return f"PermitQuery({self.residence_division}, {self.status})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitPage:
+class PermitPage(Struct, frozen=True, kw_only=True):
     decision: Ruling
     permits: tuple[PermitItem, ...] = ()
     next_page_token: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermitImport:
+class PermitImport(Struct, frozen=True, kw_only=True):
     """One permit of an older register; without a day of issue it is issued today, without a name it gets one."""
 
     application: PermitApplication
@@ -102,8 +94,7 @@ class PermitImport:
     urn: PermitUrn | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportChunk:
+class ImportChunk(Struct, frozen=True, kw_only=True):
     """A part of an import, 1 to 1,000 rows; `import_id` (a UUID) and `chunk` (from 1) are the idempotency key."""
 
     import_id: str

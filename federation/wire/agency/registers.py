@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from federation.domain.registers import Enterprise, Vehicle
 from federation.protocol.errors import BridgeheadError
@@ -13,8 +14,7 @@ from federation.wire.rpc import IMPORTS, MARKET, POLICE, Rpc, Ruling
 _Rows = TypeVar("_Rows", bound=Sized)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredVersion:
+class StoredVersion(Struct, frozen=True, kw_only=True):
     id: str
     version: int
     unchanged: bool = False
@@ -24,8 +24,7 @@ RegisteredRow: TypeAlias = StoredVersion | Ruling | BridgeheadError
 """What one row came to: kept so, refused by policy, or not to be judged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRecord:
+class StoredRecord(Struct, frozen=True, kw_only=True):
     version: StoredVersion
     fields: Mapping[str, str]
 
@@ -34,8 +33,7 @@ class StoredRecord:
         return f"StoredRecord({self.version.id}, {sorted(self.fields)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterReading:
+class RegisterReading(Struct, frozen=True, kw_only=True):
     decision: Ruling
     records: tuple[StoredRecord, ...] = ()
 

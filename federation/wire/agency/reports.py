@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
+
+from msgspec import Struct
 
 from federation.domain.lookups import Outcome
 from federation.domain.reports import ReportLine
@@ -12,8 +13,7 @@ from federation.protocol.ids import NodeName
 from federation.wire.rpc import COUNTERS, WRITES, PageQuery, Rpc, Ruling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportQuestion(PageQuery):
+class ReportQuestion(PageQuery, frozen=True, kw_only=True):
     """The first page asks every province; `identity_checked`: the clerk has checked that it is the person."""
 
     citizen_number: str
@@ -24,8 +24,7 @@ class ReportQuestion(PageQuery):
         return f"ReportQuestion(identity_checked={self.identity_checked})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProvinceReport:
+class ProvinceReport(Struct, frozen=True, kw_only=True):
     """The state of one province's answer (hit when it came), and how much it holds back or has that is older."""
 
     node: NodeName
@@ -34,8 +33,7 @@ class ProvinceReport:
     older_count: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportPage:
+class ReportPage(Struct, frozen=True, kw_only=True):
     """Newest first; counts are of the whole report; `next_shown` is when the first withheld entry will be shown."""
 
     decision: Ruling

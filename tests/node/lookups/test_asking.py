@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -250,7 +249,7 @@ async def test_number_of_a_case_is_its_offices_own(tmp_path: Path) -> None:
     async with office(tmp_path) as found:
         await found.open()
         await hit(found)
-        other = dataclasses.replace(found, agency=GUANGFENG)
+        other = replace(found, agency=GUANGFENG)
 
         assert (await other.open(letter="广公协〔2126〕1号")).decision.allowed
         somebody = application(household="420583")
