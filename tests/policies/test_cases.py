@@ -51,7 +51,7 @@ def test_case_as_written_comes_out_as_written(case):
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), tuple(zip(NAMES, (40, 40, 25, 20, 20, 20, 20, 20, 20, 20, 20, 8), strict=True))
+    ("name", "least"), tuple(zip(NAMES, (40, 40, 25, 20, 20, 20, 20, 20, 20, 20, 20, 20, 8), strict=True))
 )
 def test_case_table_is_long_enough(name, least):
     """At least forty cases about permits and about alerts, 25 about look-ups, 8 about inspection, 20 of each other; allowed and refused."""
