@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
 command = commands_for("lookup.oversight", LOOKUP_FUNCTION)
 
-RECONNECT_SECONDS: Final = 2.0
 
 CaseArgument = Annotated[
     str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041."), identifier

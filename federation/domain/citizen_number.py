@@ -46,18 +46,6 @@ class Sex(StrEnum):
     FEMALE = "female"
 
 
-class CitizenNumber(Struct, frozen=True, kw_only=True):
-    """A citizen number that passed every check, taken apart."""
-
-    value: str
-    division: str
-    birth_date: date
-    sex: Sex
-
-    def __repr__(self) -> str:
-        return f"CitizenNumber({self.value[:6]}************)"
-
-
 def names_by_number(text: str) -> bool:
     """True when a text holds a citizen number, also in wide digits or with blanks or hyphens between them."""
     plain = unicodedata.normalize("NFKC", text).upper()
@@ -75,17 +63,6 @@ def format_citizen_number(division: str, birth_date: date, *, sequence: int) -> 
         raise MalformedError("CITIZEN_NUMBER_FORM", "expected a division of six digits and a sequence of 0 to 999")
     body = f"{division}{birth_date.isoformat().replace('-', '')}{sequence:03d}"
     return body + check_character(body)
-
-
-def parse_citizen_number(text: str, realm: Realm, *, today: date | None = None) -> CitizenNumber:
-    """Takes a number apart, exactly as printed; refuses as `verify_citizen_number`."""
-    verify_citizen_number(text, realm, today=today)
-    return CitizenNumber(
-        value=text,
-        division=text[:6],
-        birth_date=_birth_date(text),
-        sex=Sex.MALE if int(text[16]) % 2 else Sex.FEMALE,
-    )
 
 
 def verify_citizen_number(text: str, realm: Realm, *, today: date | None = None) -> str:

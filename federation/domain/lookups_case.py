@@ -23,7 +23,7 @@ from federation.domain.division import province_of
 from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask, county_ref
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Count, Item, JsonValue, Time, decode, encode_canonical, replace
-from federation.protocol.ids import AgencyId, NodeName, format_time, matching, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, NodeName, matching, truncate_to_millisecond
 from federation.protocol.policy.engine import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 CASE_BODY: Final = "application/vnd.bridgehead.lookup-case.v1+json"
@@ -132,17 +132,6 @@ def lookup_occasion(
         county_in_case=own is not None and counties <= own.counties,
         urgency=urgency,
     )
-
-
-def verify_open(case: LookupCase, now: datetime) -> LookupCase:
-    """Returns a case that is open now; refuses CASE_CLOSED, CASE_NOT_BEGUN, CASE_TERM_OVER."""
-    if case.closed:
-        raise RuleError("CASE_CLOSED", f"case {case.case_id} was closed at {format_time(case.closes)}")
-    if now < case.opens:
-        raise RuleError("CASE_NOT_BEGUN", f"case {case.case_id} begins at {format_time(case.opens)}")
-    if now >= case.closes:
-        raise RuleError("CASE_TERM_OVER", f"the term of case {case.case_id} ended at {format_time(case.closes)}")
-    return case
 
 
 def verify_case_follows(known: LookupCase | None, received: LookupCase) -> LookupCase:

@@ -316,16 +316,6 @@ def revoke_permit(permit: Permit, reason: RevokeReason, *, today: date) -> Permi
     )
 
 
-def replace_permit(permit: Permit, successor: PermitUrn, *, today: date) -> Permit:
-    """Ends a lost or damaged card (article 11) and names its successor; refuses PERMIT_ENDED, PERMIT_SUCCESSOR."""
-    _verify_running(permit)
-    if successor == permit.urn:
-        raise RuleError("PERMIT_SUCCESSOR", "article 11: expected another permit to take its place")
-    return replace(
-        permit, version=permit.version + 1, status=PermitStatus.REPLACED, replaced_by=successor, ended_on=today
-    )
-
-
 def status_on(permit: Permit | PermitItem, today: date) -> PermitStatus:
     """Returns where a permit or copy stands on a day (article 10): open in the last month, suspended after the year.
 

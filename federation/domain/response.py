@@ -75,11 +75,6 @@ class Attainment(Struct, frozen=True, kw_only=True):
         """The part that was in time; None of too few for a share."""
         return Fraction(self.in_time, len(self.alerts)) if len(self.alerts) >= LEAST_FOR_SHARE else None
 
-    @property
-    def doubtful_share(self) -> Fraction:
-        doubtful = len(self.left_out.get(LeftOut.CLOCK_DOUBTFUL, ()))
-        return Fraction(doubtful, max(1, doubtful + len(self.alerts)))
-
     def percentile(self, percent: int) -> timedelta | None:
         """The nearest rank; None of fewer than 5, or when so many have no stamp that nobody knows."""
         if len(self.times) < LEAST_SHOWN:
@@ -285,21 +280,6 @@ class Hidden(StrEnum):
 
     SMALL = "small"
     BESIDE = "beside"
-
-
-def hide_small(
-    counts: Mapping[str, int], *, neighbours: Collection[str], has_total: bool = True
-) -> Mapping[str, int | Hidden]:
-    """The counts of a table, without those of a neighbour below 5, zeros among them.
-
-    Where a total is printed the smallest of the others is hidden too, a neighbour's before one's own, so that no
-    difference tells a small one; where there are no others the total must not be printed.
-    """
-    small = {name for name, count in counts.items() if name in neighbours and count < LEAST_SHOWN}
-    rest = sorted((name not in neighbours, count, name) for name, count in counts.items() if name not in small)
-    beside = rest[0][2] if has_total and small and rest else None
-    found: dict[str, int | Hidden] = {name: Hidden.SMALL if name in small else count for name, count in counts.items()}
-    return found | ({} if beside is None else {beside: Hidden.BESIDE})
 
 
 class NoComparison(StrEnum):

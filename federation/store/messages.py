@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, or_, select, update
 
 from federation.protocol.body import Body, Handed, pack_body, unpack_body
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, NotFoundError, UnavailableError
@@ -53,23 +53,6 @@ _BY_SUBJECT = (
     .where(LOG_LEAF.c.subject == bindparam("subject"))
 )
 # In the order of their leaves, so that a reader goes on where it stopped; whether a body is left is looked up for each.
-_HELD = (
-    select(MESSAGE)
-    .where(MESSAGE.c.leaf_index > bindparam("after"), exists().where(MESSAGE_BODY.c.message_id == MESSAGE.c.id))
-    .order_by(MESSAGE.c.leaf_index)
-    .limit(bindparam("most"))
-)
-_STEPS = (
-    select(MESSAGE.c.seq, func.lag(MESSAGE.c.seq, 1, 0).over(order_by=MESSAGE.c.seq).label("before"))
-    .where(MESSAGE.c.direction == bindparam("direction"), MESSAGE.c.pair == bindparam("of_pair"))
-    .subquery()
-)
-_GAPS = (
-    select(_STEPS.c.before, _STEPS.c.seq)
-    .where(_STEPS.c.seq > _STEPS.c.before + 1)
-    .order_by(_STEPS.c.seq)
-    .limit(bindparam("most"))
-)
 _KEY_ID = select(MESSAGE_BODY.c.key_id).where(MESSAGE_BODY.c.message_id == bindparam("of_message"))
 _ERASE = delete(MESSAGE_BODY).where(MESSAGE_BODY.c.message_id == bindparam("of_message"))
 
@@ -156,32 +139,9 @@ def list_messages(
         return [_from_row(row, source.keys) for row in connection.execute(statement, names).mappings()]
 
 
-def list_held(source: Source, kinds: Collection[str], *, after_leaf: int, limit: int) -> list[StoredMessage]:
-    """The messages of those kinds, of either direction, whose body is still here, behind that leaf, at most `limit`."""
-    statement = _HELD.where(MESSAGE.c.kind.in_(sorted(kinds)))
-    with source.reading() as connection:
-        rows = connection.execute(statement, {"after": after_leaf, "most": limit}).mappings()
-        return [_from_row(row, source.keys) for row in rows]
-
-
 def pair_state(source: Source, direction: Direction, pair: Pair) -> PairState:
     count, highest = (source.find_counter(name) for name in _tally_names(direction, pair))
     return PairState(count, highest)
-
-
-def missing_numbers(source: Source, direction: Direction, *, pair: Pair, limit: int) -> list[int]:
-    """The first numbers below the highest that are not stored, in order, at most `limit`."""
-    state = pair_state(source, direction, pair)
-    if state.count == state.highest:
-        return []
-    missing: list[int] = []
-    with source.reading() as connection:
-        names = {"direction": direction, "of_pair": str(pair), "most": limit}
-        for row in read_rows(connection, _GAPS, names):
-            missing += range(row["before"] + 1, min(row["seq"], row["before"] + 1 + limit - len(missing)))
-            if len(missing) >= limit:
-                break
-    return missing
 
 
 def put_body(transaction: GroupTransaction, message_id: MessageId, body: Handed) -> None:

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from federation.cli.demo.border_day import BUSY, HOURS, NEIGHBOURS, Attained, BorderDay, begin_of
-from federation.cli.demo.border_plants import CELLS, border_day
+from federation.cli.demo.border_plants import border_day
 from federation.domain.alert import Alert, AlertState, step
 from federation.domain.alert_links import Offered, offers_of_link
 from federation.domain.figures import Group
@@ -22,12 +22,10 @@ from federation.domain.functions import parse_functions
 from federation.domain.joint_record import FindingKind, Fold, Record
 from federation.domain.response import (
     Flag,
-    Hidden,
     Period,
     attain,
     duplicates_of,
     flags,
-    hide_small,
     is_doubtful,
 )
 from federation.protocol.form import replace
@@ -222,18 +220,6 @@ def test_planted_is_found(day: BorderDay, lives: dict[int, Life], alerts: list[A
     }
     assert score == dict.fromkeys(expected, (1.0, 1.0))
     assert {name for name, what in found.items() if what} == expected.keys()
-
-
-def test_small_cells(alerts: list[Alert]) -> None:
-    """A cell that the difference of totals would tell is hidden, and with it a second one."""
-    for kind, (small, planted) in CELLS.items():
-        counts = Counter(
-            alert.first.fields["desk"][:6] for alert in alerts if (alert.kind, alert.status) == (kind, "Actual")
-        )
-        shown = hide_small(counts, neighbours=NEIGHBOURS)
-        assert counts == planted
-        hidden = {county: why for county, why in shown.items() if isinstance(why, Hidden)}
-        assert (hidden[small], sorted(hidden.values())) == (Hidden.SMALL, [Hidden.BESIDE, Hidden.SMALL])
 
 
 def test_nothing_else_goes_wrong(day: BorderDay, lives: dict[int, Life]) -> None:

@@ -7,11 +7,11 @@ import pytest
 from federation.cli.demo.synthetic import synthetic_permits
 from federation.domain.division import NODES
 from federation.domain.permits import (
+    PermitStatus,
     RevokeReason,
     decode_permit,
     encode_permit,
     format_permit_urn,
-    replace_permit,
     revoke_permit,
 )
 from federation.protocol.errors import CorruptError
@@ -30,7 +30,7 @@ def test_stored_permit_reads_back_after_its_end(permit):
     successor = format_permit_urn("330822", 2026, serial="9")
     for ended in (
         revoke_permit(permit, RevokeReason.LEFT, today=date(2026, 1, 5)),
-        replace_permit(permit, successor, today=date(2026, 1, 5)),
+        replace(permit, status=PermitStatus.REPLACED, replaced_by=successor, ended_on=date(2026, 1, 5)),
         replace(permit, sealed=True),
     ):
         assert decode_permit(encode_permit(ended)) == ended

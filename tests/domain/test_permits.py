@@ -19,7 +19,6 @@ from federation.domain.permits import (
     normalise_permit_urn,
     parse_permit_urn,
     register_permit,
-    replace_permit,
     restore_permit,
     revoke_permit,
     status_on,
@@ -218,11 +217,9 @@ def test_restore_permit_does_not_need_a_recorded_suspension(permit):
 
 def test_ended_permit_takes_no_further_step(permit):
     """Revoked (注销) and replaced permits stay as they are."""
-    successor = format_permit_urn("330822", 2026, serial="9")
     revoked = revoke_permit(permit, RevokeReason.LEFT, today=date(2026, 1, 5))
-    replaced = replace_permit(permit, successor, today=date(2026, 1, 5))
+    replaced = replace(permit, status=PermitStatus.REPLACED)
     assert (revoked.status, revoked.revoke_reason, revoked.ended_on) == ("revoked", "left", date(2026, 1, 5))
-    assert (replaced.status, replaced.replaced_by) == ("replaced", successor)
     for ended in (revoked, replaced):
         assert status_on(ended, date(2030, 1, 1)) is ended.status
         for step in (
@@ -230,14 +227,8 @@ def test_ended_permit_takes_no_further_step(permit):
             lambda ended=ended: suspend_permit(ended, today=date(2026, 9, 1)),
             lambda ended=ended: restore_permit(ended, today=date(2026, 9, 1)),
             lambda ended=ended: revoke_permit(ended, RevokeReason.FRAUD, today=date(2026, 9, 1)),
-            lambda ended=ended: replace_permit(ended, successor, today=date(2026, 9, 1)),
         ):
             assert refusal(step).reason == "PERMIT_ENDED"
-
-
-def test_replace_permit_by_itself_is_refused(permit):
-    """Article 11: another card takes its place."""
-    assert refusal(lambda: replace_permit(permit, permit.urn, today=ISSUED)).reason == "PERMIT_SUCCESSOR"
 
 
 def test_permit_is_frozen_and_hides_its_holder(permit):

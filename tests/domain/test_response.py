@@ -7,20 +7,16 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from federation.domain.alert import Alert, AlertState
 from federation.domain.response import (
     Flag,
     Flagged,
-    Hidden,
     LeftOut,
     NoComparison,
     Period,
     attain,
     flags,
-    hide_small,
     year_on_year,
 )
 from tests.domain.alert_ridge import CHANGSHAN, LEADER, NIGHT, QIUCHUAN, YUSHAN, Ridge
@@ -111,7 +107,7 @@ def test_doubtful_clock() -> None:
         claim = ridge.does(YUSHAN, "claim")
         ridge.later(-skew).receipts(claim)
         assert len(arrived(ridge).alerts) == counted
-    assert arrived(lived(3), doubtful={lived(3).record}).doubtful_share == 1
+    assert list(arrived(lived(3), doubtful={lived(3).record}).left_out) == [LeftOut.CLOCK_DOUBTFUL]
 
 
 @pytest.mark.parametrize("skew", [90, -90])
@@ -127,7 +123,7 @@ def test_clock_a_minute_and_a_half_off(skew: int) -> None:
     (alert,) = seen(ridge)
     assert (alert.state, len(alert.without_effect)) == (AlertState.ARRIVED, 0)
     found = arrived(ridge)
-    assert (found.alerts, found.times, found.doubtful_share) == ((), (), 1)
+    assert (found.alerts, found.times, list(found.left_out)) == ((), (), [LeftOut.CLOCK_DOUBTFUL])
     assert flags([alert]) == ()
 
 
@@ -213,25 +209,6 @@ def test_raised_again() -> None:
     one.does(QIUCHUAN, "link", other=two.record, status="Actual")
     two.does(QIUCHUAN, "link", other=one.record, status="Actual")
     assert flags(seen(one, two)) == ()
-
-
-def test_small_numbers() -> None:
-    """A small number of a neighbour is hidden, and one more where a total stands beside it."""
-    counts = {"changshan": 3, "yushan": 4, "guangfeng": 40, "kaihua": 7}
-    both = {"yushan", "guangfeng"}
-    assert hide_small(counts, neighbours=both) == counts | {"yushan": Hidden.SMALL, "guangfeng": Hidden.BESIDE}
-    assert hide_small(counts, neighbours=both, has_total=False) == counts | {"yushan": Hidden.SMALL}
-    assert hide_small({"changshan": 3, "yushan": 5}, neighbours=both) == {"changshan": 3, "yushan": 5}
-
-
-@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 30), min_size=1), st.sets(st.sampled_from("abcdef")))
-def test_no_difference_tells(counts: dict[str, int], neighbours: set[str]) -> None:
-    """Beside a total, whatever is printed leaves every hidden small number open, unless nothing is printed."""
-    shown = hide_small(counts, neighbours=neighbours)
-    small = [name for name, found in shown.items() if found is Hidden.SMALL]
-    assert small == [name for name in shown if name in neighbours and counts[name] < 5]
-    hidden = [name for name, found in shown.items() if isinstance(found, Hidden)]
-    assert not small or len(hidden) > len(small) or len(hidden) == len(counts)
 
 
 @pytest.mark.parametrize(

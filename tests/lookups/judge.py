@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from federation.domain.clock import Calendar, china_day
 from federation.domain.lookups import Handle, parse_selector, verify_handle
-from federation.domain.lookups_case import CaseTerms, LookupCase, LookupCounts, Quotas, verify_open, verify_quota
+from federation.domain.lookups_case import CaseTerms, LookupCase, LookupCounts, Quotas, is_open, verify_quota
 from federation.domain.oversight import (
     BURST_WINDOW,
     AskedLine,
@@ -25,7 +25,7 @@ from federation.domain.oversight import (
     review_break_glass,
     verify_break_glass_allowed,
 )
-from federation.protocol.errors import BridgeheadError, NotFoundError
+from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, Realm
 
 
@@ -102,7 +102,8 @@ class Judge:
         case = self._cases.get(asking.case_id)
         if case is None or case.opened_by != asking.agency:
             raise NotFoundError("CASE_UNKNOWN", "no such case")
-        verify_open(case, asking.time)
+        if not is_open(case, asking.time):
+            raise RuleError("CASE_TERM_OVER", "the case binds nothing at that time")
         day = (asking.agency, asking.officer, china_day(asking.time))
         persons = self._of_case[asking.case_id]
         counts = LookupCounts(

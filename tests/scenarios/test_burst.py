@@ -8,11 +8,12 @@ from pathlib import Path
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName
-from federation.store.messages import missing_numbers, pair_state
+from federation.store.messages import pair_state
 from tests.node.rig import sync_item
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.node_process import JIANGXI, OUT, ROWS, ZHEJIANG, NodeProcess, Order, start_process
 from tests.scenarios.provinces import Federation, make_federation
+from tests.store.samples import missing_numbers
 
 COUNT = 1_000
 """Dozens of calls and of groups: the receiver dies in the midst of both."""
@@ -44,7 +45,7 @@ async def test_burst_with_the_receiver_killed_twice_arrives_exactly_once(tmp_pat
         here, there = (each.database for each in kept)
         assert pair_state(here, "sent", OUT) == pair_state(there, "received", OUT)
         assert pair_state(there, "received", OUT).count == COUNT
-        assert missing_numbers(there, "received", pair=OUT, limit=1) == []
+        assert missing_numbers(there, "received", pair=OUT) == []
         assert here.find_counter(ROWS) == COUNT
         agreement = load_home_agreement(homes[ZHEJIANG], now=utc_now())
         report = await check_federation(kept, agreement, now=utc_now())

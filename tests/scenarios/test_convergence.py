@@ -21,11 +21,12 @@ from federation.node.permits_sharing import PERMIT, draft_sharing, find_own_perm
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.policy import decide
-from federation.store.messages import missing_numbers, pair_state
+from federation.store.messages import pair_state
 from federation.store.records import find_record, list_records
 from tests.node.machine import Provinces
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, act, application
 from tests.scenarios.check_federation import check_federation
+from tests.store.samples import missing_numbers
 
 HALLS = {
     ZHEJIANG: parse_agency_id("zhejiang/330822/service-hall"),
@@ -122,7 +123,7 @@ class Border(Provinces):
             sent = pair_state(self.rig[one].database, "sent", Pair(one, other))
             received = pair_state(self.rig[other].database, "received", Pair(one, other))
             assert sent == received
-            assert missing_numbers(self.rig[other].database, "received", pair=Pair(one, other), limit=9) == []
+            assert missing_numbers(self.rig[other].database, "received", pair=Pair(one, other)) == []
 
     def _shares_of(self, at: NodeName, content: bytes) -> dict[NodeName, bytes]:
         in_force, permit = self.rig[at].trust.in_force, decode_permit(content)

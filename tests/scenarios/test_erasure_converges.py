@@ -30,11 +30,12 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind
 from federation.store.exchange_log import find_leaf
-from federation.store.messages import StoredMessage, find_body, list_held
+from federation.store.messages import StoredMessage, find_body
 from federation.wire.agency.erasure import ErasureQuestion
 from federation.wire.agency.reports import ReportQuestion
 from tests.node.retention.released import NUMBER, Border, border
 from tests.node.rig import JIANGXI, NODES, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
+from tests.store.samples import list_held
 
 SIDES = (ZHEJIANG, JIANGXI)
 HANDED = {ZHEJIANG: ("lookup.release", "lookup.answer"), JIANGXI: ("lookup.search", "lookup.fetch")}
@@ -176,7 +177,7 @@ class Erasing(RuleBasedStateMachine):
             self._require_gone(message)
         for at in NODES:
             kinds = {name for name, kind in KINDS.items() if kind.keep in (QUESTION, REPORT)}
-            assert list_held(self.found.rig[at].database, kinds, after_leaf=-1, limit=1) == []
+            assert list_held(self.found.rig[at].database, kinds) == []
         for at in SIDES:
             for order in (each for each in ORDERS.each(self.found.rig[at].database) if not each.resent):
                 assert order.receipted is not None

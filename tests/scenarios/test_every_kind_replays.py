@@ -54,7 +54,7 @@ from federation.protocol.body import verify_disclosure
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import StoredMessage, has_body, list_held, list_messages
+from federation.store.messages import StoredMessage, has_body, list_messages
 from federation.store.records import erase_record, find_record
 from federation.wire.agency.cases import TodayQuestion
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionQuery
@@ -108,6 +108,7 @@ from tests.node.rig import (
     running_rig,
 )
 from tests.scenarios.check_federation import NodeStore, check_federation
+from tests.store.samples import list_held
 
 CASE_ID, PURPOSE = "CASE-2026-0001", "lookup.criminal_investigation"
 RESIDENT = application()
@@ -381,7 +382,7 @@ async def test_every_kind_of_message_leaves_a_decision_that_can_be_made_again(ri
 
 def end_items(node: Node, transaction: GroupTransaction) -> int:
     """Destroys what joint cases handed over, as retention does at their end; returns of how many messages."""
-    held = list_held(transaction, [ENTRY.name, DISCLOSURE.name], after_leaf=-1, limit=1000)
+    held = list_held(transaction, [ENTRY.name, DISCLOSURE.name])
     for message in held:
         assert destroy_message(node, transaction, message, grounds=ErasureGrounds.EXPIRED) is not None
     for kept in list(CASE.entries.each(transaction)):

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+
+from sqlalchemy import select
 
 from federation.protocol.body import Body
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import MessageId, NodeName, Pair, format_message_id
 from federation.store.columns import DataKeys
-from federation.store.database import Database
+from federation.store.database import Database, Source
 from federation.store.exchange_log import GroupTransaction, commit_group
-from federation.store.messages import Direction, StoredMessage, put_body, put_message, put_outbox
+from federation.store.messages import (
+    Direction,
+    StoredMessage,
+    has_body,
+    list_messages,
+    load_message,
+    pair_state,
+    put_body,
+    put_message,
+    put_outbox,
+)
 from federation.store.records import Record
+from federation.store.tables import MESSAGE
 
 T = TypeVar("T")
 
@@ -132,3 +145,18 @@ def slow_root(hashes: Sequence[bytes]) -> bytes:
 def slow_leaf(entry: bytes) -> bytes:
     """A leaf's hash by its definition."""
     return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def missing_numbers(source: Source, direction: Direction, *, pair: Pair) -> list[int]:
+    """The numbers below the highest that are not stored, in order."""
+    highest = pair_state(source, direction, pair).highest
+    stored = {each.seq for each in list_messages(source, direction, pair=pair, after_seq=0, limit=highest + 1)}
+    return [seq for seq in range(1, highest) if seq not in stored]
+
+
+def list_held(source: Source, kinds: Collection[str]) -> list[StoredMessage]:
+    """The messages of those kinds, of either direction, whose body is still here, in the order of their leaves."""
+    named = select(MESSAGE.c.direction, MESSAGE.c.id).where(MESSAGE.c.kind.in_(kinds)).order_by(MESSAGE.c.leaf_index)
+    with source.reading() as connection:
+        found = connection.execute(named).all()
+    return [load_message(source, direction, each) for direction, each in found if has_body(source, each)]

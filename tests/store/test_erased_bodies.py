@@ -18,7 +18,6 @@ from federation.store.messages import (
     erase_body,
     find_body,
     has_body,
-    list_held,
     load_body,
     load_pending,
     open_body,
@@ -313,17 +312,3 @@ def test_scrub_runs_on_each_database_and_changes_nothing_else(database: Database
     database.scrub()
 
     assert load_body(database, message_id_of(1)) == body_of(1)
-
-
-def test_list_held_gives_messages_whose_body_is_here_in_the_order_of_their_leaves(database: Database) -> None:
-    """Behind a leaf, of the kinds named, page by page; what was erased is left out."""
-    for number in (3, 1, 2, 4):
-        run(database, send(number))
-    run(database, _erase(1))
-
-    found = list_held(database, ("permit.sync",), after_leaf=-1, limit=9)
-
-    assert [message.id for message in found] == [message_id_of(3), message_id_of(2), message_id_of(4)]
-    first = list_held(database, ("permit.sync",), after_leaf=-1, limit=1)
-    assert list_held(database, ("permit.sync",), after_leaf=first[0].leaf_index, limit=9) == found[1:]
-    assert list_held(database, ("lookup.search",), after_leaf=-1, limit=9) == []

@@ -30,7 +30,6 @@ from federation.store.messages import StoredMessage, find_body, find_by_digest, 
 from federation.store.records import Record, find_record
 
 REPLY: Final = "lookup-reply"
-_PAGE: Final = 1000
 POLICE = "police"
 I = TypeVar("I")  # noqa: E741 - the item of a kind
 

@@ -135,16 +135,6 @@ def verify_cosignatures(
     return tuple(_timed(line, not_after) for line in lines)
 
 
-def existed_by(cosignatures: Iterable[Cosignature], *, dishonest: int = 1) -> datetime | None:
-    """The (dishonest + 1)-th smallest time, one a public key: the checkpoint existed then; None with too few."""
-    earliest: dict[bytes, datetime] = {}
-    for line in cosignatures:
-        key = line.vkey.public_key
-        earliest[key] = min(line.cosign_time, earliest.get(key, line.cosign_time))
-    times = sorted(earliest.values())
-    return times[dishonest] if dishonest < len(times) else None
-
-
 def _timed(line: VerifiedLine, not_after: datetime) -> Cosignature:
     cosign_time = cosignature_time(line.signature)
     if cosign_time > not_after:

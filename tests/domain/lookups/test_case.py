@@ -16,7 +16,6 @@ from federation.domain.lookups_case import (
     open_case,
     parse_case_id,
     verify_case_follows,
-    verify_open,
 )
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import encode, encode_canonical, replace
@@ -108,20 +107,11 @@ def test_close_case_twice_is_refused(case, now):
     assert caught.value.reason == "CASE_CLOSED"
 
 
-@pytest.mark.parametrize(("days", "reason"), [(-1, "CASE_NOT_BEGUN"), (30, "CASE_TERM_OVER")])
-def test_verify_open_outside_the_term_is_refused(case, now, days, reason):
-    """Before it begins and from its end on, a case binds nothing."""
-    with pytest.raises(RuleError) as caught:
-        verify_open(case, now + days * DAY)
-    assert caught.value.reason == reason
-
-
-def test_verify_open_takes_an_open_case_and_no_closed_one(case, now):
-    """The closing counts at once."""
-    assert verify_open(case, now) == case
-    with pytest.raises(RuleError) as caught:
-        verify_open(close_case(case, now + DAY), now)
-    assert caught.value.reason == "CASE_CLOSED"
+@pytest.mark.parametrize("days", [-1, 30])
+def test_case_is_not_open_outside_its_term(case, now, days):
+    """Before it begins and from its end on, a case binds nothing; within, it does."""
+    assert is_open(case, now)
+    assert not is_open(case, now + days * DAY)
 
 
 def test_case_follows_opened_then_closed_and_each_once_more(case, now):

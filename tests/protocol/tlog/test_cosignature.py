@@ -8,11 +8,9 @@ import pytest
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.tlog.cosignature import (
-    Cosignature,
     check_line,
     cosignature_time,
     encode_subtree_message,
-    existed_by,
     format_cosignature_message,
     sign_cosignature,
     verify_cosignatures,
@@ -201,16 +199,3 @@ def test_encode_subtree_message_name_that_does_not_fit_is_refused(name):
     """A name has 1 to 255 bytes."""
     with pytest.raises(MalformedError):
         encode_subtree_message(parse_checkpoint(CHECKPOINT_TEXT), name, cosign_time=COSIGN_TIME)
-
-
-def test_existed_by_is_the_second_smallest_time_of_distinct_keys():
-    """One dishonest cosigner may date back; the second smallest time stands (f = 1)."""
-    keys = [vkey(f"w{at}", KeyKind.COSIGNATURE, ed25519(f"w{at}")) for at in range(3)]
-    lines = [
-        Cosignature(vkey=keys[key], signature=cosign(), cosign_time=COSIGN_TIME + timedelta(seconds=second))
-        for key, second in ((0, 5), (0, 1), (1, 7), (2, 3))
-    ]
-
-    assert existed_by(lines) == COSIGN_TIME + timedelta(seconds=3)
-    assert existed_by(lines, dishonest=0) == COSIGN_TIME + timedelta(seconds=1)
-    assert existed_by(lines[:2]) is None
