@@ -38,7 +38,7 @@ from federation.domain.lookups import (
 )
 from federation.domain.lookups_case import CaseTerms, LookupCase, LookupPurpose, basis_of, open_case
 from federation.domain.permits import Permit
-from federation.domain.registers import DossierKind, DossierRef
+from federation.domain.registers import DossierKind
 from federation.node.disclosures import disclosure_of, disclosure_record
 from federation.node.exchange.judge import Received, allowed_by_rule
 from federation.node.exchange.replies import Reply, reply_draft, reply_record, statement_of
@@ -283,7 +283,7 @@ def _handle_of(received: Received[SearchItem], question: _Asked) -> Handle:
         case_id=question.case.case_id,
         asker=OFFICE,
         officer=received.statement.sender.officer or "",
-        dossier=DossierRef(kind=DossierKind.PERMIT, id=question.permit.urn),
+        dossier=question.permit.urn,
         expires=handle_expires(question.case, received.node.now()),
     )
 

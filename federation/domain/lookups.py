@@ -32,7 +32,6 @@ from federation.domain.plates import looks_like_plate, parse_plate
 from federation.domain.registers import (
     DOSSIER_FIELDS,
     DossierKind,
-    DossierRef,
     verify_keeper,
 )
 from federation.domain.uscc import USCC_CLASSES, is_possible_uscc, verify_uscc
@@ -51,16 +50,18 @@ HandleText = Annotated[
 ]
 
 
-class Handle(Struct, frozen=True, kw_only=True):
-    """A hit as the answering side stores it; refused from `expires` on."""
+class Handle(Item, frozen=True, kw_only=True):
+    """A hit as the answering side stores it under its handle; `dossier` names the record; refused from `expires` on."""
 
-    handle: str
+    WHAT: ClassVar[str] = "lookup-handle"
+
+    handle: str = ""
     lookup_id: MessageId
     case_id: str
     asker: AgencyId
     officer: str
-    dossier: DossierRef
-    expires: datetime
+    dossier: str
+    expires: Time
 
     def __repr__(self) -> str:
         return f"Handle({self.lookup_id}, {self.case_id}, {self.asker})"

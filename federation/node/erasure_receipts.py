@@ -29,7 +29,7 @@ from federation.domain.erasure import (
 from federation.domain.retention import PROVISION
 from federation.node.ends import find_end
 from federation.node.erasure_lists import ORDERS, answered, is_under_floor, order_records
-from federation.node.exchange.judge import Erasure, Judgement, Kind, Received, Rows, allowed_by_rule
+from federation.node.exchange.judge import Erasure, Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import ENDS, Cause, Draft, End, Prepared, prepare, record_message
@@ -250,13 +250,11 @@ def _resent_receipt(missed: Missed) -> Draft:
     return missed.again(encode(_proved(missed.node, item) if item.entry else item))
 
 
-RECEIPT = Kind(
+RECEIPT = item_kind(
+    ReceiptItem,
     name=RECEIPT_KIND,
     media_type=RECEIPT_BODY,
-    encode=encode,
-    decode=lambda content, _: decode_receipt_item(content),
-    many=False,
-    partial=False,
+    read=lambda content, _: decode_receipt_item(content),
     judge=_judge_receipt,
     answers=(),
     keep=PROVISION,

@@ -41,7 +41,7 @@ from federation.domain.recognition import (
 from federation.domain.retention import SHARED
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refused_by_rule
+from federation.node.exchange.judge import Judgement, Received, Rows, item_kind, refused_by_rule
 from federation.node.exchange.replies import Response, delivered, find_delivery
 from federation.node.exchange.resend import resent_alone
 from federation.node.exchange.send import Sent
@@ -253,13 +253,11 @@ def _recognising(received: Received[RecognitionItem], facts: PermitFacts) -> Pol
     )
 
 
-RECOGNISED = Kind(
+RECOGNISED = item_kind(
+    RecognitionItem,
     name="permit.recognition",
     media_type="application/vnd.bridgehead.recognition-item.v1+json",
-    encode=encode,
-    decode=lambda content, statement: decode_recognition_item(content, statement.realm),
-    many=False,
-    partial=False,
+    read=lambda content, statement: decode_recognition_item(content, statement.realm),
     judge=_judge_recognition,
     answers=(),
     keep=SHARED,

@@ -31,7 +31,7 @@ from federation.domain.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows, item_kind
 from federation.node.exchange.replies import find_response, outcome_of, replies, reply_draft, take_reply
 from federation.node.exchange.send import prepare, record_message
 from federation.node.node import InForce, Node
@@ -218,13 +218,11 @@ def _judge_request(received: Received[SubjectRequest]) -> Judgement:
     return replace(judged, rows=Rows(drafts=(reply_draft(received, ANSWERED, found, decision=judged.decision),)))
 
 
-REQUEST = Kind(
+REQUEST = item_kind(
+    SubjectRequest,
     name="subject.request",
     media_type=REQUEST_BODY,
-    encode=encode,
-    decode=lambda content, statement: decode_subject_request(content, statement.realm),
-    many=False,
-    partial=False,
+    read=lambda content, statement: decode_subject_request(content, statement.realm),
     judge=_judge_request,
     answers=(),
     keep=REPORT,

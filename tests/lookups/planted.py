@@ -15,7 +15,6 @@ from enum import StrEnum
 
 from federation.domain.lookups import Handle
 from federation.domain.lookups_case import CaseTerms, LookupCase, close_case, open_case
-from federation.domain.registers import parse_dossier_urn
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
 
@@ -286,7 +285,7 @@ def _handle(maker: _Maker, who: tuple[AgencyId, str], case_id: str, expires: dat
         case_id=case_id,
         asker=who[0],
         officer=who[1],
-        dossier=parse_dossier_urn(maker.permit()),
+        dossier=maker.permit(),
         expires=expires,
     )
 

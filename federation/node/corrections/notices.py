@@ -30,7 +30,7 @@ from federation.domain.lookups import HANDLE_TIME
 from federation.domain.permits import Permit, PermitUrn, urn_division, works_on
 from federation.domain.retention import CORRECTION
 from federation.node.disclosures import list_disclosures
-from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows, refused_by_rule
+from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Received, Rows, item_kind, refused_by_rule
 from federation.node.exchange.resend import resent_alone
 from federation.node.exchange.send import Cause, Draft, send
 from federation.node.lookups.answer import FETCH
@@ -295,13 +295,11 @@ def _fetch_of(node: Node, statement: Statement) -> Statement:
     return decode_statement(parse_envelope(request.envelope).payload)
 
 
-NOTICE: Final = Kind(
+NOTICE: Final = item_kind(
+    CorrectionNotice,
     name=NOTICE_KIND,
     media_type=NOTICE_BODY,
-    encode=encode,
-    decode=lambda content, _: decode_correction_notice(content),
-    many=False,
-    partial=False,
+    read=lambda content, _: decode_correction_notice(content),
     judge=_judge_notice,
     answers=(),
     keep=CORRECTION,

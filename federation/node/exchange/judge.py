@@ -212,10 +212,24 @@ class Kind(Generic[I]):
         return Draft(kind=self.name, recipient=to, cause=cause, body=body, decision=decision, asked=asked, rows=rows)
 
 
-def item_kind(item: type[J], *, judge: Callable[[Received[J]], Judgement], **rest: Any) -> Kind[J]:  # noqa: ANN401
-    """A kind whose body is one item of a class that says all of its form; `rest` is what else `Kind` has."""
+def item_kind(
+    item: type[J],
+    *,
+    judge: Callable[[Received[J]], Judgement],
+    read: Callable[[bytes, Statement], J] | None = None,
+    **rest: Any,  # noqa: ANN401
+) -> Kind[J]:
+    """A kind whose body is one item of a class, which says all of its form where `read` refuses no more.
+
+    `rest` is what else `Kind` has.
+    """
     return Kind(
-        encode=encode, decode=lambda content, _: decode(item, content), many=False, partial=False, judge=judge, **rest
+        encode=encode,
+        decode=read or (lambda content, _: decode(item, content)),
+        many=False,
+        partial=False,
+        judge=judge,
+        **rest,
     )
 
 

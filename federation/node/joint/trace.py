@@ -45,7 +45,7 @@ from federation.node.joint.shown import trace
 from federation.node.node import InForce, Node
 from federation.node.officers import or_logged
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.form import Digest, Item, decode, encode, replace
+from federation.protocol.form import Digest, Item, decode, replace
 from federation.protocol.ids import AgencyId, parse_record_id, record_node, truncate_to_millisecond
 from federation.protocol.policy import PolicyRequest, decide
 from federation.protocol.statement import Recipient
@@ -234,10 +234,10 @@ QUESTION: Final[Kind[CaseQuestion]] = item_kind(
     CaseQuestion, name="case.trace", media_type="application/vnd.bridgehead.case-trace.v1+json", judge=_judge_question,
     answers=(), keep=TRACE, erasable_by=None, resend=None,
 )  # fmt: skip
-PROGRESS: Final[Kind[CaseProgress]] = Kind(
-    name="case.progress", media_type="application/vnd.bridgehead.case-progress.v1+json", encode=encode,
-    decode=lambda content, _: decode_progress(content), many=False, partial=False, judge=take_reply,
-    answers=(QUESTION.name,), keep=TRACE, erasable_by=None, resend=None,
+PROGRESS: Final[Kind[CaseProgress]] = item_kind(
+    CaseProgress, name="case.progress", media_type="application/vnd.bridgehead.case-progress.v1+json", judge=take_reply,
+    read=lambda content, _: decode_progress(content), answers=(QUESTION.name,), keep=TRACE, erasable_by=None,
+    resend=None,
 )  # fmt: skip
 TOKEN: Final[Kind[TokenQuestion]] = item_kind(
     TokenQuestion, name="corrections.today", media_type="application/vnd.bridgehead.corrections-today.v1+json",

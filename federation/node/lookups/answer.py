@@ -64,6 +64,7 @@ from federation.domain.registers import (
     Enterprise,
     Vehicle,
     enterprise_texts,
+    parse_dossier_urn,
     vehicle_texts,
 )
 from federation.domain.retention import PROVISION, QUESTION, RELEASE
@@ -88,7 +89,7 @@ from federation.node.oversight.flags import desk_for, desk_key, flag_records, ju
 from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.node.registers import ENTERPRISES, VEHICLES, Registered, find_registered, list_registered
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
-from federation.protocol.form import Item, encode, replace
+from federation.protocol.form import Item, replace
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.keys import Suite, format_public_key
 from federation.protocol.leaf import Verdict
@@ -350,13 +351,13 @@ def _hit(received: Received[SearchItem], case: LookupCase, hits: Sequence[FoundD
         case_id=case.case_id,
         asker=sender.agency,
         officer=sender.officer or "",
-        dossier=hits[0].ref,
+        dossier=hits[0].ref.id,
         expires=handle_expires(case, node.now()),
     )
     flags: list[Numbered] = []
     desks = [desk_for(node, found.division) for found in hits]
     for found, desk in zip(hits, desks, strict=True):
-        raised = judge_hit(node.database, replace(handle, dossier=found.ref), node.now())
+        raised = judge_hit(node.database, replace(handle, dossier=found.ref.id), node.now())
         flags += flag_records(raised, owner=node.name, desk=desk)
     disclosed = _disclosed(received, hits[:1], case, verdict=Verdict.ALLOWED)
     rows = Rows(
@@ -378,7 +379,7 @@ def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = fro
         raise MalformedError("LOOKUP_FIELD", f"expected fields that were asked for: {sorted(item.fields)}")
     case = _find_case(received, received.statement.case or "")
     handle = records.HANDLES.find(node.database, item.handle)
-    found = find_dossier(node, handle.dossier) if handle is not None else None
+    found = find_dossier(node, parse_dossier_urn(handle.dossier)) if handle is not None else None
     held = [found] if found is not None else []
     refused = Rows(records=_disclosed(received, held, case, verdict=Verdict.REFUSED, fields=item.fields))
     try:
@@ -405,7 +406,7 @@ def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = fro
         reply=release if decision.allowed else None,
         rows=Rows(records=disclosed),
         refused=refused,
-        person=handle.dossier.id,
+        person=handle.dossier,
     )
 
 
@@ -530,52 +531,44 @@ def _verify_same(replied: object, asked: object) -> None:
         raise MalformedError("REPLY_UNASKED", "expected a reply to the very look-up that it cites")
 
 
-SEARCH = Kind(
+SEARCH = item_kind(
+    SearchItem,
     name="lookup.search",
     media_type=SEARCH_BODY,
-    encode=encode,
-    decode=lambda content, statement: decode_search_item(content, statement.realm),
-    many=False,
-    partial=False,
+    read=lambda content, statement: decode_search_item(content, statement.realm),
     judge=_judge_search,
     answers=(),
     keep=QUESTION,
     erasable_by=None,
     resend=None,
 )
-FETCH = Kind(
+FETCH = item_kind(
+    FetchItem,
     name="lookup.fetch",
     media_type=FETCH_BODY,
-    encode=encode,
-    decode=lambda content, _: decode_fetch_item(content),
-    many=False,
-    partial=False,
+    read=lambda content, _: decode_fetch_item(content),
     judge=_judge_fetch,
     answers=(),
     keep=QUESTION,
     erasable_by=None,
     resend=None,
 )
-ANSWER = Kind(
+ANSWER = item_kind(
+    AnswerItem,
     name="lookup.answer",
     media_type=ANSWER_BODY,
-    encode=encode,
-    decode=lambda content, _: decode_answer_item(content),
-    many=False,
-    partial=False,
+    read=lambda content, _: decode_answer_item(content),
     judge=_judge_answer,
     answers=(SEARCH.name,),
     keep=RELEASE,
     erasable_by=records.sent_or_kept_by,
     resend=None,
 )
-RELEASED = Kind(
+RELEASED = item_kind(
+    ReleaseItem,
     name="lookup.release",
     media_type=RELEASE_BODY,
-    encode=encode,
-    decode=lambda content, statement: decode_release_item(content, statement.realm),
-    many=False,
-    partial=False,
+    read=lambda content, statement: decode_release_item(content, statement.realm),
     judge=_judge_release,
     answers=(FETCH.name,),
     keep=RELEASE,

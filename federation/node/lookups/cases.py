@@ -32,7 +32,7 @@ from federation.domain.lookups_case import (
 from federation.domain.oversight import open_break_glass
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.judge import Judgement, Received, Rows, item_kind
 from federation.node.exchange.replies import replies
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Draft
@@ -264,13 +264,11 @@ def _resent_case(missed: Missed) -> Draft | None:
     return missed.again(encode(case))
 
 
-CASE = Kind(
+CASE = item_kind(
+    LookupCase,
     name="lookup.case",
     media_type=CASE_BODY,
-    encode=encode,
-    decode=lambda content, _: decode_case(content),
-    many=False,
-    partial=False,
+    read=lambda content, _: decode_case(content),
     judge=_judge_case,
     answers=(),
     keep=PROVISION,

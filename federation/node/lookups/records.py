@@ -128,47 +128,10 @@ def find_case(source: Source, office: AgencyId | None, case_id: str | None, *, a
     return (ANNOUNCED_CASES if announced else OWN_CASES).find(source, f"{office}/{case_id}")
 
 
-class _StoredHandle(Item, frozen=True, kw_only=True):
-    WHAT: ClassVar[str] = "lookup-handle"
-
-    lookup_id: MessageId
-    case_id: str
-    asker: AgencyId
-    officer: str
-    dossier: str
-    expires: Time
-
-
-def _write_handle(handle: Handle) -> bytes:
-    return encode(
-        _StoredHandle(
-            lookup_id=handle.lookup_id,
-            case_id=handle.case_id,
-            asker=handle.asker,
-            officer=handle.officer,
-            dossier=handle.dossier.id,
-            expires=handle.expires,
-        )
-    )
-
-
-def _read_handle(record: Record) -> Handle:
-    stored = decode(_StoredHandle, record.content)
-    return Handle(
-        handle=record.id,
-        lookup_id=stored.lookup_id,
-        case_id=stored.case_id,
-        asker=stored.asker,
-        officer=stored.officer,
-        dossier=parse_dossier_urn(stored.dossier),
-        expires=stored.expires,
-    )
-
-
 HANDLES: Final[Collection[Handle]] = Collection(
-    kind="lookup-handle",
-    encode=_write_handle,
-    decode=_read_handle,
+    kind=Handle.WHAT,
+    encode=lambda handle: encode(replace(handle, handle="")),
+    decode=lambda record: replace(decode(Handle, record.content), handle=record.id),
     id=lambda handle: handle.handle,
     replica=False,
     status=lambda _: "given",
@@ -191,7 +154,7 @@ def sent_or_kept_by(source: Source, office: AgencyId, message: StoredMessage) ->
     answer = decode_release_item(item, statement.realm) if is_release else decode_answer_item(item)
     handle = HANDLES.find(source, answer.handle or "")
     if handle is not None:
-        return county == code_today(dossier_division(handle.dossier))
+        return county == code_today(dossier_division(parse_dossier_urn(handle.dossier)))
     case = find_case(source, statement.recipient.agency, statement.case, announced=False)
     return case is not None and county in map(code_today, case.counties)
 

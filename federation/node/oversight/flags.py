@@ -128,7 +128,7 @@ def judge_load(transaction: GroupTransaction, in_force: InForce, line: AskedLine
 
 def judge_hit(source: Source, handle: Handle, now: datetime) -> tuple[RaisedFlag, ...]:
     """Returns the flag that a hit raises at the answering side, when the record behind the handle is a planted one."""
-    if not is_planted(source, handle.dossier.id):
+    if not is_planted(source, handle.dossier):
         return ()
     line = AskedLine(
         time=now, officer=handle.officer, agency=str(handle.asker), lookup_id=handle.lookup_id, case_id=handle.case_id

@@ -327,7 +327,7 @@ class HostileWorld:
             case_id="CASE-OTHER" if ask.handle is HandleState.OTHER_CASE else case_id,
             asker=other_agency if ask.handle is HandleState.OTHER_AGENCY else ask.asker,
             officer="officer-2" if ask.handle is HandleState.OTHER_OFFICER else "officer-1",
-            dossier=self._ref(ask.target),
+            dossier=self._ref(ask.target).id,
             expires=self.rig.clock() + ends,
         )
 

@@ -12,7 +12,6 @@ import pytest
 from federation.domain.lookups import Handle, Outcome, SelectorKind
 from federation.domain.lookups_case import countersign_bytes
 from federation.domain.oversight import Finding, FlagKind
-from federation.domain.registers import parse_dossier_urn
 from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import records
@@ -249,7 +248,7 @@ async def test_planted_record_raises_a_flag_on_both_sides(tmp_path: Path) -> Non
         now = found.rig.clock()
         handle = Handle(
             handle="h" * 32, lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), case_id=CASE,
-            asker=YUSHAN_POLICE, officer="officer-1", dossier=parse_dossier_urn(URN), expires=now,
+            asker=YUSHAN_POLICE, officer="officer-1", dossier=URN, expires=now,
         )  # fmt: skip
         raised = flags.judge_hit(found.rig[JIANGXI].database, handle, now)
         assert [one.kind for one in raised] == [FlagKind.HONEY]
