@@ -15,15 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from federation.audit.column import (
-    MessageColumn,
-    MessageRecord,
-    Numbers,
-    once,
-    pack_digest,
-    pack_time,
-    side_by_side,
-)
+from federation.audit.column import MessageColumn, MessageRecord, Numbers, once, pack_digest, pack_time, side_by_side
 from federation.audit.leaves import Window
 from federation.audit.report import Code, Finding, Findings
 from federation.audit.verify_log import LogAccount, SeenHead, hidden_by_restart

@@ -20,12 +20,7 @@ from msgspec import Struct
 
 from federation.cli.options import FEDERATION_FILE, ask_node, load_federation_file, now, run_loop
 from federation.cli.show import say
-from federation.protocol.errors import (
-    BridgeheadError,
-    ConflictError,
-    NotFoundError,
-    UntrustedError,
-)
+from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time
 

@@ -20,23 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from federation.cli.bench import MEMORY, Figure
-from federation.cli.bench_runs import (
-    LEVELS,
-    RECEIVER,
-    SENDER,
-    measure,
-    open_desk,
-    register_people,
-    resident_mib,
-)
+from federation.cli.bench_runs import LEVELS, RECEIVER, SENDER, measure, open_desk, register_people, resident_mib
 from federation.cli.bench_store import open_parts
-from federation.cli.demo.provinces import (
-    DemoFederation,
-    make_federation,
-    start_node,
-    stop_nodes,
-    wait_ready,
-)
+from federation.cli.demo.provinces import DemoFederation, make_federation, start_node, stop_nodes, wait_ready
 from federation.cli.show import say
 from federation.node.intake.clock import check_desk, check_pending
 from federation.node.node import Node
@@ -46,7 +32,7 @@ from federation.protocol.errors import UnavailableError
 from federation.protocol.ids import NodeName
 from federation.protocol.tlog.cosignature import cosignature_time
 from federation.protocol.tlog.note import parse_note
-from federation.store.exchange_log import load_head
+from federation.store.log_reader import load_head
 
 ROUNDS: Final = 20
 IN_FLIGHT: Final = 64

@@ -69,15 +69,9 @@ from federation.protocol.receipt import Receipt
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.store.collection import Collection
-from federation.store.exchange_log import GroupTransaction, inclusion_proof, load_entries
-from federation.store.messages import (
-    StoredMessage,
-    list_messages,
-    pair_state,
-    put_body,
-    put_message,
-    settle_outbox,
-)
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import inclusion_proof, load_entries
+from federation.store.messages import StoredMessage, list_messages, pair_state, put_body, put_message, settle_outbox
 from federation.store.records import put_records
 
 OFFICE: Final = parse_agency_id(f"{SENDER}/330822/police")

@@ -18,18 +18,7 @@ from federation.cli.alert_words import LATE
 from federation.cli.show import align, local_day, local_minute, seen
 from federation.cli.words import enclosed, listed, one_of, punctuated, said, short, word_of
 from federation.domain.division import PREFECTURES, find_division
-from federation.domain.figures import (
-    DAY_MS,
-    NO_AREA,
-    Difference,
-    Figure,
-    Form,
-    Group,
-    Leaf,
-    Meaning,
-    Source,
-    percent,
-)
+from federation.domain.figures import DAY_MS, NO_AREA, Difference, Figure, Form, Group, Leaf, Meaning, Source, percent
 from federation.domain.figures_report import Breach, Printed, Report, ReportKind
 from federation.domain.response import LEAST_FOR_SHARE, Hidden, NoComparison
 

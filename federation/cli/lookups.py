@@ -31,13 +31,7 @@ from federation.domain.lookups import (
     step_up_bytes,
     verify_fields,
 )
-from federation.domain.lookups_case import (
-    BREAK_GLASS_PREFIX,
-    LOOKUP_FUNCTION,
-    OF_CASE,
-    LookupPurpose,
-    is_break_glass,
-)
+from federation.domain.lookups_case import BREAK_GLASS_PREFIX, LOOKUP_FUNCTION, OF_CASE, LookupPurpose, is_break_glass
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Realm, format_base64, parse_message_id, parse_node_name

@@ -19,15 +19,7 @@ from msgspec import Struct
 from federation.domain.alert_acts import ALERT_ACTS
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, UntrustedError
 from federation.protocol.form import Digest, Item, Time, decode, encode, encode_canonical, replace, to_object
-from federation.protocol.ids import (
-    AgencyId,
-    OfficerId,
-    between,
-    format_base64,
-    format_time,
-    matching,
-    parse_base64,
-)
+from federation.protocol.ids import AgencyId, OfficerId, between, format_base64, format_time, matching, parse_base64
 from federation.protocol.keys import PublicKey, Signer, verify_signature
 
 MAX_LINES: Final = 500

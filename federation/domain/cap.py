@@ -19,13 +19,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct
 
-from federation.domain.alert_kinds import (
-    Category,
-    Certainty,
-    Response,
-    Severity,
-    Urgency,
-)
+from federation.domain.alert_kinds import Category, Certainty, Response, Severity, Urgency
 from federation.domain.clock import CHINA_TIME
 from federation.protocol.errors import MalformedError, UnavailableError
 from federation.protocol.form import Count, Item, Time

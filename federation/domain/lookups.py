@@ -29,11 +29,7 @@ from federation.domain.division import PROVINCE_CODES
 from federation.domain.lookups_case import CaseId, LookupCase
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, parse_permit_urn
 from federation.domain.plates import looks_like_plate, parse_plate
-from federation.domain.registers import (
-    DOSSIER_FIELDS,
-    DossierKind,
-    verify_keeper,
-)
+from federation.domain.registers import DOSSIER_FIELDS, DossierKind, verify_keeper
 from federation.domain.uscc import USCC_CLASSES, is_possible_uscc, verify_uscc
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Item, Time, decode, encode_canonical, texts_of

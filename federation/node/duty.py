@@ -35,7 +35,8 @@ from federation.protocol.leaf import LeafKind
 from federation.protocol.policy import PolicyRequest
 from federation.store.collection import item_collection
 from federation.store.database import Source
-from federation.store.exchange_log import GroupTransaction, find_leaf
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import find_leaf
 from federation.wire.agency import duty as wire
 from federation.wire.agency.duty import BookLine, DeskStanding, DutyOutcome, DutyTable, HandOverPaper, RosterPage
 from federation.wire.rpc import Ruling

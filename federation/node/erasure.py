@@ -39,14 +39,7 @@ from federation.node.erasure_lists import (
 from federation.node.erasure_receipts import OWED, Owed, send_receipts
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.judge import (
-    Destroyed,
-    Erasure,
-    Judgement,
-    Received,
-    Rows,
-    item_kind,
-)
+from federation.node.exchange.judge import Destroyed, Erasure, Judgement, Received, Rows, item_kind
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Draft, Prepared, Sent, prepare, record_message
@@ -54,11 +47,7 @@ from federation.node.joint.ends import end_entry, hands_over_items, messages_of_
 from federation.node.joint.shared import settle_anew
 from federation.node.node import InForce, Node
 from federation.node.officers import LeaderAct, or_logged, verify_another_person, verify_own_key
-from federation.protocol.errors import (
-    ConflictError,
-    NotFoundError,
-    RuleError,
-)
+from federation.protocol.errors import ConflictError, NotFoundError, RuleError
 from federation.protocol.form import Item, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
@@ -68,10 +57,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest, find_message, load_message
 from federation.store.records import Record, put_records
 from federation.wire.agency import erasure as wire
-from federation.wire.agency.erasure import (
-    ErasureAnswer,
-    ErasureQuestion,
-)
+from federation.wire.agency.erasure import ErasureAnswer, ErasureQuestion
 from federation.wire.rpc import Ruling
 
 ORDER_KIND: Final = "erasure.order"

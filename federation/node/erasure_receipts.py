@@ -46,7 +46,8 @@ from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
-from federation.store.exchange_log import GroupTransaction, find_entry, find_leaf
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import find_entry, find_leaf
 from federation.store.messages import StoredMessage, find_by_digest, has_body
 from federation.store.records import Record
 

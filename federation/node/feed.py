@@ -28,15 +28,7 @@ from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Page, open_token, page_behind, seal_token
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import (
-    Record,
-    Unread,
-    each_in_range,
-    ids_under,
-    last_serial,
-    next_serial,
-    passing_over,
-)
+from federation.store.records import Record, Unread, each_in_range, ids_under, last_serial, next_serial, passing_over
 
 T = TypeVar("T")
 BEGINNING: Final = "0"

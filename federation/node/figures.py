@@ -44,13 +44,7 @@ from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import Digest, Item, Time, encode, replace
-from federation.protocol.ids import (
-    OfficerId,
-    format_message_id,
-    format_time,
-    parse_record_id,
-    truncate_to_millisecond,
-)
+from federation.protocol.ids import OfficerId, format_message_id, format_time, parse_record_id, truncate_to_millisecond
 from federation.protocol.leaf import LeafKind
 from federation.protocol.policy import PolicyRequest
 from federation.store.collection import item_collection

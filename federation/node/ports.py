@@ -32,13 +32,7 @@ from federation.node.oversight.readings import Inspection, begin_inspection, not
 from federation.node.retention import destroy_ended
 from federation.node.status import log_troubles, node_status, quorum_warning
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import (
-    BridgeheadError,
-    MalformedError,
-    NotFoundError,
-    UnavailableError,
-    UntrustedError,
-)
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import Verdict
@@ -48,7 +42,7 @@ from federation.protocol.tlog.merkle import hash_leaf, merkle_root
 from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.tlog.witness import NEVER_COSIGNED, WitnessAnswer
 from federation.protocol.trust import AgreementFiles
-from federation.store.exchange_log import load_entry_bundle, load_tile
+from federation.store.log_reader import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, find_outbox, list_messages, pair_state
 from federation.wire import peer
 from federation.wire.agency.audit import LIST_MESSAGES, LoggedMessage, MessagePage, MessageQuery

@@ -46,15 +46,7 @@ from federation.node.intake.clock import check_pending
 from federation.node.joint.given import GIVEN
 from federation.node.log.bad_rows import Job, commit_each, looked_at
 from federation.node.lookups.answer import RELEASED
-from federation.node.lookups.records import (
-    ASKED,
-    CASES_CLOSED,
-    HANDLES,
-    QUESTIONS,
-    Asked,
-    erase_asked,
-    find_case,
-)
+from federation.node.lookups.records import ASKED, CASES_CLOSED, HANDLES, QUESTIONS, Asked, erase_asked, find_case
 from federation.node.node import InForce, Node
 from federation.node.reports import ASKED as REPORTS_ASKED
 from federation.protocol.errors import BridgeheadError

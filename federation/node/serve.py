@@ -37,15 +37,7 @@ from federation.node.home_store import find_home_files
 from federation.node.intake.clock import keep_clocks
 from federation.node.joint.entries import keep_settled
 from federation.node.joint.shared import SHARED
-from federation.node.log.boot import (
-    AskCosigned,
-    BootFinding,
-    OwnLog,
-    agreement_leaf,
-    boot_leaf,
-    check_boot,
-    leaf_entry,
-)
+from federation.node.log.boot import AskCosigned, BootFinding, OwnLog, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.check import check_start, where_from
 from federation.node.log.cosigning import Cosigning
 from federation.node.log.own_head import own_head_file

@@ -15,7 +15,7 @@ from federation.node.node import Node
 from federation.protocol.errors import CorruptError
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
-from federation.store.exchange_log import check_log_sample
+from federation.store.log_reader import check_log_sample
 from federation.store.messages import count_expired, count_pending, count_unheard, oldest_pending
 from federation.store.witness_state import list_forks
 from federation.wire.agency.node import EndingLine, NodeStatus, PeerState, WitnessLine

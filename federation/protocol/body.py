@@ -21,13 +21,7 @@ from msgspec import Struct
 
 from federation.protocol.errors import CorruptError, MalformedError, UntrustedError
 from federation.protocol.statement import BodyRef
-from federation.protocol.tlog.merkle import (
-    hash_leaf,
-    inclusion_proof,
-    level_reader,
-    merkle_root,
-    verify_inclusion,
-)
+from federation.protocol.tlog.merkle import hash_leaf, inclusion_proof, level_reader, merkle_root, verify_inclusion
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_ITEMS = 10_000

@@ -43,26 +43,7 @@ from federation.store.columns import (
     weigh_counter,
 )
 from federation.store.database import Database, GrowingTree, Head
-from federation.store.log_reader import (
-    CheckpointRow,
-    check_log,
-    check_log_sample,
-    consistency_proof,
-    covering_checkpoint,
-    encode_subject,
-    find_entry,
-    find_leaf,
-    inclusion_proof,
-    load_checkpoints,
-    load_entries,
-    load_entry_bundle,
-    load_head,
-    load_root,
-    load_tile,
-    load_tree,
-    read_head,
-    read_leaf,
-)
+from federation.store.log_reader import encode_subject, load_head, load_tree, read_head, read_leaf
 from federation.store.prepared import (
     Change,
     NewRow,
@@ -343,27 +324,6 @@ def note_apart(connection: Connection, keys: DataKeys, *, added: Iterable[Mark],
         changed[MARK] = mark_head(keys, {**sums, **changed}.__getitem__, head)
     connection.execute(_PUT_COUNTER, [{"name": name, "value": value} for name, value in changed.items()])
 
-
-__all__ = [
-    "CheckpointRow",
-    "GroupResult",
-    "GroupTransaction",
-    "Head",
-    "check_log",
-    "check_log_sample",
-    "commit_group",
-    "consistency_proof",
-    "covering_checkpoint",
-    "find_entry",
-    "find_leaf",
-    "inclusion_proof",
-    "load_checkpoints",
-    "load_entries",
-    "load_entry_bundle",
-    "load_head",
-    "load_root",
-    "load_tile",
-]
 
 T = TypeVar("T")
 _ATTEMPTS = 3

@@ -23,15 +23,7 @@ from federation.protocol.body import Body, Handed, pack_body, unpack_body
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, NotFoundError, UnavailableError
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.protocol.receipt import Receipt
-from federation.store.columns import (
-    DataKeys,
-    from_millis,
-    seal,
-    seal_apart,
-    to_millis,
-    unseal,
-    unseal_apart,
-)
+from federation.store.columns import DataKeys, from_millis, seal, seal_apart, to_millis, unseal, unseal_apart
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.log_reader import encode_subject

@@ -50,19 +50,7 @@ from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
 from federation.wire.forms import in_words
 from federation.wire.limits import SLOW_SECONDS, Context, Ending, PlaceTaken, Shares, taken, within
-from federation.wire.rpc import (
-    BOTH,
-    SIGNATURE_KEY,
-    A,
-    Act,
-    Nothing,
-    OwnKey,
-    Q,
-    Rpc,
-    Side,
-    SignedAct,
-    act_text,
-)
+from federation.wire.rpc import BOTH, SIGNATURE_KEY, A, Act, Nothing, OwnKey, Q, Rpc, Side, SignedAct, act_text
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
 

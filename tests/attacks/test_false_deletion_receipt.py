@@ -23,20 +23,10 @@ from federation.protocol.ids import Pair, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender
-from federation.store.exchange_log import find_leaf
+from federation.store.log_reader import find_leaf
 from federation.store.messages import StoredMessage, find_body, list_messages, load_body
 from tests.node.retention.released import Border, released
-from tests.node.rig import (
-    HALL,
-    JIANGXI,
-    YUSHAN_POLICE,
-    ZHEJIANG,
-    act,
-    application,
-    kit,
-    sign,
-    statement,
-)
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, kit, sign, statement
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.note import verify_checkpoint
 from federation.protocol.tlog.proof import parse_proof
 from federation.protocol.tlog.witness import AddCheckpoint, Status, WitnessAnswer, format_add_checkpoint
-from federation.store.exchange_log import consistency_proof
+from federation.store.log_reader import consistency_proof
 from federation.store.messages import count_pending
 from federation.store.witness_state import list_forks
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Host, Rig, draft, kit, running_rig, submission

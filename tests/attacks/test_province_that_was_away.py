@@ -19,7 +19,7 @@ from federation.node.status import node_status
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm
 from federation.protocol.leaf import LeafKind
-from federation.store.exchange_log import find_leaf
+from federation.store.log_reader import find_leaf
 from federation.store.messages import StoredMessage, find_outbox_state, list_messages
 from federation.store.records import find_record
 from federation.wire.agency.permits import PermitRevocation

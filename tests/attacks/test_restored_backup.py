@@ -14,7 +14,7 @@ from federation.protocol.errors import ConflictError, CorruptError, UnavailableE
 from federation.protocol.ids import Pair
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.receipt import Submission
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import find_outbox, list_messages, load_pending
 from federation.store.witness_state import list_forks
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, draft, running_rig

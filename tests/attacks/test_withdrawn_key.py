@@ -37,7 +37,7 @@ from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Recipient, Sender, encode_statement
-from federation.store.exchange_log import find_leaf
+from federation.store.log_reader import find_leaf
 from federation.store.messages import StoredMessage, list_messages, load_body
 from federation.wire.agency.keys import KeyQuestion
 from federation.wire.agency.lookups import FetchResult

@@ -19,14 +19,7 @@ from federation.protocol.ids import AgencyId, NodeName, Pair, Realm, format_base
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import LOG_RESTARTED, Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Receipt
-from federation.protocol.statement import (
-    AgreementRef,
-    BodyRef,
-    Recipient,
-    Sender,
-    Statement,
-    encode_statement,
-)
+from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Sender, Statement, encode_statement
 from federation.protocol.tlog.cosignature import sign_cosignature
 from federation.protocol.tlog.merkle import CompactRange, Node, hash_children, hash_leaf, inclusion_proof, merkle_root
 from federation.protocol.tlog.note import (

@@ -7,12 +7,7 @@ import pytest
 from stdnum.cn import ric
 
 from federation.cli.demo import synthetic
-from federation.cli.demo.synthetic import (
-    SYNTHETIC_NOTICE,
-    synthetic_applications,
-    synthetic_permits,
-    synthetic_plate,
-)
+from federation.cli.demo.synthetic import SYNTHETIC_NOTICE, synthetic_applications, synthetic_permits, synthetic_plate
 from federation.domain.citizen_number import Sex, age_on, verify_citizen_number
 from federation.domain.clock import add_months
 from federation.domain.division import DIVISIONS, NODES, border_counties, province_of

@@ -20,14 +20,7 @@ from federation.domain.figures_count import Counting, figures_of
 from federation.domain.figures_report import Head, Report, ReportKind, report_of
 from federation.domain.functions import parse_functions
 from federation.domain.joint_record import FindingKind, Fold, Record
-from federation.domain.response import (
-    Flag,
-    Period,
-    attain,
-    duplicates_of,
-    flags,
-    is_doubtful,
-)
+from federation.domain.response import Flag, Period, attain, duplicates_of, flags, is_doubtful
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from tests.domain.alert_ridge import RULES

@@ -9,16 +9,7 @@ from fractions import Fraction
 import pytest
 
 from federation.domain.alert import Alert, AlertState
-from federation.domain.response import (
-    Flag,
-    Flagged,
-    LeftOut,
-    NoComparison,
-    Period,
-    attain,
-    flags,
-    year_on_year,
-)
+from federation.domain.response import Flag, Flagged, LeftOut, NoComparison, Period, attain, flags, year_on_year
 from tests.domain.alert_ridge import CHANGSHAN, LEADER, NIGHT, QIUCHUAN, YUSHAN, Ridge
 
 DAY = Period(begin=NIGHT - timedelta(hours=1), end=NIGHT + timedelta(hours=23), cut=NIGHT + timedelta(days=2))

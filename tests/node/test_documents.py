@@ -31,7 +31,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, RecordId
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.blobs import erase_blobs_of, room_taken
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.wire.agency.documents import ChunkUpload, DocumentPlace, DocumentUpload, UploadStanding
 from tests.node.rig import HALL, JIANGXI, POLICE, ZHEJIANG, Rig, act
 

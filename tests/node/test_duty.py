@@ -25,7 +25,7 @@ from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.exchange_log import find_leaf, load_entries
+from federation.store.log_reader import find_leaf, load_entries
 from federation.wire.agency import duty as wire
 from tests.node.rig import POLICE, START, YUSHAN_POLICE, ZHEJIANG, Rig, act, register_key, running_rig
 

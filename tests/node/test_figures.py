@@ -22,7 +22,8 @@ from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId, NodeName, format_message_id, parse_agency_id
 from federation.protocol.keys import PublicKey
 from federation.protocol.leaf import LeafKind
-from federation.store.exchange_log import GroupTransaction, find_leaf
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import find_leaf
 from federation.wire.agency import figures as wire
 from federation.wire.agency.figures import (
     Delivery,

@@ -20,7 +20,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, MessageId, parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.statement import Recipient
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import find_body
 from federation.wire.agency.leads import LeadLine, LeadOutcome, LeadStanding, LeadStep
 from federation.wire.rpc import PageQuery

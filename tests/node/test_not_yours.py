@@ -44,7 +44,7 @@ from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.leaf import decode_leaf
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.wire import peer
 from federation.wire.agency import (
     alerts,

@@ -16,13 +16,7 @@ from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import fetch as fetching
 from federation.node.node import Node
-from federation.node.officer_keys import (
-    Occurrence,
-    find_key,
-    is_pinned,
-    register_key,
-    withdraw_key,
-)
+from federation.node.officer_keys import Occurrence, find_key, is_pinned, register_key, withdraw_key
 from federation.protocol.errors import RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId

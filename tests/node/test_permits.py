@@ -22,7 +22,7 @@ from federation.protocol.errors import (
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, Realm, parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import find_record, list_records, list_versions
 from federation.wire.agency.permits import PermitAnswer, PermitQuery, PermitRevocation

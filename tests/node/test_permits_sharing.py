@@ -12,7 +12,7 @@ from federation.node.exchange.errand import begin_errand
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_by_subject, find_record, list_records
 from federation.wire.agency.permits import PermitRevocation

@@ -29,7 +29,7 @@ from federation.protocol.ids import AgencyId, NodeName, Pair, Realm, parse_agenc
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Recipient, Sender
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_record, list_records
 from federation.wire.agency.corrections import NoticeLine

@@ -17,7 +17,7 @@ from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.receipt import Receipt, Submission
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.wire.agency.permits import PermitQuery
 from tests.node.rig import HALL, JIANGXI, POLICE, ZHEJIANG, act, running_rig, sign, statement, submission, sync_body
 

@@ -22,7 +22,7 @@ from federation.node.refusals import RULE
 from federation.node.serve import DESCRIPTORS, running_node
 from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.exchange_log import load_entries, load_head
+from federation.store.log_reader import load_entries, load_head
 from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 

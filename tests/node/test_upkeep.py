@@ -29,7 +29,7 @@ from federation.protocol.ids import NodeName, Pair
 from federation.protocol.keys import PublicKey
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.trust import AgreementFiles
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import list_messages
 from tests.node.rig import JIANGXI, ZHEJIANG, draft, without_rule
 from tests.scenarios.node_process import close_node, open_node

@@ -28,7 +28,7 @@ from federation.protocol.tlog.note import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.trust import Agreement
 from federation.store.database import Database, open_database
-from federation.store.exchange_log import check_log, find_leaf, load_entry_bundle, load_head, load_tile
+from federation.store.log_reader import check_log, find_leaf, load_entry_bundle, load_head, load_tile
 from federation.store.messages import StoredMessage, find_handed, find_outbox, list_messages
 from federation.store.witness_state import find_witness_state
 from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery

@@ -21,7 +21,7 @@ from federation.node.serve import Parts, utc_now
 from federation.protocol.ids import NodeName, Realm
 from federation.protocol.receipt import Answer, Receipt, Submission
 from federation.protocol.trust import Agreement
-from federation.store.exchange_log import load_entries, load_head
+from federation.store.log_reader import load_entries, load_head
 from federation.store.messages import count_pending, list_messages, load_body, load_pending, pair_state
 from federation.store.records import find_record
 from tests.node.rig import sync_item

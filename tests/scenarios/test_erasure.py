@@ -18,7 +18,7 @@ from federation.node.permits_sharing import PERMIT, SYNC
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.leaf import LeafKind
-from federation.store.exchange_log import find_leaf
+from federation.store.log_reader import find_leaf
 from federation.store.messages import StoredMessage, find_body, list_messages, load_body
 from federation.store.records import find_record
 from federation.wire.agency.erasure import (

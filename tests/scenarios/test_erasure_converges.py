@@ -29,7 +29,7 @@ from federation.protocol.errors import ConflictError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind
-from federation.store.exchange_log import find_leaf
+from federation.store.log_reader import find_leaf
 from federation.store.messages import StoredMessage, find_body
 from federation.wire.agency.erasure import ErasureQuestion
 from federation.wire.agency.reports import ReportQuestion

@@ -62,13 +62,7 @@ from federation.wire.agency.erasure import ErasureQuestion
 from federation.wire.agency.intake import IntakeQuery, RefuseQuestion, ReleaseQuestion
 from federation.wire.agency.leads import LeadStep
 from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, LookupQuestion
-from federation.wire.agency.permits import (
-    ImportChunk,
-    PermitImport,
-    PermitQuery,
-    PermitRecognition,
-    PermitRevocation,
-)
+from federation.wire.agency.permits import ImportChunk, PermitImport, PermitQuery, PermitRecognition, PermitRevocation
 from federation.wire.agency.reports import ReportQuestion
 from federation.wire.rpc import PageQuery
 from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, BorderDesks, with_desks

@@ -25,7 +25,7 @@ from federation.protocol.errors import BridgeheadError, RuleError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LOG_RESTARTED, decode_leaf
 from federation.protocol.tlog.note import verify_checkpoint
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import count_pending, list_messages
 from federation.store.witness_state import find_witness_state
 from federation.wire.read_client import WitnessClients

@@ -13,13 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.cli.demo.synthetic import synthetic_applications
-from federation.domain.lookups import (
-    FetchItem,
-    Outcome,
-    Selector,
-    SelectorKind,
-    step_up_bytes,
-)
+from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.domain.permits import PermitApplication
 from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA

@@ -20,15 +20,7 @@ from hypothesis import strategies as st
 from federation.domain.registers import DOSSIER_FIELDS, DossierKind
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
-from tests.node.lookups.hostile import (
-    ADDED,
-    Ask,
-    CaseState,
-    HandleState,
-    HostileWorld,
-    StepUp,
-    Target,
-)
+from tests.node.lookups.hostile import ADDED, Ask, CaseState, HandleState, HostileWorld, StepUp, Target
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, kit
 from tests.scenarios.provinces import REPOSITORY
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.store import database as module
 from federation.store.database import Database, open_database, open_to_read
-from federation.store.exchange_log import check_log, load_head
+from federation.store.log_reader import check_log, load_head
 from tests.store.samples import KEYS, NOW, append, grow, run, send
 
 if TYPE_CHECKING:

@@ -14,14 +14,7 @@ from federation.protocol.errors import CorruptError, NotFoundError, UntrustedErr
 from federation.store.columns import POOL
 from federation.store.database import Database, open_database, open_to_read
 from federation.store.exchange_log import GroupTransaction, commit_group
-from federation.store.messages import (
-    erase_body,
-    find_body,
-    has_body,
-    load_body,
-    load_pending,
-    open_body,
-)
+from federation.store.messages import erase_body, find_body, has_body, load_body, load_pending, open_body
 from tests.store.samples import JIANGXI, KEYS, NOW, body_of, message_id_of, run, send
 
 Open = Callable[[str], Database]

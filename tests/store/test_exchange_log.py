@@ -21,10 +21,9 @@ from federation.protocol.errors import (
     UnavailableError,
 )
 from federation.store.database import Database
-from federation.store.exchange_log import (
-    GroupTransaction,
+from federation.store.exchange_log import GroupTransaction, commit_group
+from federation.store.log_reader import (
     check_log,
-    commit_group,
     covering_checkpoint,
     find_leaf,
     load_checkpoints,

@@ -9,7 +9,8 @@ from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
 from federation.protocol.form import replace
 from federation.store.database import Database
-from federation.store.exchange_log import GroupTransaction, commit_group, find_leaf
+from federation.store.exchange_log import GroupTransaction, commit_group
+from federation.store.log_reader import find_leaf
 from federation.store.messages import (
     PairState,
     erase_body,

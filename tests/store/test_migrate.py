@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from federation.protocol.errors import CorruptError
 from federation.store import migrate
 from federation.store.database import Database, open_to_read
-from federation.store.exchange_log import load_head
+from federation.store.log_reader import load_head
 from federation.store.row_check import check_records, one_state
 from tests.store.samples import KEYS, grow
 

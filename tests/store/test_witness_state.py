@@ -13,13 +13,7 @@ from federation.protocol.errors import ConflictError
 from federation.protocol.form import replace
 from federation.protocol.tlog.witness import WitnessState
 from federation.store.database import Database
-from federation.store.witness_state import (
-    MAX_FORKS,
-    advance_witness_state,
-    find_witness_state,
-    keep_fork,
-    list_forks,
-)
+from federation.store.witness_state import MAX_FORKS, advance_witness_state, find_witness_state, keep_fork, list_forks
 from tests.store.samples import NOW
 
 ORIGIN = "jiangxi.example/log/2126"

@@ -17,23 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.corrections import (
-    Correction,
-    CorrectionAnswer,
-    CorrectionRequest,
-    decode_correction_notice,
-)
-from federation.domain.erasure import (
-    OrderItem,
-    decode_receipt_item,
-)
-from federation.domain.intake import (
-    IntakeEntry,
-    Refusal,
-    Reminder,
-    refuse_bytes,
-    release_bytes,
-)
+from federation.domain.corrections import Correction, CorrectionAnswer, CorrectionRequest, decode_correction_notice
+from federation.domain.erasure import OrderItem, decode_receipt_item
+from federation.domain.intake import IntakeEntry, Refusal, Reminder, refuse_bytes, release_bytes
 from federation.domain.joint import decode_head
 from federation.domain.leads import HandedLead, Lead, LeadAnswer
 from federation.domain.lookups import (
@@ -59,12 +45,7 @@ from federation.domain.oversight import (
 from federation.domain.permits import decode_permit, decode_permit_item, encode_permit
 from federation.domain.recognition import decode_recognition_item
 from federation.domain.registers import decode_enterprise, decode_vehicle
-from federation.domain.reports import (
-    Disclosure,
-    decode_report,
-    decode_subject_request,
-    encode_report,
-)
+from federation.domain.reports import Disclosure, decode_report, decode_subject_request, encode_report
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import decode, encode

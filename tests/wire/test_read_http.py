@@ -8,12 +8,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from federation.protocol.errors import (
-    CorruptError,
-    MalformedError,
-    NotFoundError,
-    UnavailableError,
-)
+from federation.protocol.errors import CorruptError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from federation.protocol.tlog.witness import SIZE, TEXT, Status, WitnessAnswer
 from federation.wire.read_client import ReadClient, WitnessClients

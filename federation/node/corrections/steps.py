@@ -54,14 +54,7 @@ from federation.node.corrections.lines import (
 )
 from federation.node.corrections.notices import Step, copy_notices, lookup_notices, verify_holder
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.judge import (
-    REPLY_TAKEN,
-    Judgement,
-    Received,
-    Rows,
-    item_kind,
-    refused_by_rule,
-)
+from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Received, Rows, item_kind, refused_by_rule
 from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key

@@ -21,7 +21,8 @@ from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.blobs import erase_blobs_of
 from federation.store.database import Source
-from federation.store.exchange_log import GroupTransaction, find_entry
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import find_entry
 from federation.store.messages import (
     OutboxState,
     StoredMessage,

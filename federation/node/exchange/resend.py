@@ -29,7 +29,8 @@ from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
 from federation.protocol.trust import find_agency
-from federation.store.exchange_log import GroupTransaction, find_entry
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import find_entry
 from federation.store.messages import (
     StoredMessage,
     count_unheard,

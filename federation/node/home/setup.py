@@ -22,14 +22,7 @@ from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust import find_agency
 from federation.protocol.trust.draft import Bundle, bundles_of, decode_bundle, encode_bundle, membership_of
-from federation.protocol.trust.members import (
-    MAX_MESSAGE_KEYS,
-    TERMS_PATH,
-    Agency,
-    Member,
-    MessageKey,
-    decode_terms,
-)
+from federation.protocol.trust.members import MAX_MESSAGE_KEYS, TERMS_PATH, Agency, Member, MessageKey, decode_terms
 from federation.protocol.trust.succession import is_past_keeping
 
 BUNDLE_FILE = "member-bundle.json"

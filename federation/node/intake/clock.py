@@ -57,13 +57,7 @@ from federation.protocol.statement import Recipient, Statement
 from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import (
-    StoredMessage,
-    find_body,
-    find_by_digest,
-    find_message,
-    find_outbox,
-)
+from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, find_outbox
 from federation.store.records import Record, find_record, put_records
 from federation.wire.agency import intake
 

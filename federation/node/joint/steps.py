@@ -24,14 +24,7 @@ from federation.domain.joint import Entry, FieldValue
 from federation.domain.joint_case import advance
 from federation.domain.joint_mandates import GRANT
 from federation.domain.joint_offers import REASONS
-from federation.domain.joint_policy import (
-    CaseLine,
-    Seat,
-    Standing,
-    act_request,
-    read_request,
-    standing_of,
-)
+from federation.domain.joint_policy import CaseLine, Seat, Standing, act_request, read_request, standing_of
 from federation.domain.joint_record import Record as JointRecord
 from federation.domain.joint_sight import DISCLOSE
 from federation.domain.joint_state import Case

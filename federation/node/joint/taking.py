@@ -17,15 +17,7 @@ from federation.domain.case_items import AT_HOME
 from federation.domain.joint import Entry, Head, read_entry
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, refused_by_rule
-from federation.node.joint.entries import (
-    Settled,
-    record_key,
-    resent,
-    settle_moved,
-    settled_rows,
-    settled_with,
-    tell,
-)
+from federation.node.joint.entries import Settled, record_key, resent, settle_moved, settled_rows, settled_with, tell
 from federation.node.joint.records import (
     Family,
     HandedEntry,

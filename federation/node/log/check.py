@@ -29,7 +29,7 @@ from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement, find_party
 from federation.protocol.trust.members import log_vkeys
 from federation.store.database import Database, open_to_read
-from federation.store.exchange_log import find_leaf, load_entries, load_head
+from federation.store.log_reader import find_leaf, load_entries, load_head
 from federation.store.messages import (
     Direction,
     OutboxRow,

@@ -36,7 +36,7 @@ from federation.protocol.tlog.witness import (
 )
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.witnesses import LogWitness, log_policy, log_witnesses
-from federation.store.exchange_log import consistency_proof
+from federation.store.log_reader import consistency_proof
 
 _log = structlog.get_logger()
 

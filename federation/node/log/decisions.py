@@ -25,7 +25,7 @@ from federation.protocol.policy import PolicyBook, PolicyRequest, decide
 from federation.protocol.policy.engine import read_request, request_json
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.database import Source
-from federation.store.exchange_log import find_leaf
+from federation.store.log_reader import find_leaf
 from federation.store.messages import Direction, StoredMessage, find_by_digest, find_by_leaf
 from federation.store.records import Record, find_record
 

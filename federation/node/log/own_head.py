@@ -18,7 +18,7 @@ from federation.node.home.files import make_private_folder, read_file, write_pub
 from federation.protocol.errors import BridgeheadError, CorruptError
 from federation.protocol.tlog.note import Checkpoint, Vkey, verify_checkpoint
 from federation.store.database import Database
-from federation.store.exchange_log import load_head, load_root
+from federation.store.log_reader import load_head, load_root
 
 FOLDER: Final = "heads"
 WITNESSED: Final = ".witnessed"

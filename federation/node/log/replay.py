@@ -31,7 +31,7 @@ from federation.protocol.policy import (
 )
 from federation.protocol.trust import load_agreement
 from federation.store.database import Database, open_to_read
-from federation.store.exchange_log import load_entries, load_head
+from federation.store.log_reader import load_entries, load_head
 
 _PAGE = 256
 _JUDGED = (LeafKind.SENT, LeafKind.RECEIVED, LeafKind.REFUSED)

@@ -23,11 +23,7 @@ from typing import Final
 
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.files import make_private_folder, write_public
-from federation.node.home.keyring import (
-    begin_log,
-    load_keyring,
-    settle_log,
-)
+from federation.node.home.keyring import begin_log, load_keyring, settle_log
 from federation.node.home.setup import write_bundle
 from federation.node.home_store import open_home_store
 from federation.node.log.boot import ISLAND, AskCosigned, leaf_entry, plain_leaf, witnessed_by
@@ -43,7 +39,8 @@ from federation.protocol.trust import Agreement
 from federation.protocol.trust.members import RetiredLog, is_vouched
 from federation.protocol.trust.witnesses import enough_to_start, log_policy, log_witnesses
 from federation.store.database import Database
-from federation.store.exchange_log import GroupTransaction, commit_group, load_head
+from federation.store.exchange_log import GroupTransaction, commit_group
+from federation.store.log_reader import load_head
 
 RETIRED_FOLDER: Final = "retired"
 LOST_NUMBERS: Final = 1_000_000

@@ -23,14 +23,8 @@ from federation.protocol.receipt import Receipt, verify_receipt
 from federation.protocol.tlog.note import Checkpoint, Vkey, sign_checkpoint
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.store.database import Database
-from federation.store.exchange_log import (
-    GroupTransaction,
-    commit_group,
-    covering_checkpoint,
-    inclusion_proof,
-    load_entries,
-    load_head,
-)
+from federation.store.exchange_log import GroupTransaction, commit_group
+from federation.store.log_reader import covering_checkpoint, inclusion_proof, load_entries, load_head
 
 T = TypeVar("T")
 _log = structlog.get_logger()

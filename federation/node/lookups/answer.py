@@ -69,16 +69,7 @@ from federation.domain.registers import (
 )
 from federation.domain.retention import PROVISION, QUESTION, RELEASE
 from federation.node.disclosures import disclosure_of, disclosure_record
-from federation.node.exchange.judge import (
-    NO_ROWS,
-    Judgement,
-    Kind,
-    Numbered,
-    Received,
-    Rows,
-    item_kind,
-    rule_decision,
-)
+from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows, item_kind, rule_decision
 from federation.node.exchange.replies import reply_draft, statement_of, take_reply, verify_reply
 from federation.node.joint.mandates import as_it_stands
 from federation.node.lookups import records

@@ -6,16 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cedarpy import (
-        Decision,
-        Entities,
-        PolicySet,
-        Schema,
-        is_authorized,
-        policies_to_pst,
-        pst,
-        validate_policies,
-    )
+    from cedarpy import Decision, Entities, PolicySet, Schema, is_authorized, policies_to_pst, pst, validate_policies
 
 __all__ = [
     "Decision", "Entities", "PolicySet", "Schema", "is_authorized", "policies_to_pst", "pst", "validate_policies",

@@ -5,14 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from federation.domain.clock import Calendar
-from federation.domain.oversight import (
-    AskedLine,
-    FlagKind,
-    find_misuse,
-    honey_flag,
-    is_off_hours,
-    is_sampled,
-)
+from federation.domain.oversight import AskedLine, FlagKind, find_misuse, honey_flag, is_off_hours, is_sampled
 from federation.protocol.form import replace
 
 NIGHT = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)

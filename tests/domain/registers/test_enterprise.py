@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.registers import (
-    ENTERPRISE_FIELDS,
-    decode_enterprise,
-    enterprise_texts,
-    verify_enterprise,
-)
+from federation.domain.registers import ENTERPRISE_FIELDS, decode_enterprise, enterprise_texts, verify_enterprise
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import Realm

@@ -17,7 +17,7 @@ from federation.protocol.errors import BridgeheadError, NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.wire.agency.documents import DocumentList, DocumentPlace
 from tests.node.alerts.border_desks import (
     CHANGSHAN,

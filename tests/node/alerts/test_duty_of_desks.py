@@ -21,7 +21,7 @@ from federation.protocol.ids import format_time
 from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import LeafKind
 from federation.protocol.trust import Agreement
-from federation.store.exchange_log import find_leaf
+from federation.store.log_reader import find_leaf
 from federation.wire.agency import duty as wire
 from tests.node.alerts.border_desks import (
     CHANGSHAN,

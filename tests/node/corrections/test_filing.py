@@ -16,7 +16,7 @@ from federation.protocol.errors import ConflictError, MalformedError, NotFoundEr
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding, CorrectionStep
 from tests.node.corrections.case import correcting, registered
 from tests.node.rig import ANHUI, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, application

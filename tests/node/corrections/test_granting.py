@@ -22,18 +22,7 @@ from federation.store.records import find_record
 from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding, CorrectionStep
 from federation.wire.agency.permits import ImportChunk, PermitImport, PermitRevocation
 from tests.node.corrections.case import Case, correcting, registered
-from tests.node.rig import (
-    ANHUI,
-    FUJIAN,
-    HALL,
-    JIANGXI,
-    POLICE,
-    YUSHAN_HALL,
-    YUSHAN_POLICE,
-    ZHEJIANG,
-    act,
-    application,
-)
+from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, application
 
 PUCHENG = parse_agency_id("fujian/350722/service-hall")
 PUCHENG_POLICE = parse_agency_id("fujian/350722/police")

@@ -23,7 +23,7 @@ from federation.protocol.receipt import Answer, Receipt, verify_receipt
 from federation.protocol.tlog.merkle import hash_leaf
 from federation.protocol.tlog.note import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.proof import TlogProof, format_proof, parse_proof
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import count_pending, find_message, find_outbox, list_messages
 from federation.store.witness_state import list_forks
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, draft, kit, received, sync_body, sync_item

@@ -18,7 +18,7 @@ from federation.node.retention import destroy_ended
 from federation.node.status import unheard_warnings
 from federation.protocol.form import replace
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
-from federation.store.exchange_log import find_entry
+from federation.store.log_reader import find_entry
 from federation.store.messages import StoredMessage, count_pending, find_body, find_outbox_state
 from federation.wire.agency.erasure import ErasureQuestion
 from federation.wire.agency.lookups import LookupQuestion

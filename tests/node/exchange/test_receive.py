@@ -26,7 +26,7 @@ from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import BodyRef
 from federation.protocol.trust import MessageKey
-from federation.store.exchange_log import check_log, load_entries
+from federation.store.log_reader import check_log, load_entries
 from federation.store.messages import load_body, pair_state
 from federation.store.records import find_record
 from tests.node.exchange.receiving import SEALED, refused, take, verified

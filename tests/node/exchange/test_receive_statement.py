@@ -20,17 +20,7 @@ from federation.protocol.receipt import Submission
 from federation.protocol.statement import AgreementRef, Recipient, Sender, encode_statement
 from federation.protocol.trust import MessageKey
 from tests.node.exchange.receiving import SEALED, refused, take, verified
-from tests.node.rig import (
-    FUJIAN,
-    JIANGXI,
-    ZHEJIANG,
-    Rig,
-    kit,
-    sign,
-    statement,
-    submission,
-    sync_body,
-)
+from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, kit, sign, statement, submission, sync_body
 
 # ---- 1 size and payload type -------------------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from federation.protocol.ids import Pair
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.statement import decode_statement
 from federation.protocol.trust import message_keys_at
-from federation.store.exchange_log import GroupTransaction, check_log, load_entries
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import check_log, load_entries
 from federation.store.messages import count_pending, find_message, find_outbox, list_messages, load_body, pair_state
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, cause, draft, sync_body
 

@@ -15,7 +15,7 @@ from federation.protocol.errors import CorruptError, NotFoundError, UnavailableE
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
-from federation.store.exchange_log import load_entries
+from federation.store.log_reader import load_entries
 from federation.wire.read_client import ReadClient
 from tests.held_port import held_port, saying
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, START, ZHEJIANG, Rig, draft, kit

@@ -14,7 +14,8 @@ from federation.node.log.sequence import MAX_QUEUED, Committed, LogKey, Sequence
 from federation.protocol.errors import BridgeheadError, CorruptError, RuleError, UnavailableError
 from federation.protocol.tlog.note import verify_checkpoint
 from federation.store.database import Database, open_database
-from federation.store.exchange_log import GroupTransaction, check_log, load_checkpoints, load_head, load_root
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import check_log, load_checkpoints, load_head, load_root
 from tests.node.rig import JIANGXI, START, ZHEJIANG, Rig, kit
 
 KEYRING = kit().keyrings[ZHEJIANG]

@@ -15,7 +15,7 @@ from federation.protocol.ids import NodeName
 from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.note import Checkpoint, parse_note, parse_vkey, sign_checkpoint, verify_checkpoint
 from federation.protocol.tlog.witness import AddCheckpoint, Status, WitnessAnswer, format_add_checkpoint
-from federation.store.exchange_log import consistency_proof
+from federation.store.log_reader import consistency_proof
 from federation.store.witness_state import find_witness_state, list_forks
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Rig, draft, kit
 

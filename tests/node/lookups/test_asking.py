@@ -27,7 +27,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
-from federation.store.exchange_log import load_entries, load_head
+from federation.store.log_reader import load_entries, load_head
 from federation.store.records import list_records
 from federation.wire.agency.lookups import CaseQuestion, LookupQuery, LookupQuestion
 from tests.node.lookups.office import CASE, NUMBERS, PURPOSE, Office, office

@@ -22,7 +22,7 @@ from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.statement import Statement, decode_statement
-from federation.store.exchange_log import load_entries, load_head
+from federation.store.log_reader import load_entries, load_head
 from federation.wire.agency.audit import Direction, MessageQuery
 from federation.wire.agency.oversight import ReadingQuery
 from federation.wire.rpc import Act

@@ -17,7 +17,7 @@ from federation.node.oversight.readings import READING
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
-from federation.store.exchange_log import load_entry_bundle
+from federation.store.log_reader import load_entry_bundle
 from federation.store.records import list_records
 from federation.wire.agency.oversight import CountersignQuestion, DigestQuestion, FlagQuery, ReviewQuestion
 from federation.wire.rpc import PageQuery

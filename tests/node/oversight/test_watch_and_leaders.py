@@ -24,16 +24,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
 from federation.wire.agency.oversight import CountersignQuestion
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, URN, office, public_text
-from tests.node.rig import (
-    HALL,
-    JIANGXI,
-    YUSHAN_POLICE,
-    ZHEJIANG,
-    act,
-    application,
-    plant_record,
-    register_key,
-)
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, plant_record, register_key
 
 
 async def test_search_burst_at_night_leaves_flags_with_the_question(tmp_path: Path) -> None:

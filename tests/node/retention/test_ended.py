@@ -18,7 +18,7 @@ from federation.protocol.errors import NotFoundError, RuleError, StaleError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
-from federation.store.exchange_log import find_leaf, load_entries, load_head
+from federation.store.log_reader import find_leaf, load_entries, load_head
 from federation.store.messages import find_body, find_message, find_outbox, load_body
 from federation.store.records import list_records
 from federation.wire.agency.erasure import RetentionRound

@@ -38,7 +38,7 @@ from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encod
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Sender
 from federation.protocol.tlog.merkle import hash_leaf
-from federation.store.exchange_log import find_entry, find_leaf, load_entries
+from federation.store.log_reader import find_entry, find_leaf, load_entries
 from federation.store.messages import StoredMessage, find_body, find_outbox, list_messages, load_body
 from federation.store.records import find_record
 from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState, SentQuery

@@ -23,7 +23,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.collection import seal_token
-from federation.store.exchange_log import find_entry
+from federation.store.log_reader import find_entry
 from federation.store.messages import StoredMessage, find_body, find_message, find_outbox, list_messages, load_body
 from federation.wire.agency.erasure import RetentionRound
 from federation.wire.agency.reports import ReportQuestion

@@ -13,7 +13,7 @@ from federation.protocol.errors import CorruptError, MalformedError, NotFoundErr
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind
-from federation.store.exchange_log import load_entries, load_head
+from federation.store.log_reader import load_entries, load_head
 from federation.store.records import find_record, list_records, put_records
 from tests.node.kept_decisions import list_decisions
 from tests.node.retention.released import FIELDS, PERSON, PURPOSE, Border, border, released

@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import (
-    Decision,
-    Entity,
-    EntityRef,
-    Grounds,
-    decide,
-    decide_afresh,
-    load_policy_book,
-)
+from federation.protocol.policy import Decision, Entity, EntityRef, Grounds, decide, decide_afresh, load_policy_book
 from tests.protocol.policy.books import DENY_SECRET, READ, READ_OFFICE, SCHEMA, book_of, office, paper, question
 
 BOOK = book_of(READ + READ_OFFICE, DENY_SECRET)

@@ -19,16 +19,7 @@ from federation.protocol.tlog.proof import (
     verify_proof,
 )
 from federation.protocol.tlog.quorum import parse_policy
-from tests.protocol.tlog.golden import (
-    CHECKPOINT,
-    COSIGN_TIME,
-    LOG_VKEY,
-    ORIGIN,
-    PROOF,
-    WITNESS_VKEY,
-    entry,
-    tree,
-)
+from tests.protocol.tlog.golden import CHECKPOINT, COSIGN_TIME, LOG_VKEY, ORIGIN, PROOF, WITNESS_VKEY, entry, tree
 
 POLICY = parse_policy(f"log {LOG_VKEY}\nwitness w {WITNESS_VKEY}\nquorum w\n".encode())
 NO_WITNESS = parse_policy(f"log {LOG_VKEY}\nquorum none\n".encode())

@@ -27,14 +27,7 @@ from federation.protocol.trust.draft import (
     make_snapshot,
     make_timestamp,
 )
-from federation.protocol.trust.members import (
-    Agency,
-    Member,
-    MessageKey,
-    Terms,
-    format_log_origin,
-    format_witness_name,
-)
+from federation.protocol.trust.members import Agency, Member, MessageKey, Terms, format_log_origin, format_witness_name
 from federation.protocol.trust.metadata import sign_metadata
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -7,22 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from federation.protocol.errors import (
-    BridgeheadError,
-    ConflictError,
-    MalformedError,
-    StaleError,
-    UntrustedError,
-)
+from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, StaleError, UntrustedError
 from federation.protocol.form import encode_canonical, replace
 from federation.protocol.ids import AgencyId, NodeName, Realm
-from federation.protocol.trust import (
-    Freshness,
-    find_agency,
-    freshness,
-    load_agreement,
-    verify_in_force,
-)
+from federation.protocol.trust import Freshness, find_agency, freshness, load_agreement, verify_in_force
 from federation.protocol.trust.draft import draft_files, draft_targets
 from tests.protocol.trust.four import (
     ANHUI,

@@ -14,7 +14,7 @@ from federation.protocol.errors import CorruptError, MalformedError, NotFoundErr
 from federation.protocol.tlog.merkle import verify_consistency, verify_inclusion
 from federation.protocol.tlog.tiles import decode_bundle
 from federation.store.database import Database, open_database
-from federation.store.exchange_log import (
+from federation.store.log_reader import (
     check_log,
     check_log_sample,
     consistency_proof,
