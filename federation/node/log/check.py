@@ -3,7 +3,7 @@
 1 every leaf about a message has that very message, 2 with its body, and the key of that body, unless it was erased,
 refused or never had one, 3 and what became of it in the queue is what the log or a receipt says; 4 every record has the
 digest that was written with it, and none is missing or more; 5 no key is without a body; 6 every document has its row,
-and every whole one its bytes. Nothing is written. Trusts the log, whose own check is `check_log`, and the keys.
+and every whole one its bytes; 7 the tree of all entries is the one that is stored. Nothing is written. Trusts the keys.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement, find_party
 from federation.protocol.trust.members import log_vkeys
 from federation.store.database import Database, open_to_read
-from federation.store.log_reader import find_leaf, load_entries, load_head
+from federation.store.log_reader import check_log, find_leaf, load_entries, load_head
 from federation.store.messages import (
     Direction,
     OutboxRow,
@@ -90,7 +90,15 @@ def check_store(database: Database, agreement: Agreement | None) -> RowCheck:
     strays = sum(map(len, database.body_keys.each_unnamed(database)))
     keys = (RowFinding("extra", "body-key", count=strays),) if strays else ()
     messages = check_messages(database, agreement, range(size))
-    return RowCheck(leaves=size, findings=(*messages, *records, *keys, *find_faults(database)))
+    return RowCheck(leaves=size, findings=(*_tree_fault(database), *messages, *records, *keys, *find_faults(database)))
+
+
+def _tree_fault(database: Database) -> Iterator[RowFinding]:
+    """The first that does not fit when the tree is computed again from every entry, named by its reason."""
+    try:
+        check_log(database)
+    except CorruptError as error:
+        yield RowFinding("changed", "log-leaf", error.reason)
 
 
 def check_start(database: Database, agreement: Agreement | None) -> tuple[RowFinding, ...]:
