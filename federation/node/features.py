@@ -30,7 +30,6 @@ from federation.node import (
 )
 from federation.node import readings as readings_again
 from federation.node.alerts import cap as alert_files
-from federation.node.alerts import kinds as alert_kinds
 from federation.node.alerts import sharing as alert_sharing
 from federation.node.alerts import steps as alert_steps
 from federation.node.corrections import lines, notices, steps
@@ -50,7 +49,7 @@ FEATURES: Final = (
     reports, steps, lines, notices,
     leads, duty, duty_volunteers,
     case_sharing, case_steps, case_trace, documents, documents_open,
-    alert_files, alert_kinds, alert_sharing, alert_steps,
+    alert_files, alert_sharing, alert_steps,
     figures,
     officer_keys,
     erasure, erasure_lists, erasure_receipts,

@@ -36,7 +36,7 @@ from federation.v1 import (
     subject_service_pb2,
 )
 from federation.v1.buf.validate import validate_pb2
-from federation.wire.table import RPCS
+from tests.wire.table import RPCS
 
 ROOT = Path(__file__).resolve().parents[2]
 BUF = Path(sys.executable).parent / "buf"

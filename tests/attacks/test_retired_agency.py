@@ -20,9 +20,9 @@ from federation.protocol.trust import Agreement
 from federation.wire.agency.oversight import WATCH_NOTICES
 from federation.wire.rpc import Rpc, Side
 from federation.wire.status import error_of_call
-from federation.wire.table import RPCS
 from tests.scenarios.provinces import ISLAND, Federation, make_federation
 from tests.wire import calls
+from tests.wire.table import RPCS
 
 JIANGXI = NodeName("jiangxi")
 OFFICES = (calls.POLICE, calls.HALL, calls.MARKET, calls.AUDITOR)

@@ -66,7 +66,6 @@ from federation.wire.agency import (
 from federation.wire.agency import leads as lead_rpcs
 from federation.wire.agency import permits as permit_rpcs
 from federation.wire.rpc import Rpc
-from federation.wire.table import RPCS
 from tests.node.intake.border import NO_LOOKUP, PURPOSE, XINZHOU, Border, border, case_of
 from tests.node.joint.desks import TOWN, Desks, with_agencies
 from tests.node.joint.desks import WHY as CASE_WHY
@@ -77,6 +76,7 @@ from tests.node.retention.test_orders import sent
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, lead_act, register_key
 from tests.node.test_leads import HANDOVER, LEAD
 from tests.wire.calls import AWAITED
+from tests.wire.table import RPCS
 
 GUANGFENG, KAIHUA = parse_agency_id("jiangxi/361103/police"), parse_agency_id("zhejiang/330824/service-hall")
 KAIHUA_POLICE, KAIHUA_MARKET = parse_agency_id("zhejiang/330824/police"), parse_agency_id("zhejiang/330824/market")

@@ -14,9 +14,9 @@ from federation.wire.agency.node import GET_STATUS
 from federation.wire.gatekeeper import Caller
 from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, RangeQuestion
 from federation.wire.rpc import Side
-from federation.wire.table import RPCS
 from tests.node.rig import FUJIAN, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, running_rig
 from tests.wire.calls import AWAITED
+from tests.wire.table import RPCS
 
 
 async def test_every_rpc_is_answered_by_one_step(tmp_path: Path) -> None:

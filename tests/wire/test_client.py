@@ -20,7 +20,6 @@ from federation.wire.client import AgencyClient, Client
 from federation.wire.limits import STREAMS_EACH
 from federation.wire.peer import SUBMIT, PeerClient
 from federation.wire.rpc import Act, ClientProfile, TlsFiles
-from federation.wire.table import RPCS
 from tests.attacks.raw_http2 import RawHttp2, connected
 from tests.wire import alert_answers, calls, case_answers
 from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, LEAD, SUBMISSION, URN
@@ -28,6 +27,7 @@ from tests.wire.calls import CALLS, POLICE, Call
 from tests.wire.erasure_answers import RESULT
 from tests.wire.house import JIANGXI, ZHEJIANG, House
 from tests.wire.oversight_answers import NEWS
+from tests.wire.table import RPCS
 from tests.wire.test_gatekeeper import told
 
 EVERY = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.rpc.name)

@@ -22,10 +22,10 @@ from federation.wire.gatekeeper import verify_shape
 from federation.wire.pb import from_pb, to_pb
 from federation.wire.peer import DIGEST_RANGE, SUBMIT
 from federation.wire.rpc import OwnKey, Side
-from federation.wire.table import RPCS
 from tests.wire import calls
 from tests.wire.answers import ACT, APPLICATION, BARE_ITEM, CITIZEN_NUMBER, ITEM, RECEIPT, SUBMISSION
 from tests.wire.shapes import plain, values
+from tests.wire.table import RPCS
 
 EVERY = pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
 SOME = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -19,7 +19,7 @@ from typing import Final
 
 from federation.domain.alert import STAGES, Alert, advance
 from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
-from federation.domain.alert_kinds import AlertKind, is_issued, load_kind
+from federation.domain.alert_kinds import AlertKind, AlertTable, is_issued, load_kind, read_alerts
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_policy import AlertStanding, read_request, standing_of
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
@@ -69,6 +69,8 @@ from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency import alerts as wire
 from federation.wire.agency.alerts import (
+    AlertFieldLine,
+    AlertKindLine,
     AlertNews,
     AlertOffer,
     AlertOutcome,
@@ -570,4 +572,22 @@ def _entry_line(errand: Errand, held: Held[Alert], kept: StoredEntry) -> EntryLi
         items=items_shown(errand, held, kept),
         without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
         deliveries=deliveries(node, each_sent(ALERT, node.database, held.id, name=kept.name)),
+    )  # fmt: skip
+
+
+@on(wire.READ_KINDS)
+async def read_kinds(errand: Errand, name: str) -> tuple[AlertKindLine, ...]:
+    """Reads one kind by its id or its Chinese name, or all; refuses ALERT_KIND_REFUSED, ALERT_KIND_UNKNOWN."""
+    table = read_alerts(errand.in_force.agreement.files)
+    named = next((kind for kind in table.kind if name == kind.zh), None)
+    found = table.kind if not name else (named or load_kind(table, name),)
+    return tuple(_kind_line(table, kind) for kind in found)
+
+
+def _kind_line(table: AlertTable, kind: AlertKind) -> AlertKindLine:
+    facts = (table.facts[name] for name in kind.crosses)
+    return AlertKindLine(
+        id=kind.id, zh=kind.zh, en=kind.en, purpose=kind.purpose, function=kind.function, colours=kind.colours,
+        priority=kind.priority, expires=kind.expires, measured=kind.measured,
+        crosses=tuple(AlertFieldLine(id=fact.id, zh=fact.zh, en=fact.en) for fact in facts), never=kind.never,
     )  # fmt: skip

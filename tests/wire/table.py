@@ -1,4 +1,4 @@
-"""Every RPC of the house, in one table. Who may call it, where, and how is in its line."""
+"""Every RPC of the house: each line of `wire/agency/` and of `wire/peer.py`."""
 
 from __future__ import annotations
 
