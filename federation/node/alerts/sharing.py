@@ -28,7 +28,7 @@ from federation.domain.alert_policy import (
     see_request,
 )
 from federation.domain.alert_rules import AgreedAlerts
-from federation.domain.alert_texts import kept_under, names_person
+from federation.domain.alert_texts import kept_under, names_person, shown_fields
 from federation.domain.alert_told import offices_of, provinces_of, told_of
 from federation.domain.cap import Status
 from federation.domain.case_items import AT_HOME, Part
@@ -65,6 +65,10 @@ LOOK: Final = "alerts-look"
 class AlertSharing(Sharing[Alert]):
     family = ALERT
     look_keys = (LOOK,)
+
+    def shown_fields(self, head: Head) -> Mapping[str, FieldValue]:
+        """As they are written, but for a text with personal data."""
+        return shown_fields(head)
 
     def is_over(self, state: Alert) -> bool:
         return state.ended is not None

@@ -23,7 +23,7 @@ from federation.domain.alert_kinds import AlertKind, AlertTable, is_issued, load
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_policy import AlertStanding, read_request, standing_of
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
-from federation.domain.alert_texts import kept_under, shown_fields, verify_texts
+from federation.domain.alert_texts import kept_under, verify_texts
 from federation.domain.alert_told import told_of
 from federation.domain.cap import Status, Unit, allocate_identifier
 from federation.domain.case_items import CaseItem, join, split
@@ -57,8 +57,8 @@ from federation.node.joint.acting import (
     write_more,
 )
 from federation.node.joint.entries import record_key
-from federation.node.joint.records import ALERT, Held, StoredEntry, each_sent, keep_rules, load_held
-from federation.node.joint.shown import deliveries
+from federation.node.joint.records import ALERT, Held, StoredEntry, keep_rules, load_held
+from federation.node.joint.shown import entry_line, entry_page
 from federation.node.joint.writing import Said
 from federation.node.node import Node, agency_facts
 from federation.protocol.errors import MalformedError, RuleError, nearest
@@ -81,7 +81,7 @@ from federation.wire.agency.alerts import (
     AlertView,
     AlertWatch,
 )
-from federation.wire.agency.cases import EntryLine, EntryPage, EntryQuery
+from federation.wire.agency.cases import EntryPage, EntryQuery
 from federation.wire.rpc import Ruling
 
 WAIT_SECONDS: Final = 1.0
@@ -181,7 +181,8 @@ async def _do(
         await handed_on(node, ALERTS_SHARED, answer, seconds=0)
         now = load_held(ALERT, node, parse_record_id(answer.record))
     line = next((each for each in alert_lines(node, now.moment, step=1) if each.office == errand.caller), None)
-    return AlertOutcome(decision=ruling, line=line, entry=_entry_line(errand, now, now.kept[answer.name]))
+    entry = entry_line(errand, ALERTS_SHARED, now, kept=now.kept[answer.name])
+    return AlertOutcome(decision=ruling, line=line, entry=entry)
 
 
 async def _receipted(node: Node, answer: EntryWritten, alert: Alert, act: str) -> None:
@@ -414,15 +415,7 @@ async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
     held, ruling = await readable(errand, query.case)
     if held is None:
         return EntryPage(decision=ruling)
-
-    def listed(place: str) -> Iterator[tuple[str, EntryLine]]:
-        start = int(place or 0)
-        for number, entry in enumerate(held.record.entries_from(start), start=start + 1):
-            yield str(number), _entry_line(errand, held, held.kept[entry.name])
-
-    name, keys = f"alert-entries/{held.id}/{errand.caller}", errand.node.database.keys
-    page = page_behind(keys, name, listed, limit=query.page_size, token=query.page_token)
-    return EntryPage(decision=ruling, lines=page.values, next_page_token=page.next_token)
+    return entry_page(errand, ALERTS_SHARED, held, query=query, ruling=ruling)
 
 
 @joining(wire.WATCH_ALERTS)
@@ -558,21 +551,6 @@ def items_shown(errand: Errand, held: Held[Alert], kept: StoredEntry) -> tuple[C
     """The items of an entry as far as the office may see them: its own entries' whole."""
     parts = ALERTS_SHARED.shown_parts(errand.node, errand.in_force, held, kept=kept, reader=errand.caller)
     return join(kept.head.items, parts)
-
-
-def _entry_line(errand: Errand, held: Held[Alert], kept: StoredEntry) -> EntryLine:
-    """One entry as an office of ours may see it, with the way of its messages if it is ours."""
-    head, act, node = kept.head, ALERT_ACTS.get(kept.head.act), errand.node
-    void = {} if held.state is None else {entry.name: why for entry, why in held.state.without_effect}
-    why = void.get(kept.name)
-    return EntryLine(
-        name=kept.name, author=kept.author, n=head.n, act=head.act, act_zh=act.zh if act else head.act,
-        act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
-        fields={name: text_of(value) for name, value in shown_fields(head).items()},
-        items=items_shown(errand, held, kept),
-        without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
-        deliveries=deliveries(node, each_sent(ALERT, node.database, held.id, name=kept.name)),
-    )  # fmt: skip
 
 
 @on(wire.READ_KINDS)

@@ -48,6 +48,10 @@ class Sharing(ABC, Generic[S]):
         del node
         return ()
 
+    def shown_fields(self, head: Head) -> Mapping[str, FieldValue]:
+        """Returns the fields of a head as an office is shown them."""
+        return head.fields
+
     @abstractmethod
     def is_over(self, state: S) -> bool:
         """Returns True once nothing is written with a record but by the duty: it has ended."""

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from federation.domain.acts import ACTS, Field
 from federation.domain.case_items import join
 from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import CUT, Head, NoEffect
 from federation.domain.joint_offers import Offer, offered, task_acts
-from federation.domain.joint_state import Case
+from federation.domain.joint_state import Case, Folded
 from federation.domain.joint_trace import TraceLine
 from federation.domain.procedure import Stage
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.replies import find_delivery
 from federation.node.joint.acting import text_of
-from federation.node.joint.case_sharing import CASES_SHARED
 from federation.node.joint.disclose import handed_notices
 from federation.node.joint.records import CASE, Held, SentEntry, StoredEntry, each_sent
-from federation.node.node import InForce, Node
+from federation.node.joint.sharing import Sharing
+from federation.node.node import Node
 from federation.protocol.ids import AgencyId, parse_agency_id
+from federation.store.collection import page_behind
 from federation.wire.agency.cases import (
     CaseClock,
     CaseDelivery,
@@ -33,8 +35,12 @@ from federation.wire.agency.cases import (
     CaseTask,
     DeliveryState,
     EntryLine,
+    EntryPage,
+    EntryQuery,
 )
+from federation.wire.rpc import Ruling
 
+F = TypeVar("F", bound=Folded)
 MAX_NOTICES: Final = 100
 BUILT_IN: Final = {"lead": ("牵头单位", "lead"), "owner": ("承办单位", "owner"), "party": ("当事人", "party")}
 """The roles that no procedure has to name, in both languages."""
@@ -45,25 +51,39 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def entry_line(
-    node: Node,
-    in_force: InForce,
-    held: Held[Case],
+    errand: Errand,
+    sharing: Sharing[F],
+    held: Held[F],
     *,
     kept: StoredEntry,
-    reader: AgencyId,
     sent: Iterable[SentEntry] | None = None,
 ) -> EntryLine:
-    """One entry as an office of ours may see it, with the way of its messages (`sent`, where known) if it is ours."""
-    head, act, case = kept.head, ACTS.get(kept.head.act), held.state
-    why = _effects(case).get(kept.name)
-    parts = CASES_SHARED.shown_parts(node, in_force, held, kept=kept, reader=reader)
+    """One entry as the office may see it, with the way of its messages (`sent`, where known) if it is ours."""
+    node, head, act = errand.node, kept.head, sharing.family.acts.get(kept.head.act)
+    why = _effects(held.state).get(kept.name)
+    parts = sharing.shown_parts(node, errand.in_force, held, kept=kept, reader=errand.caller)
+    if sent is None:
+        sent = each_sent(sharing.family, node.database, held.id, name=kept.name)
     return EntryLine(
         name=kept.name, author=kept.author, n=head.n, act=head.act, act_zh=act.zh if act else head.act,
         act_en=act.en if act else head.act, agency=head.agency, officer=head.officer, at=head.at, arrived=kept.arrived,
-        fields={name: text_of(value) for name, value in head.fields.items()}, items=join(head.items, parts),
-        without_effect="" if why is None else why.reason, missing=() if why is None else why.missing,
-        deliveries=deliveries(node, each_sent(CASE, node.database, held.id, name=kept.name) if sent is None else sent),
+        fields={name: text_of(value) for name, value in sharing.shown_fields(head).items()},
+        items=join(head.items, parts), without_effect="" if why is None else why.reason,
+        missing=() if why is None else why.missing, deliveries=deliveries(node, sent),
     )  # fmt: skip
+
+
+def entry_page(errand: Errand, sharing: Sharing[F], held: Held[F], *, query: EntryQuery, ruling: Ruling) -> EntryPage:
+    """The entries of a record in their order, as the office may see them (PAGE_TOKEN)."""
+
+    def listed(place: str) -> Iterator[tuple[str, EntryLine]]:
+        start = int(place or 0)
+        for number, entry in enumerate(held.record.entries_from(start), start=start + 1):
+            yield str(number), entry_line(errand, sharing, held, kept=held.kept[entry.name])
+
+    name, keys = f"{sharing.family.name}-entries/{held.id}/{errand.caller}", errand.node.database.keys
+    page = page_behind(keys, name, listed, limit=query.page_size, token=query.page_token)
+    return EntryPage(decision=ruling, lines=page.values, next_page_token=page.next_token)
 
 
 def deliveries(node: Node, messages: Iterable[SentEntry]) -> tuple[CaseDelivery, ...]:
@@ -268,8 +288,8 @@ def _trace_line(case: Case, stage: Stage, time: datetime) -> TraceLine:
     )
 
 
-def _effects(case: Case | None) -> Mapping[str, NoEffect]:
-    return {} if case is None else {entry.name: why for entry, why in case.without_effect}
+def _effects(state: Folded | None) -> Mapping[str, NoEffect]:
+    return {} if state is None else {entry.name: why for entry, why in state.without_effect}
 
 
 def offers(case: Case, agency: AgencyId, officer: str, *, now: datetime) -> tuple[CaseOffer, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -54,7 +54,6 @@ from federation.protocol.ids import (
     record_node,
 )
 from federation.protocol.policy import decide
-from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import next_serial
 from federation.wire.agency import cases as wire
@@ -68,7 +67,6 @@ from federation.wire.agency.cases import (
     CaseView,
     DuePage,
     DueQuery,
-    EntryLine,
     EntryPage,
     EntryQuery,
     FigureLine,
@@ -163,14 +161,14 @@ async def _do(errand: Errand, doing: Doing[Case]) -> CaseOutcome:
     ruling, answer = await write_entry(errand, doing)
     if answer is None:
         return CaseOutcome(decision=ruling)
-    node, in_force, record = errand.node, errand.in_force, parse_record_id(answer.record)
+    node, record = errand.node, parse_record_id(answer.record)
     sent = await handed_on(node, CASES_SHARED, answer, seconds=WAIT_SECONDS)
     if doing.said.act == "invite":
         # that the other side's node has it is an entry of its own
         await follow(node, Rows(then=partial(settle, CASES_SHARED, record=record)))
     now = load_held(CASE, node, record)
     line = next((each for each in case_lines(node, now.moment, step=1) if each.office == errand.caller), None)
-    entry = shown.entry_line(node, in_force, now, kept=now.kept[answer.name], reader=errand.caller, sent=sent)
+    entry = shown.entry_line(errand, CASES_SHARED, now, kept=now.kept[answer.name], sent=sent)
     return CaseOutcome(decision=ruling, line=line, entry=entry)
 
 
@@ -223,16 +221,7 @@ async def list_entries(errand: Errand, query: EntryQuery) -> EntryPage:
     held, ruling = await readable(errand, query.case)
     if held is None:
         return EntryPage(decision=ruling)
-
-    def listed(place: str) -> Iterator[tuple[str, EntryLine]]:
-        start = int(place or 0)
-        for number, entry in enumerate(held.record.entries_from(start), start=start + 1):
-            kept = held.kept[entry.name]
-            yield str(number), shown.entry_line(errand.node, errand.in_force, held, kept=kept, reader=errand.caller)
-
-    name, keys = f"case-entries/{held.id}/{errand.caller}", errand.node.database.keys
-    page = page_behind(keys, name, listed, limit=query.page_size, token=query.page_token)
-    return EntryPage(decision=ruling, lines=page.values, next_page_token=page.next_token)
+    return shown.entry_page(errand, CASES_SHARED, held, query=query, ruling=ruling)
 
 
 @on(wire.LIST_CASES)
