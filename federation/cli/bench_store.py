@@ -41,7 +41,7 @@ from federation.domain.permits import Permit
 from federation.domain.registers import DossierKind
 from federation.node.disclosures import disclosure_of, disclosure_record
 from federation.node.exchange.judge import Received, allowed_by_rule
-from federation.node.exchange.replies import Reply, reply_draft, reply_record, statement_of
+from federation.node.exchange.replies import REPLIES, Reply, reply_draft, statement_of
 from federation.node.exchange.send import ENDS, Cause, Draft, End, prepare, put_end, record_message
 from federation.node.features import KINDS
 from federation.node.home.agreement import load_home_agreement
@@ -292,7 +292,7 @@ def _take_answer(
     statement, (answer, body) = statement_of(message), answers[message.id]
     put_body(transaction, message.id, body)
     cited = statement.in_reply_to or ""
-    reply = reply_record(Reply(request=cited, message_id=message.id, ends=answer.expires), owner=RECEIVER)
+    reply = REPLIES.record(Reply(request=cited, message_id=message.id, ends=answer.expires), owner=RECEIVER)
     held = records.held_record(answer.handle or "", cited, owner=RECEIVER)
     case = f"{node.name}/{statement.case}"
     end = End(direction="received", message_id=message.id, time=answer.expires or node.now(), case=case)

@@ -44,7 +44,7 @@ from federation.domain.figures_report import (
     unite_reports,
 )
 from federation.protocol.errors import NotFoundError
-from federation.protocol.form import Count, Positive, Row, decode, load_toml, parse_toml, replace
+from federation.protocol.form import Row, decode, load_toml, parse_toml, replace
 from federation.wire.agency import figures as wire
 from federation.wire.agency.figures import Delivery, FigureRow, RecheckQuestion, ReportQuery
 
@@ -242,20 +242,8 @@ def _file(path: Path) -> bytes:
         raise NotFoundError("FILE_MISSING", f"expected a file at {path}") from error
 
 
-class DeliveredRow(Row, frozen=True, kw_only=True):
-    """A row of the file that an office hands in."""
-
-    id: str
-    place: str
-    period: str
-    value: str
-    words: str
-    numerator: Count | None = None
-    denominator: Positive | None = None
-
-
 class DeliveryFile(Row, frozen=True, kw_only=True):
-    figure: tuple[DeliveredRow, ...]
+    figure: tuple[FigureRow, ...]
 
 
 @plain_command(app, "deliver", usual=(REPORT_PURPOSE, REPORT_FUNCTION))
@@ -267,13 +255,9 @@ def deliver(
 ) -> None:
     """Hand in (报送) the figures that your office counts by itself; they are shown as you wrote them."""
     file = load_toml(DeliveryFile, parse_toml(_file(path).decode(errors="replace"), what="figures"), what="figures")
-    rows = tuple(
-        FigureRow(
-            id=row.id, place=row.place, period=row.period, value=row.value, words=row.words, numerator=row.numerator,
-            denominator=row.denominator,
-        )
-        for row in file.figure
-    )  # fmt: skip
-    outcome = desk.call(wire.DELIVER_FIGURES, Delivery(figures=rows))
-    lines = [f"{row.id} {row.place} {row.period}  {digest}" for row, digest in zip(rows, outcome.digests, strict=False)]
+    outcome = desk.call(wire.DELIVER_FIGURES, Delivery(figures=file.figure))
+    lines = [
+        f"{row.id} {row.place} {row.period}  {digest}"
+        for row, digest in zip(file.figure, outcome.digests, strict=False)
+    ]
     desk.show(outcome, lines, notes=(f"已报送 {len(lines)} 项 | {len(lines)} figures were handed in",))

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from federation.domain.erasure import ReadingFacts, Watermark, format_code, parse_code, reading_request, reading_text
 from federation.domain.lookups import Outcome, decode_answer_item, decode_release_item
@@ -29,15 +28,17 @@ from federation.node.lookups.records import refusal_of
 from federation.node.oversight.readings import put_reading_line
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import CorruptError, NotFoundError
-from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text, replace
+from federation.protocol.form import (
+    Item,
+    Time,
+    decode,
+    encode,
+    replace,
+)
 from federation.protocol.ids import (
     AgencyId,
     MessageId,
     NodeName,
-    format_time,
-    parse_agency_id,
-    parse_node_name,
-    parse_time,
     truncate_to_millisecond,
 )
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
@@ -55,13 +56,14 @@ READING: Final = "lookup-reading"
 _CODE_COLUMN: Final = "lookup-reading.code"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Item, frozen=True, kw_only=True):
     """One reading of what was released: who read which fields, and when; `request` is the digest of the fetch."""
+
+    WHAT: ClassVar[str] = "lookup-reading"
 
     agency: AgencyId
     officer: str
-    time: datetime
+    time: Time
     lookup_id: str
     case_id: str
     node: NodeName
@@ -99,16 +101,6 @@ def mark_reading(keys: DataKeys, reading: Reading) -> Watermark:
 def put_reading(transaction: GroupTransaction, reading: Reading, *, owner: NodeName) -> Watermark:
     """Records a reading and returns what stands over it; kept as replicas are, since it never has a second version."""
     mark = mark_reading(transaction.keys, reading)
-    fields: dict[str, JsonValue] = {
-        "agency": str(reading.agency),
-        "officer": reading.officer,
-        "time": format_time(reading.time),
-        "lookup_id": reading.lookup_id,
-        "case_id": reading.case_id,
-        "node": reading.node,
-        "request": reading.request,
-        "fields": sorted(reading.fields),
-    }
     record = Record(
         id=mark.code,
         kind=READING,
@@ -118,7 +110,7 @@ def put_reading(transaction: GroupTransaction, reading: Reading, *, owner: NodeN
         status="read",
         division=reading.agency.county,
         due_date=reading.time.date(),
-        content=encode_canonical(fields),
+        content=encode(reading),
     )
     put_records(transaction, [record])
     put_reading_line(transaction, _line_of(reading), name=mark.code, owner=owner)
@@ -153,7 +145,7 @@ def load_reading(source: Source, code: str) -> tuple[Reading, Watermark]:
     record = find_record(source, READING, wanted, replica=True)
     if record is None:
         raise NotFoundError("READING_UNKNOWN", f"this node showed nothing under the code {wanted}")
-    reading = _read(record.content)
+    reading = decode(Reading, record.content)
     mark = mark_reading(source.keys, reading)
     if mark.code != wanted:
         raise CorruptError("READING_CODE", f"the reading kept under {wanted} is another one")
@@ -176,21 +168,6 @@ def _line_of(reading: Reading) -> StoredReading:
 def _text(reading: Reading) -> str:
     return reading_text(
         agency=reading.agency, officer=reading.officer, time=reading.time, request_digest=reading.request
-    )
-
-
-def _read(content: bytes) -> Reading:
-    value = decode_canonical(content, what=READING)
-    names = value["fields"]
-    return Reading(
-        agency=parse_agency_id(read_text(value, "agency", what=READING)),
-        officer=read_text(value, "officer", what=READING),
-        time=parse_time(read_text(value, "time", what=READING)),
-        lookup_id=read_text(value, "lookup_id", what=READING),
-        case_id=read_text(value, "case_id", what=READING),
-        node=parse_node_name(read_text(value, "node", what=READING)),
-        request=read_text(value, "request", what=READING),
-        fields=frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 
+from federation.domain.case_figures import Figure
 from federation.domain.case_items import CaseItem
 from federation.domain.joint_policy import CaseLine, Standing
 from federation.domain.lookups import Outcome
@@ -72,7 +73,7 @@ CASES = cases.CasePage(decision=ALLOWED, lines=(LINE,), next_page_token="next")
 DUE = cases.DuePage(decision=ALLOWED, lines=(LINE,), more=True)
 FIGURES = cases.CaseFigures(
     decision=ALLOWED,
-    lines=(cases.FigureLine(name="items", zh="办件量", en="items", value="1", entries=("ab" * 32,)),),
+    lines=(Figure(name="items", zh="办件量", en="items", value="1", entries=("ab" * 32,)),),
 )
 TRACE = cases.TraceAnswer(
     decision=REFUSED, node=NodeName("zhejiang"), outcome=Outcome.UNREACHABLE, policies=("rule-quota-traces",)

@@ -12,7 +12,7 @@ from typing import Final
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Destroyed, Erasure
-from federation.node.exchange.replies import find_reply, reply_record, statement_of
+from federation.node.exchange.replies import REPLIES, find_reply, statement_of
 from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.form import replace
@@ -127,7 +127,7 @@ def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement) 
     reply = find_reply(transaction, statement.in_reply_to or "")
     if reply is not None and reply.message_id == statement.id and reply.erased is None:
         erased = replace(reply, erased=truncate_to_millisecond(node.now()))
-        put_records(transaction, [reply_record(erased, owner=statement.sender.node)])
+        put_records(transaction, [REPLIES.record(erased, owner=statement.sender.node)])
 
 
 def _put_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName, office: AgencyId) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from federation.domain.lookups import Outcome, reply_lifetime
 from federation.domain.retention import USE
@@ -20,16 +20,27 @@ from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
-from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text, replace
-from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_message_id, parse_time
+from federation.protocol.form import (
+    Item,
+    Time,
+    decode,
+    encode,
+    replace,
+)
+from federation.protocol.ids import (
+    AgencyId,
+    MessageId,
+    NodeName,
+    truncate_to_millisecond,
+)
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
+from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.messages import StoredMessage, find_body, find_by_digest, find_outbox
-from federation.store.records import Record, find_record
+from federation.store.records import Record
 
-REPLY: Final = "lookup-reply"
 POLICE = "police"
 I = TypeVar("I")  # noqa: E741 - the item of a kind
 
@@ -72,7 +83,8 @@ def take_reply(received: Received[Any], *, ends: datetime | None = None, records
     """
     verify_reply(received)
     statement, cited = received.statement, received.cited.digest
-    reply = reply_record(Reply(request=cited, message_id=statement.id, ends=ends), owner=statement.sender.node)
+    ends = None if ends is None else truncate_to_millisecond(ends)
+    reply = REPLIES.record(Reply(request=cited, message_id=statement.id, ends=ends), owner=statement.sender.node)
     updates = partial(_first_reply, reply, statement.id)
     return Judgement(decision=REPLY_TAKEN, rows=Rows(records=records, updates=updates, wakes=(cited,)))
 
@@ -98,14 +110,29 @@ def _first_reply(reply: Record, message_id: MessageId, source: Source) -> tuple[
     return (reply,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Item, frozen=True, kw_only=True, rename={"message_id": "message"}):
     """The message that replied to a request of ours; `ends`: kept until then, None when it tells of no person."""
 
-    request: str
+    WHAT: ClassVar[str] = "lookup-reply"
+
+    request: str = ""
     message_id: MessageId
-    ends: datetime | None = None
-    erased: datetime | None = None
+    ends: Time | None = None
+    erased: Time | None = None
+
+
+REPLIES: Final[Collection[Reply]] = Collection(
+    kind=Reply.WHAT,
+    encode=lambda reply: encode(replace(reply, request="")),
+    decode=lambda record: replace(decode(Reply, record.content), request=record.id),
+    id=lambda reply: reply.request,
+    replica=True,
+    version=lambda reply: 1 if reply.erased is None else 2,
+    status=lambda reply: "came" if reply.erased is None else "erased",
+    due=lambda reply: reply.ends.date() if reply.ends is not None and reply.erased is None else None,
+    kept_under=USE,
+)
+"""Which message replied to each of our requests, by the request's digest, and its erasure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,32 +227,9 @@ async def delivered(node: Node, sent: Iterable[Sent], *, seconds: float) -> None
     await asyncio.gather(*map(one, sent))
 
 
-def reply_record(reply: Reply, *, owner: NodeName) -> Record:
-    """The record of which message replied to one of our requests, by the request's digest, and of its erasure."""
-    fields: dict[str, JsonValue] = {"message": reply.message_id}
-    if reply.ends is not None:
-        fields["ends"] = format_time(reply.ends)
-    if reply.erased is not None:
-        fields["erased"] = format_time(reply.erased)
-    living = reply.ends is not None and reply.erased is None
-    return Record(
-        id=reply.request,
-        kind=REPLY,
-        owner=owner,
-        version=1 if reply.erased is None else 2,
-        replica=True,
-        status="came" if reply.erased is None else "erased",
-        division="",
-        due_date=reply.ends.date() if living and reply.ends is not None else None,
-        content=encode_canonical(fields),
-        kept_under=USE,
-    )
-
-
 def find_reply(source: Source, digest: str) -> Reply | None:
     """That a reply to one of our requests has come, by which message, and what became of it."""
-    record = find_record(source, REPLY, digest, replica=True)
-    return _read_reply(record) if record is not None else None
+    return REPLIES.find(source, digest)
 
 
 def find_reply_item(source: Source, digest: str) -> bytes | None:
@@ -233,16 +237,6 @@ def find_reply_item(source: Source, digest: str) -> bytes | None:
     reply = find_reply(source, digest)
     body = find_body(source, reply.message_id) if reply is not None else None
     return body.items[0] if body is not None else None
-
-
-def _read_reply(record: Record) -> Reply:
-    value = decode_canonical(record.content, what=REPLY)
-    return Reply(
-        request=record.id,
-        message_id=parse_message_id(read_text(value, "message", what=REPLY)),
-        ends=parse_time(read_text(value, "ends", what=REPLY)) if "ends" in value else None,
-        erased=parse_time(read_text(value, "erased", what=REPLY)) if "erased" in value else None,
-    )
 
 
 def statement_of(message: StoredMessage) -> Statement:

@@ -69,7 +69,6 @@ from federation.wire.agency.cases import (
     DueQuery,
     EntryPage,
     EntryQuery,
-    FigureLine,
     FigureQuery,
     ProcedureLine,
     ProcedureLists,
@@ -298,12 +297,7 @@ async def count_closed(errand: Errand, query: FigureQuery) -> CaseFigures:
         cases.append(load_held(CASE, errand.node, parse_record_id(record)).state)
         await asyncio.sleep(0)  # each is folded by itself, and others are served in between
     found = count_cases((case for case in cases if case is not None), since=china_day(query.since))
-    return CaseFigures(
-        decision=ruling,
-        lines=tuple(
-            FigureLine(name=each.name, zh=each.zh, en=each.en, value=each.value, entries=each.entries) for each in found
-        ),
-    )
+    return CaseFigures(decision=ruling, lines=found)
 
 
 @on(wire.READ_PROCEDURE)

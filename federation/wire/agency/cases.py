@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from federation.domain.case_figures import Figure
 from federation.domain.case_items import CaseItem
 from federation.domain.joint_policy import CaseLine
 from federation.domain.joint_trace import TraceLine
@@ -265,19 +266,9 @@ class FigureQuery(Struct, frozen=True, kw_only=True):
     since: datetime
 
 
-class FigureLine(Struct, frozen=True, kw_only=True):
-    """A number, and the names of the entries that it counts."""
-
-    name: str
-    zh: str
-    en: str
-    value: str
-    entries: tuple[str, ...] = ()
-
-
 class CaseFigures(Struct, frozen=True, kw_only=True):
     decision: Ruling
-    lines: tuple[FigureLine, ...] = ()
+    lines: tuple[Figure, ...] = ()
 
 
 OPEN_CASE: Final = Rpc("CaseService/OpenJointCase", CaseOpening, CaseOutcome, floor_seconds=WRITES)

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from federation.protocol.form import Count, Positive, Row
 from federation.wire.rpc import WRITES, Rpc, Ruling
 
 
@@ -30,7 +31,7 @@ class SignedAnswer(Struct, frozen=True, kw_only=True):
     signed: bytes = b""
 
 
-class FigureRow(Struct, frozen=True, kw_only=True):
+class FigureRow(Row, frozen=True, kw_only=True):
     """A figure as its owner hands it in, with its parts where the owner says them."""
 
     id: str
@@ -38,8 +39,8 @@ class FigureRow(Struct, frozen=True, kw_only=True):
     period: str
     value: str
     words: str
-    numerator: int | None = None
-    denominator: int | None = None
+    numerator: Count | None = None
+    denominator: Positive | None = None
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
