@@ -52,10 +52,10 @@ CaseId = Annotated[str, matching(_CASE_ID_FORM, form="a case such as 'YS-2026-00
 class CaseTerms(Struct, frozen=True, kw_only=True):
     """The terms of a new case: `letter` is the cooperation letter's number, `days` its term."""
 
-    letter: str
+    letter: str = ""
     counties: frozenset[str]
     purposes: frozenset[str]
-    days: int
+    days: int = 0
     leader: str
 
 

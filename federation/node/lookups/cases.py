@@ -64,13 +64,7 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     """
     for purpose in question.purposes:
         errand.in_force.verify_purpose(purpose)
-    terms = CaseTerms(
-        letter=question.letter,
-        counties=question.counties | {errand.caller.county},
-        purposes=question.purposes,
-        days=question.days,
-        leader=question.leader,
-    )
+    terms = replace(question, counties=question.counties | {errand.caller.county})
     asked = errand.asked(CASE.name, _terms_text(question.case_id, terms))
     known = errand.remembered(asked, StepTaken)
     if known is not None:

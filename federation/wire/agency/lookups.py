@@ -11,22 +11,18 @@ from msgspec import Struct, field
 
 from federation.domain.erasure import Watermark
 from federation.domain.lookups import Outcome, Selector, Urgency
+from federation.domain.lookups_case import CaseTerms
 from federation.protocol.ids import NodeName
 from federation.wire.rpc import AUDIT, POLICE, WRITES, PageQuery, Rpc, Ruling
 
 
-class CaseQuestion(Struct, frozen=True, kw_only=True):
+class CaseQuestion(CaseTerms, frozen=True, kw_only=True):
     """A case to open: its number, the cooperation letter, where and what for it may ask, for how many days (1 to 90).
 
     `leader` is the pseudonym of the leader who answers for it. A case BREAK-GLASS-... has neither letter nor days.
     """
 
     case_id: str
-    counties: frozenset[str]
-    purposes: frozenset[str]
-    leader: str
-    letter: str = ""
-    days: int = 0
 
 
 class CaseAnswer(Struct, frozen=True, kw_only=True):
