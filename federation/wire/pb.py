@@ -25,11 +25,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import cache
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import Struct
@@ -57,8 +56,6 @@ Step: TypeAlias = Callable[[Any], Any]
 Field: TypeAlias = Any
 Descriptor: TypeAlias = Any
 """Descriptors come in two makes, which share no class."""
-_M = TypeVar("_M", bound=Message)
-_V = TypeVar("_V")
 
 
 class Codec(Struct, frozen=True):
@@ -118,22 +115,11 @@ def declare(
     _DECLARED[cls] = _Declared(flat=flat or {}, names=names or {}, unsent=unsent)
 
 
-def to_pb(value: object, message: type[_M]) -> _M:
-    """The message of a value. Raises TypeError: when class and message do not have the same fields."""
-    out = pair(type(value), message).out
-    made: _M = value if out is None else out(value)  # type: ignore[assignment]  # a pair always converts
-    return made
-
-
-def from_pb(cls: type[_V], message: Message) -> _V:
-    """The value of a message; refuses a field of another form by name (DATE, FIELD_MISSING, ANSWER and the like)."""
-    back = pair(cls, type(message)).back
-    found: _V = message if back is None else back(message)  # type: ignore[assignment]  # the same
-    return found
-
-
 def pair(shape: Any, message: Any) -> Codec:
-    """The conversion of values of a shape to messages of that class and back; TypeError when they do not pair."""
+    """The conversion of values of a shape to messages of that class and back; TypeError when they do not pair.
+
+    The way back refuses a field of another form by name (DATE, FIELD_MISSING, ANSWER and the like).
+    """
     return _pair(shape, message)
 
 

@@ -246,7 +246,7 @@ class Rpc(Generic[Q, A]):
         return made
 
     def decode_question(self, request: Message) -> tuple[Act | None, Q]:
-        """Returns who asks, None for an RPC that does not say, and the question; raises as `pb.from_pb`."""
+        """Returns who asks, None for an RPC that does not say, and the question; raises as `pb.pair`."""
         if not self.has_act:
             return None, _convert(self._codecs[0].back, request)
         if not request.HasField(ACT):
@@ -263,7 +263,7 @@ class Rpc(Generic[Q, A]):
         return cast("Sequence[A]", found if self.joined else (found,))
 
     def decode_answer(self, response: bytes, *, question: Q) -> A:
-        """The answer to a question. Raises MalformedError ANSWER_FORM, ANSWER_COUNT, and as `pb.from_pb`."""
+        """The answer to a question. Raises MalformedError ANSWER_FORM, ANSWER_COUNT, and as `pb.pair`."""
         try:
             message = self.response.FromString(response)
         except DecodeError as error:

@@ -19,7 +19,7 @@ from federation.wire.agency.lookups import SEARCH
 from federation.wire.agency.permits import LIST_PERMITS, REGISTER_PERMIT, PermitQuery
 from federation.wire.agency.registers import REGISTER_VEHICLES, StoredVersion
 from federation.wire.gatekeeper import verify_shape
-from federation.wire.pb import from_pb, to_pb
+from federation.wire.pb import pair
 from federation.wire.peer import DIGEST_RANGE, SUBMIT
 from federation.wire.rpc import OwnKey, Side
 from tests.wire import calls
@@ -29,6 +29,14 @@ from tests.wire.table import RPCS
 
 EVERY = pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
 SOME = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def to_pb(value, message):
+    return pair(type(value), message).out(value)
+
+
+def from_pb(cls, message):
+    return pair(cls, type(message)).back(message)
 
 
 def _act(rpc):
