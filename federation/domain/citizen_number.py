@@ -15,8 +15,6 @@ from datetime import date
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from msgspec import Struct
-
 from federation.domain.division import PROVINCE_CODES, find_division_doubt
 from federation.domain.uscc import is_uscc
 from federation.protocol.errors import MalformedError, RuleError

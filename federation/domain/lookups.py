@@ -17,8 +17,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
-from msgspec import Struct
-
 from federation.domain.citizen_number import (
     is_citizen_number,
     is_possible_number,
