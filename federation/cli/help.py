@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from federation.cli.words import Language, cells, choose, language, said
+from federation.cli.words import Language, cells, chinese_help, choose, language, punctuated, said
 from federation.protocol.unseen import late
 
 if TYPE_CHECKING:
@@ -134,8 +134,6 @@ def _first(text: str | None) -> str:
 
 
 def _pair(english: str | None) -> Sequence[str]:
-    from federation.cli.words import chinese_help
-
     plain = " ".join((english or "").split())
     return chinese_help(plain), plain
 
@@ -202,8 +200,14 @@ _KINDS: Final = {
 }
 
 
+_OF_CASE: Final = "dispute.mediation"
+"""Named by the commands of joint cases, each of which is acted in for its own procedure."""
+
+
 def _who(command: Command) -> Iterator[str]:
     """The offices that may use a command and what they need, by its options and by the RPCs that its code names."""
+    from federation.domain.reports import purpose_words
+
     callback = getattr(command.callback, "__wrapped__", command.callback)
     run = getattr(callback, "run", callback)
     options = {param.name for param in command.params}
@@ -213,9 +217,12 @@ def _who(command: Command) -> Iterator[str]:
         offices = [_KINDS.get(kind, f"{kind}|{kind}").split("|") for kind in sorted(kinds)]
         chinese = "、".join(zh for zh, _ in offices) or "协议中的单位"
         english = ", ".join(en for _, en in offices) or "offices of the agreement"
-        purpose, function = getattr(callback, "usual", ("", ""))
-        acts = f"（用途 {purpose}，职能 {function}）" if purpose else ""
-        for_what = f" (purpose {purpose}, function {function})" if purpose else ""
+        purpose, _ = getattr(callback, "usual", ("", ""))
+        chinese_purpose, english_purpose = (purpose_words(purpose)[0], purpose)
+        if purpose == _OF_CASE:
+            chinese_purpose, english_purpose = "案件的程序所定", "that of the case's procedure"
+        acts = f"（用途：{chinese_purpose}）" if purpose else ""
+        for_what = f" (purpose: {english_purpose})" if purpose else ""
         yield f"{chinese}{acts}，由规则按协议裁决 | {english}{for_what}; policy decides under the agreement"
         if any(rpc.administers for rpc in rpcs):
             yield "须有：本单位密钥管理员的密钥 | needs: the key of an administrator of keys of the office"
@@ -259,7 +266,8 @@ def _lines(name: str, screen: Screen) -> Iterator[str]:
     low, high = _WIDTHS
     width = max(low, min(high, shutil.get_terminal_size((high, 24)).columns))
     head = said("用法|Usage") + ("：" if language() is Language.CHINESE else ": ")
-    yield from _folded(f"{head}{name} {screen['usage']}", width, "  ")
+    usage = _PLACE.sub(lambda found: _bracketed(found[0]), screen["usage"])
+    yield from _folded(f"{head}{name} {usage}", width, "  ")
     for pair in screen["help"]:
         yield ""
         yield from _folded(f"  {choose(*pair)}", width, "  ")
@@ -272,7 +280,7 @@ def _lines(name: str, screen: Screen) -> Iterator[str]:
     for title, rows in screen["panels"]:
         yield from ("", choose(*title, word=True))
         for spelling, pair, details in rows:
-            shown = "; ".join(f"{said(what)} {value}".rstrip() for what, value in details)
+            shown = punctuated("; ").join(f"{said(what)} {value}".rstrip() for what, value in details)
             behind = f"  [{shown}]" if shown else ""
             yield from _row(_in_words(spelling), f"{choose(*pair)}{behind}".strip(), width)
     if screen["commands"]:
@@ -296,11 +304,26 @@ _VALUES: Final = {
 """By the code's name of a value: what is typed there. Words to choose from, and NAME=VALUE, stay as they are."""
 
 
+_PLACE: Final = re.compile(r"\[?[A-Za-z][A-Za-z_-]*\]?")
+_LAST_PLACE: Final = re.compile(r"(?<![^ ])\[?[A-Za-z][A-Za-z_-]*\]?(?=(\.\.\.)?$)")
+"""Of the row of an argument all of it; of an option what stands behind its names."""
+
+
 def _in_words(spelling: str) -> str:
     for raw, value in _VALUES.items():
         if spelling.endswith(f" {raw}"):
             return f"{spelling.removesuffix(raw)}<{said(value[1:-1])}>"
-    return spelling
+    return _LAST_PLACE.sub(lambda found: _bracketed(found[0]), spelling)
+
+
+def _bracketed(name: str) -> str:
+    """The name of a place in words: `<席位>`, in English `DESK`; what may be left out in its own brackets."""
+    plain = name.strip("[]")
+    chinese, word = chinese_help(plain.upper()), plain.upper()
+    word = said(f"{chinese}|{word}") if chinese else word
+    if name.startswith("["):
+        return f"[{word}]"
+    return word if word == plain.upper() else f"<{word}>"
 
 
 def _row(spelling: str, text: str, width: int, *, column: int = _COLUMN) -> Iterator[str]:

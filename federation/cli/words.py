@@ -199,7 +199,8 @@ def _fitting(message: str, lines: Sequence[str]) -> tuple[str, str] | None:
 class Gap(str):
     """The text of a gap of the English; `{:field}` and `{:PermitStatus}` say it in words where there are any.
 
-    `{:fields}` has the word beside each name of a list, `{:error}` the Chinese of an error told with its reason.
+    `{:fields}` has the word beside each name of a list, `{:error}` the Chinese of an error told with its reason,
+    `{:typed}` what is typed: 席位 for `DESK`.
     """
 
     __slots__ = ()
@@ -209,6 +210,8 @@ class Gap(str):
             return "、".join(f"{LABELS.get(each, '')} {each}".strip() for each in self.split(", "))
         if kind == "error" and (found := re.fullmatch(r"(.*) (\[([A-Z_]+)\])", self, re.DOTALL)):
             return f"{error_halves(found[1], found[3])[0]} {found[2]}"
+        if kind == "typed":
+            return chinese_help(self.strip("'").upper()) or str(self)
         names = LABELS if kind == "field" else WORDS.get(kind, {})
         return names.get(self.strip("'\"").removeprefix("act."), str(self))
 

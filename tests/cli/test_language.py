@@ -133,7 +133,7 @@ def test_usage_error_as_json_has_both_languages(monkeypatch):
     error = json.loads(run("permit", "show", "-o", "json", code=2).err)["error"]
 
     assert error["message"] == "Missing argument 'URN'"
-    assert error["message_zh"] == "缺少参数 'URN'"
+    assert error["message_zh"] == "缺少参数：居住证编号"
     assert error["next"] == ["see: bridgehead permit show --help"]
 
 

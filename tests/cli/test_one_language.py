@@ -15,7 +15,7 @@ import pytest
 from federation.cli.figures_svg import report_svg
 from federation.cli.figures_text import report_lines, sample_lines
 from federation.cli.help import find_help, read_screens
-from federation.cli.main import PARTS
+from federation.cli.main import PARTS, main
 from federation.cli.words import HAN, LANGUAGE_VARIABLE, WORDS, halves
 from federation.domain.division import DIVISIONS, PREFECTURES, PROVINCES
 from federation.domain.figures_report import unite_reports
@@ -88,6 +88,30 @@ def test_value_of_an_option_is_named_in_words(language):
     assert [
         name for name, text in texts.items() if re.search(r"<(str|int|float|path|list)\b|%[YH]| range>", text)
     ] == []
+
+
+def test_place_of_a_value_is_named_in_words(language, capsys):
+    """Each argument on the line of usage, and in the fault of a line that lacks it; English has it in capitals."""
+    lines = {
+        name: screen["usage"].split() for part in PARTS for name, screen in read_screens(part, PARTS).items()
+    }  # fmt: skip
+    firsts = {words[1]: name for name, words in lines.items() if len(words) > 1 and words[1].isupper()}
+    firsts.pop("COMMAND")
+    told = {}
+    for place, name in firsts.items():
+        usage = find_help([*name.split(), "--help"], PARTS)[0].splitlines()[0]
+        assert main(name.split()) == 2
+        told[place] = (re.sub(f"bridgehead {name}|NAME=VALUE", "", usage), capsys.readouterr().err.splitlines()[0])
+
+    assert len(told) > 25
+    if language == "en":
+        assert [place for place, (usage, fault) in told.items() if place not in usage] == []
+        assert [fault for texts in told.values() for fault in texts if HAN.search(fault)] == []
+        return
+    assert [texts for texts in told.values() if re.search("[A-Z]{2,}", texts[0])] == []
+    missing = [fault for _, fault in told.values() if "缺少参数" in fault]
+    assert len(missing) > 20
+    assert [fault for fault in missing if foreign("zh", fault, ("USAGE",))] == []
 
 
 # ---- a dozen and more of ordinary commands at running nodes
