@@ -8,7 +8,7 @@ from typing import Final
 
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
-from federation.cli.show import CHINA, local_time, seen
+from federation.cli.show import CHINA, fields_text, local_time, seen
 from federation.cli.words import enclosed, listed, one_of, pair, punctuated, said, short, titled
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
@@ -75,13 +75,13 @@ _NOTHING_THERE: Final = frozenset({"", "CITES_NOTHING", "NOT_LATE", "NOT_LEADER"
 """Reasons of what is about nothing now, such as a hand-over that nobody offered."""
 
 
-def view_lines(view: wire.AlertView, at: datetime) -> Iterator[str]:
+def view_lines(view: wire.AlertView, at: datetime, *, full: bool = False) -> Iterator[str]:
     """An alert on one screen, with its texts and what its reader may do now."""
     if view.line is None:
         return
     yield from alert_lines(view.line, at)
     for item in view.texts:
-        given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        given = fields_text(item.fields, full=full)
         closed = f"{item.closed} {said('项不对本席位开放|closed to you')}"
         hidden = f" {enclosed(closed)}" if item.closed else ""
         yield seen(f"  - {item.kind}: {given}{hidden}")

@@ -26,7 +26,7 @@ from federation.cli.alert_island import OfflineOption, kept_offline
 from federation.cli.alert_words import LATE, ORIGINS, RESULTS, STAGES, WHYS, choose, find_instant
 from federation.cli.cases import entry_lines, pairs
 from federation.cli.next_step import NEXT_STEPS
-from federation.cli.options import Desk, Paging, command, end, now, show_in
+from federation.cli.options import Desk, FullOption, Paging, command, end, now, show_in
 from federation.cli.show import say, to_json
 from federation.cli.tree import identifier, small
 from federation.domain.alert_acts import ALERT_ACTS
@@ -368,18 +368,19 @@ def keep(
 
 
 @command(app, "show", usual=USUAL)
-def show_alert(desk: Desk, alert: AlertArgument) -> None:
+def show_alert(desk: Desk, alert: AlertArgument, full: FullOption = False) -> None:
     """Show (查看) an alert: what it says, its clocks, who holds it, what you may do now."""
     view, _ = _view(desk, alert)
-    desk.show(view, view_lines(view, now()))
+    desk.show(view, view_lines(view, now(), full=full), full=full)
 
 
 @command(app, "history", usual=USUAL)
-def history(desk: Desk, paging: Paging, alert: AlertArgument) -> None:
+def history(desk: Desk, paging: Paging, alert: AlertArgument, full: FullOption = False) -> None:
     """List the entries (经过) of an alert in their order, as far as you may see them."""
     page = desk.read(wire.LIST_ALERT_ENTRIES, EntryQuery(case=alert), paging)
     _verify_known(desk, page.decision)
-    desk.show_page(page, (text for line in page.lines for text in entry_lines(line, REASONS_OF_ALERTS)), noun="entries")
+    lines = (text for line in page.lines for text in entry_lines(line, REASONS_OF_ALERTS, full=full))
+    desk.show_page(page, lines, noun="entries", full=full)
 
 
 @command(app, "list", usual=USUAL)

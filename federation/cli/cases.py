@@ -20,8 +20,8 @@ from federation.cli import case_chart
 from federation.cli.case_ledger import ledger_lines, read_ledger
 from federation.cli.completion import complete_case
 from federation.cli.next_step import NEXT_STEPS
-from federation.cli.options import Desk, Form, Paging, command, now, read_line
-from federation.cli.show import local_minute, show_lines
+from federation.cli.options import Desk, Form, FullOption, Paging, command, now, read_line
+from federation.cli.show import fields_text, local_minute, show_lines
 from federation.cli.tree import identifier
 from federation.cli.words import (
     WORDS,
@@ -260,10 +260,11 @@ def show_case(desk: Desk, code: CodeArgument) -> None:
 
 
 @command(app, "history", usual=USUAL)
-def history(desk: Desk, paging: Paging, code: CodeArgument) -> None:
+def history(desk: Desk, paging: Paging, code: CodeArgument, full: FullOption = False) -> None:
     """List the entries (经过) of a case in their order, as far as you may see them."""
     page = desk.read(wire.LIST_ENTRIES, EntryQuery(case=code), paging)
-    desk.show_page(page, (text for line in page.lines for text in entry_lines(line)), noun="entries")
+    lines = (text for line in page.lines for text in entry_lines(line, full=full))
+    desk.show_page(page, lines, noun="entries", full=full)
 
 
 @command(app, "list", usual=USUAL)
@@ -475,7 +476,9 @@ def lack_line(lack: wire.CaseMissing) -> str:
     return f"{said(f'{lack.zh} | {lack.en}')}{enclosed(rule) if rule else ''}"
 
 
-def entry_lines(line: wire.EntryLine, reasons: Mapping[str, tuple[str, str]] = REASONS) -> Iterator[str]:
+def entry_lines(
+    line: wire.EntryLine, reasons: Mapping[str, tuple[str, str]] = REASONS, *, full: bool = False
+) -> Iterator[str]:
     """An entry as a clerk reads it; `reasons` are the words for why one is without effect."""
     why = pair(*reasons.get(line.without_effect, ("", line.without_effect)))
     void = f"  ** {titled('无效果|without effect')}{why} **" if line.without_effect else ""
@@ -487,9 +490,9 @@ def entry_lines(line: wire.EntryLine, reasons: Mapping[str, tuple[str, str]] = R
     yield f"{local_minute(line.at)}  {pair(line.act_zh, line.act_en)}  {line.agency}{late}{void}"
     yield f"  {line.author}:{line.n}  {line.name[:16]}  {line.officer or '-'}"
     if line.fields:
-        yield f"  {'  '.join(f'{name}={value}' for name, value in sorted(line.fields.items()))}"
+        yield f"  {fields_text(line.fields, full=full)}"
     for item in line.items:
-        given = "  ".join(f"{name}={value}" for name, value in sorted(item.fields.items()))
+        given = fields_text(item.fields, full=full)
         closed = f"{item.closed} {said('项不对本单位开放|closed to you')}"
         hidden = f" {enclosed(closed)}" if item.closed else ""
         yield f"  - {item.kind}: {given}{hidden}"

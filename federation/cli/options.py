@@ -181,7 +181,9 @@ FunctionOption = Annotated[
 RequestOption = Annotated[
     str | None, typer.Option("--request-id", help="A UUID: the same one is done once.", rich_help_panel=_WHO)
 ]
-FullOption = Annotated[bool, typer.Option("--full", help="Do not mask citizen numbers and days of birth.")]
+FullOption = Annotated[
+    bool, typer.Option("--full", help="Do not mask citizen numbers, days of birth and private telephones.")
+]
 PageSize = Annotated[int, typer.Option("--page-size", min=1, max=1000, help="How many at once.")]
 PageToken = Annotated[str, typer.Option("--page-token", help="Where the page before ended.")]
 IdentityOption = Annotated[
@@ -343,11 +345,12 @@ class Desk(Struct, frozen=True, kw_only=True):
         items: str = "lines",
         noun: str = "in all",
         data: Mapping[str, JsonOut] | None = None,
+        full: bool = False,
     ) -> None:
         """Shows a page of a list: how many are on it, or in all, and where the next page begins; ends as `show`."""
         count, more = len(getattr(page, items)), more_notes(page.next_page_token)
         counted = f"本页 {count} 条 | {count} on this page" if more else f"共 {count} 条 | {count} {noun}"
-        self.show(page, lines, data=data, notes=(counted, *more))
+        self.show(page, lines, data=data, full=full, notes=(counted, *more))
 
     def refuse(self, ruling: Ruling, *, steps: Sequence[str] = ()) -> None:
         """Shows policy's no alone and what to do next, and ends the command with 1."""

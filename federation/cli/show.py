@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 JsonOut: TypeAlias = "str | int | float | bool | Sequence[JsonOut] | Mapping[str, JsonOut] | None"
 CHINA: Final = timezone(timedelta(hours=8))
-_NUMBERS: Final = frozenset({"citizen_number", "keeper", "representative_number"})
+_NUMBERS: Final = frozenset({"citizen_number", "keeper", "number", "representative_number"})
 _DIVISIONS: Final = frozenset(
     {"residence_division", "household_division", "work_division", "registered_division", "division"}
 )
@@ -147,14 +147,18 @@ def mask_number(number: str) -> str:
     return f"{number[:6]}{'*' * (len(number) - 8)}{number[-2:]}"
 
 
-def mask_day(day: date) -> str:
-    return f"{day.year:04d}-**-**"
+def mask_day(day: date | str) -> str:
+    return f"{str(day)[:4]}-**-**"
 
 
 def mask(name: str, text: str) -> str:
-    """Masks the text of a field that names a person; a keeper that is an organisation is shown."""
+    """Masks the text of a field that names a person; an organisation's number and an office's line are shown."""
     if name == "birth_date":
-        return mask_day(date.fromisoformat(text))
+        return mask_day(text)
+    if name == "phone":
+        from federation.domain.personal import find_personal
+
+        return f"{text[:3]}{'*' * (len(text) - 5)}{text[-2:]}" if find_personal(text) else text
     if name == "citizen_number":
         return mask_number(text)
     if name in _NUMBERS:
@@ -162,6 +166,11 @@ def mask(name: str, text: str) -> str:
 
         return mask_number(text) if is_citizen_number(text) else text
     return text
+
+
+def fields_text(fields: Mapping[str, str], *, full: bool = False) -> str:
+    """The fields of an item on one line, by name; what names a person masked unless `full`."""
+    return "  ".join(f"{name}={value if full else mask(name, value)}" for name, value in sorted(fields.items()))
 
 
 # ---- lines

@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from federation.cli import words
 from federation.cli.demo.synthetic import synthetic_permits
 from federation.cli.permits import list_lines, permit_lines, permit_object
-from federation.cli.show import align, card, mask_day, mask_number, object_of, table, to_json
+from federation.cli.show import align, card, fields_text, mask_day, mask_number, object_of, table, to_json
+from federation.domain.case_items import CaseItem
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, PermitStatus, project_permit
 from federation.domain.registers import vehicle_texts
@@ -44,6 +45,27 @@ def test_mask_of_number_and_day_hides_month_day_and_sequence(born, sequence, cou
     assert len(masked) == len(number)
     assert masked == number[:6] + "*" * 10 + number[-2:]
     assert mask_day(born) == f"{born.year}-**-**"
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"number": "330822219003070018"}, "number=330822**********18"),
+        ({"number": "常协〔2026〕41号"}, "number=常协〔2026〕41号"),
+        ({"phone": "13805700001"}, "phone=138******01"),
+        ({"phone": "+86 138 0570 0001"}, "phone=+86************01"),
+        ({"phone": "0570-5012345"}, "phone=0570-5012345"),
+        ({"birth_date": "2190-02-30"}, "birth_date=2190-**-**"),
+        ({"name": "林甲", "sex": "f"}, "name=林甲  sex=f"),
+    ],
+)
+def test_item_of_a_person_is_masked_in_lines_and_json(fields, shown):
+    """Of a case or an alert as of a permit: a number, a day of birth, a private telephone; an office's line is shown."""
+    item = CaseItem(kind="person", fields=fields)
+
+    assert fields_text(fields) == shown
+    assert "  ".join(f"{name}={text}" for name, text in sorted(to_json(item)["fields"].items())) == shown
+    assert fields_text(fields, full=True) == "  ".join(f"{name}={text}" for name, text in sorted(fields.items()))
 
 
 def test_permit_object_is_masked_unless_all_is_asked_for():
