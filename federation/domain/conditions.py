@@ -31,6 +31,7 @@ from federation.domain.facts import (
     not_after,
     says,
     stated,
+    these,
 )
 from federation.domain.joint import office_of
 from federation.protocol.ids import parse_agency_id
@@ -78,11 +79,17 @@ def _mediator_accepted(case: Case) -> bool:
     proposed = case.standing("propose_mediators")
     if proposed is None:
         return False
+    return bool(case.parties) and not _without_mediator(case)
+
+
+def _without_mediator(case: Case) -> list[object]:
+    """The parties who have not accepted the mediators that are proposed."""
+    proposed = case.standing("propose_mediators")
     said: dict[object, str] = {}
     for found in sorted((*case.done.get("choose_mediator", ()), *case.done.get("object_mediator", ()))):
-        if found.head.fields["about"] == proposed.entry.name:
+        if proposed is not None and found.head.fields["about"] == proposed.entry.name:
             said[found.head.fields["on_behalf"]] = found.head.act
-    return bool(case.parties) and all(said.get(party) == "choose_mediator" for party in case.parties)
+    return [party for party in case.parties if said.get(party) != "choose_mediator"]
 
 
 def _recusal_clear(case: Case) -> bool:
@@ -114,17 +121,31 @@ def _agreement_effective(case: Case) -> bool:
     if drafted.head.fields["form"] == "oral":
         noted = case.last("note_oral")
         return noted is not None and noted.head.fields["agreement"] == text and _names_all(case, noted.head.fields)
+    return bool(case.parties) and not _unsigned(case, text)
+
+
+def _unsigned(case: Case, text: object) -> list[tuple[str, str]]:
+    """Who has not signed a text yet, of each party, a mediator and the body that seals it."""
     signed = {
         (found.head.fields["as"], found.head.fields.get("on_behalf"))
         for found in case.done.get("sign", ())
         if found.head.fields["agreement"] == text
     }
     capacities = {capacity for capacity, _ in signed}
-    return (
-        bool(case.parties)
-        and {"mediator", "body"} <= capacities
-        and all(("party", party) in signed for party in case.parties)
-    )
+    open_ = these((party for party in case.parties if ("party", party) not in signed), "当事人 ", "party ")
+    return [*open_, *(words for capacity, words in _SIGNS.items() if capacity not in capacities)]
+
+
+_SIGNS: Final = {"mediator": ("调解员", "a mediator"), "body": ("调解组织", "the body")}
+
+
+def _agreement_lacks(case: Case) -> list[tuple[str, str]]:
+    drafted = case.last("draft")
+    if drafted is None:
+        return [("起草协议 draft", "draft the agreement: draft")]
+    if drafted.head.fields["form"] == "oral":
+        return [("记录口头协议 note_oral", "record the oral agreement: note_oral")]
+    return _unsigned(case, drafted.head.fields["agreement"])
 
 
 def _names_all(case: Case, fields: Mapping[str, object]) -> bool:
@@ -237,7 +258,11 @@ def _applicants(case: Case) -> set[object]:
 def _claims_listed(case: Case) -> bool:
     """Each claimant has at least one claim."""
     claimants = _applicants(case)
-    return bool(claimants) and claimants <= {found.head.fields["party"] for found in case.done.get("add_claim", ())}
+    return bool(claimants) and claimants <= _claiming(case)
+
+
+def _claiming(case: Case) -> set[object]:
+    return {found.head.fields["party"] for found in case.done.get("add_claim", ())}
 
 
 def _limitation_noted(case: Case) -> bool:
@@ -292,7 +317,8 @@ _ROWS: Final = (
         Fact(lambda case: any(head.fields["role"] == "respondent" for head in case.parties.values()),
              (frozenset({"add_party"}),))),
     ("claims_listed", "每名申请人均有诉求", "each claimant has at least one claim", "[P]",
-        Fact(_claims_listed, (frozenset({"add_party"}), frozenset({"add_claim"})))),
+        Fact(_claims_listed, (frozenset({"add_party"}), frozenset({"add_claim"})),
+             lacks=lambda case: these(_applicants(case) - _claiming(case), "当事人 ", "party "))),
     ("limitation_noted", "首次主张日期已记录", "the day of the first claim is recorded", "仲裁法（劳）27",
         Fact(_limitation_noted, (frozenset({"add_claim"}),))),
     # who acts
@@ -315,7 +341,8 @@ _ROWS: Final = (
     ("mediator_named", "调解员已指派", "mediators are named", "人民调解法19",
         Fact(_mediator_named, (frozenset({"propose_mediators"}),))),
     ("mediator_accepted", "当事人接受调解员", "each party chose or accepted them", "人民调解法19、23",
-        Fact(_mediator_accepted, (frozenset({"propose_mediators"}), frozenset({"choose_mediator"})))),
+        Fact(_mediator_accepted, (frozenset({"propose_mediators"}), frozenset({"choose_mediator"})),
+             lacks=lambda case: these(_without_mediator(case), "当事人 ", "party "))),
     ("recusal_clear", "无须回避", "no undecided or upheld tie of who acts now", "在线调解规则13；民诉47；处罚法43",
         Fact(_recusal_clear)),
     ("recusal_signed_by_both", "双方已签署回避核查", "both sides signed the check", "[P]",
@@ -332,7 +359,7 @@ _ROWS: Final = (
         Fact(_police_mediates_again, (frozenset({"end_mediation"}),))),
     ("route_signposted", "已告知救济途径", "remedies, body and last day were told", "人民调解法26", here("signpost")),
     ("agreement_effective", "协议已生效", "signatures and seal are complete, or oral and recorded", "人民调解法28-30",
-        Fact(_agreement_effective, (frozenset({"draft"}), frozenset({"sign", "note_oral"})))),
+        Fact(_agreement_effective, (frozenset({"draft"}), frozenset({"sign", "note_oral"})), lacks=_agreement_lacks)),
     ("written_agreement", "协议为书面", "the form is written", "人民调解法28", says("draft", "form", "written")),
     ("obligations_dated", "义务内容明确", "each obligation has who, what and due", "民诉解释358（5）",
         Fact(_obligations_dated, (frozenset({"draft"}), frozenset({"add_obligation"})))),

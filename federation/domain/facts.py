@@ -6,7 +6,7 @@ part, and at least two take part; "each party" means both sides of the quarrel. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -15,37 +15,76 @@ from federation.domain.acts import ACTS
 
 if TYPE_CHECKING:
     from federation.domain.joint_state import Case
+    from federation.protocol.ids import NodeName
 
 Holds: TypeAlias = "Callable[[Case], bool]"
+Lacks: TypeAlias = "Callable[[Case], Iterable[tuple[str, str]]]"
+
+
+def nothing_named(case: Case) -> Iterable[tuple[str, str]]:
+    """A fact of which no single thing is missing."""
+    del case
+    return ()
 
 
 class Fact(Struct, frozen=True):
     """A question to a case. `acts`: of each of these sets one act at least must be done before it can hold.
 
-    `clocks` are those of which it reads whether they are over.
+    `clocks` are those of which it reads whether they are over. `lacks` names, of a fact that does not hold, who has not
+    signed, said or done it, or the act that is missing, in both languages.
     """
 
     holds: Holds
     acts: tuple[frozenset[str], ...] = ()
     clocks: frozenset[str] = frozenset()
+    lacks: Lacks = nothing_named
 
     def __and__(self, other: Fact) -> Fact:
         clocks = self.clocks | other.clocks
-        return Fact(lambda case: self.holds(case) and other.holds(case), self.acts + other.acts, clocks)
+
+        def lacks(case: Case) -> Iterable[tuple[str, str]]:
+            return [said for part in (self, other) if not part.holds(case) for said in part.lacks(case)]
+
+        return Fact(lambda case: self.holds(case) and other.holds(case), self.acts + other.acts, clocks, lacks)
 
     def __or__(self, other: Fact) -> Fact:
         either = tuple(mine | theirs for mine in self.acts for theirs in other.acts)
-        return Fact(lambda case: self.holds(case) or other.holds(case), either, self.clocks | other.clocks)
+
+        def lacks(case: Case) -> Iterable[tuple[str, str]]:  # one of them is enough
+            both = [[*part.lacks(case)] for part in (self, other)]
+            return _either(*both[0], *both[1]) if all(both) else ()
+
+        return Fact(lambda case: self.holds(case) or other.holds(case), either, self.clocks | other.clocks, lacks)
+
+
+def _either(*said: tuple[str, str]) -> list[tuple[str, str]]:
+    named = dict.fromkeys(said)
+    return [(" 或 ".join(zh for zh, _ in named), " or ".join(en for _, en in named))]
+
+
+def _undone(*acts: str, says: str = "") -> Lacks:
+    """Names the acts, one of which is still to be done, with what it is to say."""
+    named = _either(*((f"{ACTS[act].zh} {act}{says}", f"{ACTS[act].en} {act}{says}") for act in acts))
+    return lambda _: named
+
+
+def these(names: Iterable[object], zh: str = "", en: str = "") -> list[tuple[str, str]]:
+    """Tags or names, each with what it is a name of."""
+    return [(f"{zh}{each}", f"{en}{each}") for each in sorted(map(str, names))]
 
 
 def done(*acts: str) -> Fact:
     """One of the acts was done with effect since the case began."""
-    return Fact(lambda case: any(case.done.get(act) for act in acts), (frozenset(acts),))
+    return Fact(lambda case: any(case.done.get(act) for act in acts), (frozenset(acts),), lacks=_undone(*acts))
 
 
 def here(*acts: str) -> Fact:
     """One of the acts was done since the stage was entered."""
-    return Fact(lambda case: any(found.at > case.entered for found in case.newest(*acts)), (frozenset(acts),))
+    return Fact(
+        lambda case: any(found.at > case.entered for found in case.newest(*acts)),
+        (frozenset(acts),),
+        lacks=_undone(*acts),
+    )
 
 
 def after(first: str, *acts: str) -> Fact:
@@ -55,7 +94,7 @@ def after(first: str, *acts: str) -> Fact:
         begun = case.last(first)
         return begun is not None and any(found.at > begun.at for found in case.newest(*acts))
 
-    return Fact(holds, (frozenset({first}), frozenset(acts)))
+    return Fact(holds, (frozenset({first}), frozenset(acts)), lacks=_undone(*acts))
 
 
 def not_after(act: str, *undoing: str) -> Fact:
@@ -76,7 +115,7 @@ def says(act: str, field: str, *words: str) -> Fact:
         said = None if found is None else found.head.fields.get(field)
         return said is not None and (not words or said in words)
 
-    return Fact(holds, (frozenset({act}),))
+    return Fact(holds, (frozenset({act}),), lacks=_undone(act, says=f" {field}={'|'.join(words)}" if words else ""))
 
 
 def never_says(act: str, field: str, *words: str) -> Fact:
@@ -99,27 +138,28 @@ def by_each_side(act: str, *, since: str = "", word: tuple[str, str] = ("", ""))
     """Each side did it, after the newest `since`; the newest entry of each says the word of that field."""
     field, wanted = word
 
-    def holds(case: Case) -> bool:
+    def counted(case: Case) -> set[NodeName]:
         begun = case.last(since) if since else None
         newest = {found.entry.author: found for found in case.done.get(act, ())}
-        counted = {
+        return {
             node
             for node, found in newest.items()
             if (not since or (begun is not None and found.at > begun.at))
             and (not field or found.head.fields.get(field) == wanted)
         }
-        return len(case.sides) > 1 and case.sides <= counted
 
-    return Fact(holds, (frozenset({act}), *((frozenset({since}),) if since else ())))
+    return Fact(
+        lambda case: len(case.sides) > 1 and case.sides <= counted(case),
+        (frozenset({act}), *((frozenset({since}),) if since else ())),
+        lacks=lambda case: these(case.sides - counted(case)),
+    )
 
 
 def for_each_party(*acts: str, since: str = "", here: bool = False) -> Fact:
     """Each party did one of the acts, or is named by one: after the newest `since`, or since the stage was entered."""
     by_party = all(ACTS[act].of_party for act in acts)
 
-    def holds(case: Case) -> bool:
-        if by_party and sum(len(case.done.get(act, ())) for act in acts) < len(case.parties):
-            return False  # each names one party only
+    def named_in(case: Case) -> set[object]:
         begun = case.last(since) if since else None
         start = case.entered if here else -1 if begun is None else begun.at
         named: set[object] = set()
@@ -128,9 +168,18 @@ def for_each_party(*acts: str, since: str = "", here: bool = False) -> Fact:
                 if found.at > start:
                     parties = found.head.fields.get("parties", ())
                     named.update((found.head.fields.get("on_behalf"), *(parties if isinstance(parties, tuple) else ())))
-        return bool(case.parties) and case.parties.keys() <= named and not (since and begun is None)
+        return set() if since and begun is None else named
 
-    return Fact(holds, (frozenset(acts), frozenset({"add_party"}), *((frozenset({since}),) if since else ())))
+    def holds(case: Case) -> bool:
+        if by_party and sum(len(case.done.get(act, ())) for act in acts) < len(case.parties):
+            return False  # each names one party only
+        return bool(case.parties) and case.parties.keys() <= named_in(case)
+
+    return Fact(
+        holds,
+        (frozenset(acts), frozenset({"add_party"}), *((frozenset({since}),) if since else ())),
+        lacks=lambda case: these(case.parties.keys() - named_in(case), "当事人 ", "party "),
+    )
 
 
 def by_another(act: str, of: str) -> Fact:
@@ -166,7 +215,7 @@ def stated(act: str, field: str, word: str) -> Fact:
         said = [found.head.fields[field] for found in case.done.get(act, ()) if field in found.head.fields]
         return bool(said) and said[-1] == word
 
-    return Fact(holds, (frozenset({act}),))
+    return Fact(holds, (frozenset({act}),), lacks=_undone(act, says=f" {field}={word}"))
 
 
 def each_claim(*acts: str) -> Fact:
@@ -175,6 +224,9 @@ def each_claim(*acts: str) -> Fact:
     return Fact(
         lambda case: bool(case.claims) and not any(met.isdisjoint(about) for about in case.claims.values()),
         (frozenset({"add_claim"}), met),
+        lacks=lambda case: these(
+            (tag for tag, about in case.claims.items() if met.isdisjoint(about)), "诉求 ", "claim "
+        ),
     )
 
 
@@ -183,4 +235,7 @@ def each_task(*states: str) -> Fact:
     return Fact(
         lambda case: bool(case.tasks) and all(task.state in states for task in case.tasks.values()),
         (frozenset({"record_item"}), frozenset(states)),
+        lacks=lambda case: these(
+            (tag for tag, task in case.tasks.items() if task.state not in states), "任务 ", "task "
+        ),
     )

@@ -454,9 +454,9 @@ def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(node
         assert "请填写超时原因" in refused
         assert "可填道路阻断、" in refused
         nodes.ask(CENTRE, "alert", "stamp", accident, "arrived", "--late", "道路阻断", "--unit", "交警二中队")
-    ending = nodes.ask(CENTRE, "alert", "close", accident, "已处置", "-o", "json")
+    ending = nodes.ask(CENTRE, "alert", "close", accident, "已处置")
     assert "结束 30 天后销毁" in ending.err
-    closed = ending.json
+    closed = nodes.ask(CENTRE, "alert", "show", accident, "-o", "json").json
     assert closed["line"]["state"] == "closed"
     assert closed["line"]["record"] not in nodes.ask(CENTRE, "alert", "list").out
     assert closed["line"]["record"] in nodes.ask(CENTRE, "alert", "list", "--ended").out

@@ -2,7 +2,9 @@
 
 import pytest
 
+from federation.domain.conditions import CONDITIONS
 from federation.domain.joint_case import fold
+from federation.node.joint.shown import missing
 from federation.protocol.ids import format_time
 from tests.domain.case_builder import CaseBuilder, digest, rules_of
 
@@ -126,6 +128,42 @@ def agreed(matter):
     matter.day(11)
     agree(matter)
     return matter
+
+
+def lacks(case, name):
+    return [zh for zh, _ in CONDITIONS[name].fact.lacks(case.case)]
+
+
+def test_who_has_not_signed_and_which_act_is_missing_are_named(matter):
+    """Of a condition that fails: the party, the side, the body, the claim, or the acts of which one is to be done."""
+    register(matter)
+    assert lacks(matter, "acceptance_answered") == ["受理 accept 或 不予受理 refuse 或 告知救济途径 signpost"]
+    proposed = assign(matter)
+    assert lacks(matter, "mediator_accepted") == ["当事人 p1", "当事人 p2"]
+    matter.does("town", "choose_mediator", about=proposed.name, on_behalf="p1")
+    assert lacks(matter, "mediator_accepted") == ["当事人 p2"]
+    matter.does("peer", "choose_mediator", about=proposed.name, on_behalf="p2")
+    matter.does("town", "sign_recusal_check", about=proposed.name, result="clear")
+    assert lacks(matter, "recusal_signed_by_both") == ["jiangxi"]
+    matter.does("peer", "sign_recusal_check", about=proposed.name, result="clear")
+    matter.does("town", "move", to="investigation")
+    investigate(matter)
+    assert lacks(matter, "agreement_effective") == ["起草协议 draft"]
+    matter.does("body", "hear", officer="m-1", parties=("p1", "p2"), form="place", items=("session",))
+    matter.does("body", "move", to="agreement")
+    matter.does("body", "draft", agreement=TEXT, form="written", items=("agreement",))
+    matter.does("town", "sign", agreement=TEXT, as_="party", on_behalf="p1")
+    matter.does("body", "sign", agreement=TEXT, as_="body")
+    assert lacks(matter, "agreement_effective") == ["当事人 p2", "调解员"]
+    assert lacks(matter, "file_complete") == ["归档 archive whole=yes"]
+
+
+def test_each_lack_is_told_once_with_what_is_missing(matter):
+    """Two conditions in the same words are one lack to who reads them; a field stands for itself."""
+    told = missing(matter.case, ("case_settled", "file_complete", "performed_or_route_opened", "sum"))
+
+    assert [each.zh for each in told] == ["已履行或者已转入其他途径", "卷宗齐全，尚缺：归档 archive whole=yes", "sum"]
+    assert told[1].en == "every stage has its papers; still: archive the file archive whole=yes"
 
 
 def test_a_path_dispute_is_settled_confirmed_performed_and_visited(agreed):

@@ -45,6 +45,7 @@ MAX_NOTICES: Final = 100
 BUILT_IN: Final = {"lead": ("牵头单位", "lead"), "owner": ("承办单位", "owner"), "party": ("当事人", "party")}
 """The roles that no procedure has to name, in both languages."""
 MAX_TASKS: Final = 500
+MAX_LACKS: Final = 12
 KNOWN: Final = "rule-entry-known"
 """The rule by which a province refuses an entry that it has."""
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -130,14 +131,21 @@ def clocks(case: Case) -> tuple[CaseClock, ...]:
     )  # fmt: skip
 
 
-def missing(names: Sequence[str]) -> tuple[CaseMissing, ...]:
-    """Conditions by name, with their words and rules; what is no condition (a field, a clock) stands for itself."""
-    return tuple(
-        CaseMissing(name=name, zh=CONDITIONS[name].zh, en=CONDITIONS[name].en, rule=CONDITIONS[name].rule)
-        if name in CONDITIONS
-        else CaseMissing(name=name, zh=name, en=name, rule="")
-        for name in names
-    )
+def missing(case: Case | None, names: Sequence[str]) -> tuple[CaseMissing, ...]:
+    """Conditions by name, each lack once: its words, who or which act is missing, its rule.
+
+    What is no condition (a field, a clock) stands for itself.
+    """
+    found: dict[str, CaseMissing] = {}
+    for name in names:
+        condition = CONDITIONS.get(name)
+        lacks = () if condition is None or case is None else tuple(condition.fact.lacks(case))[:MAX_LACKS]
+        zh, en = (name, name) if condition is None else (condition.zh, condition.en)
+        named = (f"，尚缺：{'、'.join(each for each, _ in lacks)}", f"; still: {', '.join(each for _, each in lacks)}")
+        rule = "" if condition is None else condition.rule
+        made = CaseMissing(name=name, zh=zh + named[0] * bool(lacks), en=en + named[1] * bool(lacks), rule=rule)
+        found.setdefault(zh, made)
+    return tuple(found.values())
 
 
 def first_notices(node: Node, held: Held[Case]) -> tuple[CaseNotice, ...]:
@@ -297,10 +305,10 @@ def offers(case: Case, agency: AgencyId, officer: str, *, now: datetime) -> tupl
     titles = {("move", stage.id): f"{stage.zh}|{stage.en}" for stage in case.procedure.stage}
     titles |= {("close", end.id): f"{end.zh}|{end.en}" for end in case.procedure.outcome}
     found = offered(case, agency, officer, now=now)
-    return tuple(_offer(each, title=titles.get((each.act, each.to), "|")) for each in found)
+    return tuple(_offer(case, each, title=titles.get((each.act, each.to), "|")) for each in found)
 
 
-def _offer(each: Offer, *, title: str) -> CaseOffer:
+def _offer(case: Case, each: Offer, *, title: str) -> CaseOffer:
     """An offer in words; `title` is that of the stage or the end, in both languages."""
     act, refused = ACTS[each.act], each.refused
     zh, _, en = title.partition("|")
@@ -309,7 +317,7 @@ def _offer(each: Offer, *, title: str) -> CaseOffer:
     return CaseOffer(
         act=each.act, zh=f"{act.zh}：{zh}" if zh else act.zh, en=f"{act.en} ({en})" if en else act.en,
         possible=each.open, reason="" if refused is None else refused.reason,
-        missing=() if refused is None else missing(refused.missing), fields=fields, to=each.to,
+        missing=() if refused is None else missing(case, refused.missing), fields=fields, to=each.to,
     )  # fmt: skip
 
 

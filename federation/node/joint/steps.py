@@ -188,7 +188,7 @@ def _verify_allowed(case: Case, entry: Entry) -> None:
         return
     lacks = [
         (f"{each.zh}（{each.rule}）", f"{each.en} ({each.name}; {each.rule})") if each.rule else (each.zh, each.en)
-        for each in shown.missing(found.missing)
+        for each in shown.missing(case, found.missing)
     ]
     raise refusal("CASE_ACT", found, REASONS, lacks=lacks)
 
