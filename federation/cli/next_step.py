@@ -87,6 +87,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "COLUMN": "首行写字段名：bridgehead permit import --help | the first line names the fields: see --help",
     "CORRECTION_ENDED": "查看结果：bridgehead subject corrections --all | see the list: subject corrections --all",
     "CORRECTION_FIELD": "写上列字段之一：--field | take one of the fields listed: --field",
+    "CORRECTION_FILED": "查看进度：bridgehead subject corrections | see how it goes: bridgehead subject corrections",
     "CORRECTION_NOT_OURS": "由签发省决定，进度见清单 | the owner decides: bridgehead subject corrections",
     "CORRECTION_UNKNOWN": "核对编号：bridgehead subject corrections --all | compare the id with the list: --all",
     "CORRECTION_VALUE": "照证件写成一行：--value | one line, as the card has it: --value",

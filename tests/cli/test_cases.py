@@ -98,6 +98,7 @@ def test_case_is_opened_joined_and_traced(nodes):
     nobody = nodes.ask(TOWN, "case", "invite", code, "jiangxi/361199/governance", "peer", code=1).err
     assert "NOT_AN_AGENCY" in nobody  # a wrong digit: such an office would never answer
     nodes.ask(TOWN, "case", "invite", code, PEER, "peer")
+    assert f"{PEER}  peer （受邀 invited）" in nodes.ask(TOWN, "case", "show", code).out
     nodes.ask(PEER, "case", "join", code)
     nodes.delivered(PEER)
 
@@ -111,7 +112,6 @@ def test_case_is_opened_joined_and_traced(nodes):
     assert "decide_recusal" not in ways
     assert "缺 missing" in ways
     assert "已查重并逐一处理，尚缺：查重 check_duplicates" in ways
-    assert f"{PEER}  peer （受邀 invited）" in nodes.ask(TOWN, "case", "show", code).out
     assert "--set party=word! --set side=A|B!" in ways
     refused = nodes.ask(TOWN, "case", "act", code, "move", "--set", "to=acceptance", "-o", "json", code=1).error
     assert (refused["reason"], bool(refused["next"])) == ("CASE_ACT", True)

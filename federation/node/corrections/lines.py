@@ -37,6 +37,7 @@ from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.policy import decide
 from federation.store.collection import Collection, item_collection, page_behind
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_outbox
 from federation.store.records import Record
@@ -255,6 +256,17 @@ def own_line(correction: Correction, *, owner: NodeName, now: datetime, to_decid
     answer = correction.standing
     line = _asked(correction.request, filed_by=correction.filed_by, time=answer.deadline.started, owner=owner)
     return replace(_answered(line, answer, now), to_decide=to_decide)
+
+
+def verify_filed_once(source: Source, node: Node, request: CorrectionRequest) -> None:
+    """Refuses what an office of ours has filed already and which still runs (CORRECTION_FILED), with its number."""
+    number, wanted = request.citizen_number, (request.urn, request.field, request.value)
+    opened = (each for each in CORRECTIONS.by_subject(source, number) if each.filed_by.node == node.name)
+    own = (each.request for each in opened if each.standing.state is CorrectionState.OPEN)
+    filed = (each.request for each in FILED.by_subject(source, number) if filed_line(node, each).standing in _RUNNING)
+    for each in chain(own, filed):
+        if (each.urn, each.field, each.value) == wanted:
+            raise RuleError("CORRECTION_FILED", f"the same was filed as {each.correction_id}, and runs")
 
 
 def filed_line(node: Node, filed: Filed) -> CorrectionLine:

@@ -51,6 +51,7 @@ from federation.node.corrections.lines import (
     own_line,
     put_correction,
     running_rule,
+    verify_filed_once,
 )
 from federation.node.corrections.notices import Step, copy_notices, lookup_notices, verify_holder
 from federation.node.exchange.errand import Errand, on
@@ -107,8 +108,8 @@ class _Change:
 async def file_correction(errand: Errand, filing: CorrectionFiling) -> CorrectionOutcome:
     """Files a correction for a person whose identity was checked; the clerk's own policy decides first.
 
-    Refuses as `verify_correction_request` and `verify_admissible`; PERMIT_UNKNOWN, CORRECTION_UNKNOWN (erased since),
-    REQUEST_ID_REUSED, AGREEMENT_EXPIRED.
+    Refuses as `verify_correction_request`, `verify_admissible` and `verify_filed_once`; PERMIT_UNKNOWN,
+    CORRECTION_UNKNOWN (erased since), REQUEST_ID_REUSED, AGREEMENT_EXPIRED.
     """
     node, realm = errand.node, errand.in_force.agreement.realm
     request = _request_of(filing, errand.act)
@@ -130,11 +131,12 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
             drafts.append(_request_draft(errand, request, owner=owner, decided=(question, ruling)))
 
         def write(transaction: GroupTransaction) -> StepTaken:
+            verify_filed_once(transaction, node, request)
             if opened is not None:
                 put_correction(transaction, opened, owner=node.name)
             return StepTaken(correction_id=request.correction_id, version=1)
 
-        await errand.once(asked, StepTaken, write, drafts=drafts)
+        await or_logged(errand, errand.once(asked, StepTaken, write, drafts=drafts))
     return CorrectionOutcome(decision=ruling, correction=await _line(node, request.correction_id))
 
 

@@ -23,6 +23,7 @@ from tests.node.rig import ANHUI, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POL
 
 XIUNING = parse_agency_id("anhui/341022/service-hall")
 COURT = parse_agency_id("zhejiang/330822/court")
+PAPER = {"papers": ("ab" * 32,)}
 KAIHUA = parse_agency_id("zhejiang/330824/service-hall")
 
 
@@ -210,6 +211,28 @@ async def test_file_that_expires_on_its_way_waits_and_is_said_anew(tmp_path: Pat
         (line,) = await case.lines(YUSHAN_HALL, everything=True)
         assert line.standing is CorrectionStanding.OPEN
         assert line.answer_time is not None
+
+
+@pytest.mark.parametrize("office", [HALL, YUSHAN_HALL])
+async def test_what_runs_is_not_filed_again(tmp_path: Path, monkeypatch, office) -> None:
+    """With the own province or across: the first one's number is told; another value is another, a repeat the same."""
+    async with registered(tmp_path, monkeypatch) as case:
+        first = await case.file(office, **PAPER, request_id="0c6a9bd6-0b7e-4c52-9d0f-6f9b1f0d7a10")
+        again = await case.file(office, **PAPER, request_id=first.correction.correction_id)
+        with pytest.raises(RuleError, match="CORRECTION_FILED") as refused:
+            await case.file(office, **PAPER)
+        other = await case.file(office, **PAPER, value="徐谷禹")
+
+        assert again.correction.correction_id == first.correction.correction_id
+        assert first.correction.correction_id in refused.value.message
+        assert {line.correction_id for line in await case.lines(office)} == {
+            first.correction.correction_id,
+            other.correction.correction_id,
+        }
+        no = CorrectionStep(correction_id=first.correction.correction_id, words="与证件一致")
+        assert (await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), no)).decision.allowed
+        await case.rig.drain()
+        assert (await case.file(office, **PAPER)).correction.correction_id != first.correction.correction_id
 
 
 async def test_list_is_for_counters_and_pages(tmp_path: Path, monkeypatch) -> None:
