@@ -135,7 +135,7 @@ async def test_holders_are_remembered_from_an_import_too(tmp_path: Path, monkeyp
 async def test_grant_on_a_permit_that_changed_or_ended_meanwhile(tmp_path: Path, monkeypatch) -> None:
     """A revoked permit takes no correction any more; what another correction has granted is granted once."""
     async with registered(tmp_path, monkeypatch) as case:
-        twice = [(await case.file(office)).correction for office in (YUSHAN_HALL, HALL)]
+        twice = [(await case.file(office, papers=("ab" * 32,))).correction for office in (YUSHAN_HALL, HALL)]
         node = case.rig[ZHEJIANG]
         await grant(begin_errand(node, HALL, correcting()), CorrectionStep(correction_id=twice[0].correction_id))
         with pytest.raises(RuleError, match="SAME_VALUE"):
