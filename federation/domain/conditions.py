@@ -125,7 +125,7 @@ def _agreement_effective(case: Case) -> bool:
 
 
 def _unsigned(case: Case, text: object) -> list[tuple[str, str]]:
-    """Who has not signed a text yet, of each party, a mediator and the body that seals it."""
+    """Those of each party, a mediator and the body that seals it who have not signed a text yet."""
     signed = {
         (found.head.fields["as"], found.head.fields.get("on_behalf"))
         for found in case.done.get("sign", ())
