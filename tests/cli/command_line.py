@@ -63,6 +63,18 @@ def run(*arguments, code: int | None = 0) -> Done:
     return done
 
 
+def lay_key(federation: Federation, agency: str, officer: str) -> Path:
+    """The file of an officer's own key, beside the agency's profile and registered; `clerk` is who works there."""
+    office = parse_agency_id(agency)
+    folder = client_folder(federation.home(office.node), office) / OFFICERS
+    if not (path := officer_key_path(folder, officer)).exists():
+        make_private_folder(folder)
+        write_secret(path, officer_pem(office, officer))
+        (folder / CURRENT_OFFICER).write_text("clerk\n")
+        federation.key(officer, agency=office)
+    return path
+
+
 class ServedNodes:
     """Four nodes at work, their homes, and a federation file that names every agency's profile."""
 
@@ -89,15 +101,7 @@ class ServedNodes:
         structlog.reset_defaults()
 
     def key(self, agency: str, officer: str) -> Path:
-        """The file of an officer's own key, beside the agency's profile and registered; `clerk` is who works there."""
-        office = parse_agency_id(agency)
-        folder = client_folder(self.federation.home(office.node), office) / OFFICERS
-        if not (path := officer_key_path(folder, officer)).exists():
-            make_private_folder(folder)
-            write_secret(path, officer_pem(office, officer))
-            (folder / CURRENT_OFFICER).write_text("clerk\n")
-            self.federation.key(officer, agency=office)
-        return path
+        return lay_key(self.federation, agency, officer)
 
     def ask(self, agency: str, *arguments, code=0) -> Done:
         """Runs a command of that agency, by the officer named, else by its clerk, with their own key."""

@@ -56,7 +56,7 @@ def reply_draft(
 ) -> Draft:
     """Drafts the reply to a question, under its purpose and case; it travels no longer than the question is waited for.
 
-    The office that the question names answers, which is the caller's to verify, else the one for the whole province.
+    The office of ours that the question names answers, else the one for the whole province.
     `officer` is None when the node answers by itself; `asked` is empty when the question's own inputs to policy count.
     """
     node, statement, in_force = received.node, received.statement, received.in_force

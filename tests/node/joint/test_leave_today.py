@@ -11,12 +11,19 @@ import pytest
 from sqlalchemy import Table
 
 from federation.domain.case_items import CaseItem
-from federation.domain.leave import SECRET, make_token, parse_token, token_digest
+from federation.domain.leave import (
+    SECRET,
+    TokenAnswer,
+    TokenQuestion,
+    make_token,
+    parse_token,
+    token_digest,
+)
 from federation.domain.lookups import Outcome
 from federation.domain.reports import Disclosure
 from federation.node.exchange.errand import begin_errand
-from federation.node.exchange.judge import open_received
-from federation.node.exchange.replies import statement_of
+from federation.node.exchange.judge import allowed_by_rule, open_received
+from federation.node.exchange.replies import find_delivery, statement_of
 from federation.node.joint import trace
 from federation.node.joint.given import CHECKED
 from federation.node.joint.mandates import TOKENS
@@ -26,15 +33,16 @@ from federation.node.retention import destroy_ended
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, Pair, parse_agency_id
+from federation.protocol.statement import Recipient
 from federation.store.database import Database
-from federation.store.messages import StoredMessage, find_body, list_messages
+from federation.store.messages import StoredMessage, find_body, find_message, list_messages
 from federation.store.prepared import StoredRow
 from federation.wire.agency.cases import TodayAnswer, TodayQuestion
 from tests.node.alerts.border_desks import with_desks
 from tests.node.joint.desks import Desks, desks, digest, with_agencies
 from tests.node.joint.test_community_corrections import DESTINATION, NUMBER, OFFICE, ORIGIN, PERSON, with_corrections
 from tests.node.joint.test_given import told
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act
+from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act
 
 WHY = ("corrections.today", "F13")
 OTHER_COUNTY = parse_agency_id("jiangxi/361124/corrections")
@@ -280,8 +288,52 @@ async def test_office_asks_twenty_times_a_day_and_both_sides_count(leave: Leave,
     assert (await leave.asks()).authorised is True
 
 
+async def test_question_that_another_province_should_not_ask_is_refused_whatever_the_token(leave: Leave) -> None:
+    """Of its police, and of no office of ours, with the very token: refused by policy and by rule, and nothing is told."""
+    advance_to(leave, 1)
+    question, yes = TokenQuestion(token=hashed(leave.token)), allowed_by_rule("hostile", "x", "x")
+    refused = []
+    for asker, asked in ((YUSHAN_POLICE, ORIGIN), (DESTINATION, None)):
+        errand = begin_errand(leave.rig[JIANGXI], asker, act(*WHY))
+        to = Recipient(node=ZHEJIANG, agency=asked)
+        draft = trace.TOKEN.draft(question, to=to, cause=errand.cause("x"), decision=yes)
+        sent = await errand.send_once(errand.asked("hostile", str(asked)), draft)
+        await leave.rig.drain()
+        refused.append(find_delivery(leave.rig[JIANGXI], sent).refused)
+    assert refused == [("deny-leave-function-not-held",), ("rule-token-home",)]
+    assert leave.bodies() == []
+    assert list(CHECKED.each(leave.rig[ZHEJIANG].database)) == []
+
+
+async def test_answer_of_another_office_than_was_asked_is_not_taken_in(leave: Leave) -> None:
+    """Neither police nor another corrections office says yes or no for the one that issued the token."""
+    advance_to(leave, 1)
+    errand = begin_errand(
+        leave.rig[JIANGXI], YUSHAN_POLICE, act(*WHY)
+    )  # refused there, so that nobody has answered yet
+    draft = trace.TOKEN.draft(
+        TokenQuestion(token=hashed(leave.token)), to=Recipient(node=ZHEJIANG, agency=ORIGIN),
+        cause=errand.cause("x"), decision=allowed_by_rule("asked", "x", "x"),
+    )  # fmt: skip
+    sent = await errand.send_once(errand.asked("asked", "x"), draft)
+    await leave.rig.drain()
+    question = find_message(leave.rig[JIANGXI].database, "sent", sent)
+    at_home = leave.rig[ZHEJIANG]
+    refused = []
+    for office in (POLICE, OFFICE, ORIGIN):
+        other = begin_errand(at_home, office, act(*WHY))
+        reply = trace.TOLD_TODAY.draft(
+            TokenAnswer(authorised=True, day=at_home.today()), to=Recipient(node=JIANGXI, agency=DESTINATION),
+            cause=other.cause("x", in_reply_to=question.digest), decision=allowed_by_rule("answered", "x", "x"),
+        )  # fmt: skip
+        replied = await other.send_once(other.asked("answered", str(office)), reply)
+        await leave.rig.drain()
+        refused.append(find_delivery(at_home, replied).refused)
+    assert refused == [("rule-reply-office",), ("rule-reply-office",), ()]
+
+
 async def test_only_the_digest_of_a_token_is_kept_and_no_item_of_the_case_crosses(leave: Leave) -> None:
-    """The token stands in no record, entry or message; a question that names no such office is refused by rule."""
+    """The token itself stands in no record and no entry of its home."""
     (kept,) = TOKENS.each(leave.rig[ZHEJIANG].database)
     assert (kept.token, kept.person, kept.counties) == (hashed(leave.token), NUMBER, ("361123",))
     plain = leave.token.replace("-", "")
