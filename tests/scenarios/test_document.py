@@ -22,7 +22,7 @@ from federation.cli.demo.provinces import stop_nodes
 from federation.domain.case_items import CaseItem
 from federation.domain.documents import CHUNK_BYTES, Manifest, manifest_fields
 from federation.protocol.errors import BridgeheadError, UnavailableError
-from federation.protocol.form import replace
+from federation.protocol.form import names_of, replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency import alerts, cases, documents
 from federation.wire.agency.alerts import AlertRaising, AlertStep
@@ -232,7 +232,7 @@ async def picture(client: AgencyClient, **raising: str) -> DocumentPlace:
     for number in range(-(-len(PICTURE) // 4096)):
         chunk = ChunkUpload(document=upload.document, number=number, data=PICTURE[number * 4096 :][:4096])
         upload = await client.call(documents.UPLOAD_CHUNK, acts(*ALERT), chunk)
-    manifest = Manifest(**{name: getattr(made, name) for name in DocumentUpload.__slots__}, root=upload.root)
+    manifest = Manifest(**{name: getattr(made, name) for name in names_of(made)}, root=upload.root)
     item = CaseItem(kind="document", fields=manifest_fields(manifest))
     step = AlertStep(alert=raised.line.record, name="note", fields={"desk": DESK}, items=(item,))
     noted = await client.call(alerts.ACT_IN_ALERT, acts(*ALERT), step)
