@@ -6,7 +6,7 @@ RECORDS ?= 2000
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev proto lock demo test attacks lint type bench clean
+.PHONY: help compiled setup setup-dev proto lock demo test attacks lint type bench clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,8 +25,11 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-setup: $(VENV)/.runtime  ## what the product needs to run
-setup-dev: $(VENV)/.dev  ## and what its tests need
+compiled: $(VENV)/.runtime
+	@$(BIN)/python -m compileall -q federation  # as an installer does: a start that may not write bytecode has it, too
+
+setup: compiled  ## what the product needs to run
+setup-dev: $(VENV)/.dev compiled  ## and what its tests need
 
 demo: setup  ## a border day of four provinces on loopback, then every log is verified (RECORDS=2000)
 	@$(BIN)/bridgehead demo --records $(RECORDS) $(DEMO_FLAGS)
