@@ -22,6 +22,9 @@ HEADINGS = (
     "操作|operation", "并发|in flight", "每秒|rate/s", "p50 ms", "p95 ms", "p99 ms", "比值|ratio",
     "基准每秒|calibration/s", "基准|calibration",
 )  # fmt: skip
+COST_HEADINGS = (
+    "命令|command", "处理器秒|CPU s", "与基准之比|to calibration", "折算秒|reference s", "上限|ceiling s", "超出|over",
+)  # fmt: skip
 MEMORY = "内存|memory"
 
 
@@ -58,6 +61,25 @@ class Figure:
     what: str
     value: float
     unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandCost:
+    """The processor time of one command here, of its calibration, and what it comes to where its ceiling was set."""
+
+    command: str
+    seconds: float
+    calibration_seconds: float
+    reference_seconds: float
+    ceiling_seconds: float
+
+    @property
+    def ratio(self) -> float:
+        return self.seconds / self.calibration_seconds
+
+    @property
+    def over(self) -> bool:
+        return self.reference_seconds > self.ceiling_seconds
 
 
 T = TypeVar("T")
@@ -170,6 +192,21 @@ def alert(
     _show_both(*_run(lambda folder: measure_alerts(folder, screens=screens, alerts=alerts)), output)
 
 
+@app.command()
+def commands(
+    home: Annotated[Path | None, typer.Option("--home", help="A folder with federation.json; else made anew.")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=1_000, help="Of so many runs the least counts.")] = 6,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Measure the processor time of each ordinary command, beside a bare Python, and whether it is over its ceiling."""
+    from federation.cli.bench_at_rest import measure_commands, measure_commands_at
+
+    if home is None:
+        show_costs(_run(lambda folder: measure_commands(folder, runs=runs)), output)
+    else:
+        show_costs(measure_commands_at(home.absolute(), runs=runs), output)
+
+
 @app.command(hidden=True)
 def echo(home: Annotated[Path, typer.Option("--home")]) -> None:
     """Serve bare echoes for the calibration."""
@@ -209,6 +246,25 @@ def show_figures(found: Sequence[Figure], output: Form) -> None:
         return
     rows = [(word_of("NodeName", each.of), each.what, f"{each.value:,.2f}", each.unit) for each in found]
     _show_rows([("对象|of", "内容|what", "数值|value", "单位|unit"), *rows])
+
+
+def show_costs(found: Sequence[CommandCost], output: Form) -> None:
+    if output is Form.JSON:
+        names = ("seconds", "calibration_seconds", "ratio", "reference_seconds", "ceiling_seconds")
+        show_json([
+            {"command": each.command, **{name: round(getattr(each, name), 3) for name in names}, "over": each.over}
+            for each in found
+        ])  # fmt: skip
+        return
+    rows = [
+        (
+            each.command,
+            *(f"{value:.2f}" for value in (each.seconds, each.ratio, each.reference_seconds, each.ceiling_seconds)),
+            "超出|over" if each.over else "-",
+        )
+        for each in found
+    ]
+    _show_rows([COST_HEADINGS, *rows])
 
 
 def english(text: str) -> str:

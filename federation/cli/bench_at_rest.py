@@ -1,4 +1,4 @@
-"""Measures what a node costs at rest: its duties over a large store, its memory, and four nodes with nothing to do.
+"""Measures what is paid when little happens: a node's duties over a large store, its memory, nodes at rest, commands.
 
 Processor time is taken from the system for each process, not from the clock on the wall: it is not changed by whoever
 else works on the machine.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import statistics
 import subprocess
@@ -17,19 +18,41 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from string import Formatter
+from typing import Any, Final
 
-from federation.cli.bench import MEMORY, Figure
-from federation.cli.bench_runs import LEVELS, RECEIVER, SENDER, measure, open_desk, register_people, resident_mib
+from federation.cli.bench import MEMORY, CommandCost, Figure
+from federation.cli.bench_runs import (
+    LEVELS,
+    RECEIVER,
+    SENDER,
+    measure,
+    nodes_apart,
+    open_desk,
+    register_officers,
+    register_people,
+    resident_mib,
+)
 from federation.cli.bench_store import open_parts
-from federation.cli.demo.provinces import DemoFederation, make_federation, start_node, stop_nodes, wait_ready
+from federation.cli.demo.provinces import (
+    CLERK,
+    DemoFederation,
+    make_federation,
+    own_keys,
+    repository_folder,
+    start_node,
+    stop_nodes,
+    wait_ready,
+    write_federation_file,
+)
 from federation.cli.show import say
+from federation.node.home.files import create_profile_key, remember_officer
 from federation.node.intake.clock import check_desk, check_pending
 from federation.node.node import Node
 from federation.node.retention import destroy_ended
 from federation.node.serve import utc_now
 from federation.protocol.errors import UnavailableError
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.tlog.cosignature import cosignature_time
 from federation.protocol.tlog.note import parse_note
 from federation.store.log_reader import load_head
@@ -45,6 +68,9 @@ DUTIES: Final[Mapping[str, Callable[[Node], Awaitable[object]]]] = {
     "受理岗期限，一轮|clocks, desk: a round": check_desk,
 }
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_ROOT: Final = repository_folder("policies").parent
+_ENVIRONMENT: Final = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As at an office, where the first start leaves its bytecode to the next."""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -173,3 +199,114 @@ def _head_age(federation: DemoFederation, name: NodeName) -> float:
         note = parse_note(answer.read())
     times: list[datetime] = [cosignature_time(line) for line in note.signatures[1:]]
     return (utc_now() - max(times)).total_seconds() if times else float("inf")
+
+
+# ---- ordinary commands
+
+HALL, TOWN, POLICE, DESK, MARKET = (
+    f"{SENDER}/330822/{kind}" for kind in ("service-hall", "town", "police", "governance", "market")
+)
+INTAKE = f"{SENDER}/330112/police"
+OWN_HOME, NOBODY = "home", ""
+ORDINARY: Final[Mapping[str, str]] = {
+    "permit list": HALL, "permit show {permit}": HALL, "case list": TOWN, "case show {case}": TOWN, "case due": TOWN,
+    "case trace {case}": TOWN, "alert list": DESK, "alert show {alert}": DESK, "alert kinds": DESK,
+    "lookup history": POLICE, "lookup inbox": INTAKE, "lead list": POLICE, "duty show": POLICE,
+    "report quarter": POLICE, "report county 330822": POLICE, "report pair 330822 361123": POLICE,
+    "report response": POLICE, "oversight flags": POLICE, "oversight digest": POLICE, "oversight notices": POLICE,
+    "erasure list": POLICE, "subject corrections": POLICE, "node status": POLICE, "vehicle show 浙H·I0001": POLICE,
+    "enterprise show 91330822DEM000001Y": MARKET, "agreement show": OWN_HOME, "keys show": OWN_HOME,
+    "function list": NOBODY, "--help": NOBODY, "case act --help": NOBODY,
+}  # fmt: skip
+"""What somebody at a counter types all day, and who: an office, the operator of a node's home, or anybody."""
+SEEDS: Final[Mapping[str, str]] = {
+    "permit register --synthetic": HALL,
+    "case open dispute-mediation --role town --division 330822 --set stage=registration --set source=walk_in": TOWN,
+    "alert raise traffic.accident --desk 330822.governance --area pair.qiuchuan-shuangming --place 球川镇界路"
+    " --fact 两车追尾，二人受伤 --detail injured=2 --priority 特急": DESK,
+}
+_NAMED: Final = {"permit": ("permits", "urn"), "case": ("lines", "code"), "alert": ("lines", "record")}
+CEILING_SECONDS, HELP_CEILING_SECONDS = 0.35, 0.15
+CALIBRATION: Final = (
+    "import asyncio, argparse, concurrent.futures, ctypes, decimal, email.message, fractions, http.server,"
+    " logging.config, multiprocessing, pdb, sqlite3, ssl, statistics, tarfile, tomllib, unittest, xml.dom.minidom"
+)
+"""A bare Python that loads much of its own library, as a command loads much of ours."""
+CALIBRATION_SECONDS: Final = 0.09
+"""Its processor time on the two cores, at rest, for which the ceilings were set."""
+
+
+async def measure_commands(folder: Path, *, runs: int) -> Sequence[CommandCost]:
+    """Each ordinary command at a node of its own with one permit, one case and one alert."""
+    async with nodes_apart(folder, [SENDER]) as federation:
+        write_federation_file(federation)
+        for agency in sorted({each for each in ORDINARY.values() if "/" in each}):
+            own = own_keys(federation, parse_agency_id(agency))
+            register_officers(federation, agency, [CLERK], key=create_profile_key(own, CLERK))
+            remember_officer(own, CLERK)
+        for words, agency in SEEDS.items():
+            await asyncio.to_thread(_answer, words, agency, federation.folder)
+        return await asyncio.to_thread(measure_commands_at, federation.folder, runs=runs)
+
+
+def measure_commands_at(folder: Path, *, runs: int) -> Sequence[CommandCost]:
+    """The least that each took of so many runs, each beside a run of the calibration: who else works adds, only.
+
+    One that shows what no office of the folder lists is left out. Refuses BENCH_COMMAND when one did not end well.
+    """
+    named = {name: found for name in _NAMED if (found := _find_first(name, folder))}
+    lines = {
+        words: _line(words.format_map(named), who, folder)
+        for words, who in ORDINARY.items()
+        if named.keys() >= {field for _, field, _, _ in Formatter().parse(words) if field}
+    }
+    least: dict[str, float] = {}
+    say("普通命令 | ordinary commands")
+    for run in range(runs + 1):  # the first fills the caches, of bytecode and of help
+        for words, line in {"": [sys.executable, "-c", CALIBRATION], **lines}.items():
+            spent = _spend(line, words)
+            least[words] = min(spent, least.get(words, spent)) if run else spent
+    calibration = least.pop("")
+    return [
+        CommandCost(
+            command=words.partition(" {")[0],
+            seconds=seconds,
+            calibration_seconds=calibration,
+            reference_seconds=seconds / calibration * CALIBRATION_SECONDS,
+            ceiling_seconds=HELP_CEILING_SECONDS if "--help" in words else CEILING_SECONDS,
+        )
+        for words, seconds in least.items()
+    ]
+
+
+def _line(words: str, who: str, folder: Path) -> list[str]:
+    at = {OWN_HOME: ["--home", str(folder / SENDER)], NOBODY: []}.get(who, ["--home", str(folder), "--agency", who])
+    return [sys.executable, "-m", "federation.cli.main", *words.split(), *at]
+
+
+def _spend(command: Sequence[str], words: str) -> float:
+    """The processor time of a program, its own and the system's for it."""
+    none = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=_ROOT, env=_ENVIRONMENT, stdin=none, stdout=none, stderr=none) as process:  # noqa: S603
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in {0, 1}:  # a no of policy, or of what is not there, is an answer
+        raise UnavailableError("BENCH_COMMAND", f"expected {words} to be answered, got {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def _answer(words: str, who: str, folder: Path) -> dict[str, Any]:
+    command = [*_line(words, who, folder), "-o", "json"]
+    done = subprocess.run(command, cwd=_ROOT, env=_ENVIRONMENT, capture_output=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise UnavailableError("BENCH_COMMAND", f"expected {words} to be answered, got {done.returncode}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _find_first(name: str, folder: Path) -> str | None:
+    """The first permit, case or alert that its office lists."""
+    place, field = _NAMED[name]
+    words = f"{name} list"
+    lines = _answer(words, ORDINARY[words], folder)[place]
+    return str(lines[0][field]) if lines else None

@@ -44,7 +44,7 @@ from federation.node.permits_sharing import MAX_ITEMS_A_MESSAGE, draft_sharing, 
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.protocol.keys import Ed25519Signer, Signer, format_public_key, verify_signature
+from federation.protocol.keys import Ed25519Signer, PublicKey, Signer, format_public_key, verify_signature
 from federation.protocol.leaf import LeafKind
 from federation.store.calibrate import commit_rows
 from federation.store.database import Database, open_database
@@ -415,8 +415,10 @@ def own_key(officer: str) -> Signer:
     return LEADER if officer == "bench-leader" else ASKER
 
 
-def register_officers(federation: DemoFederation, agency: str, officers: Sequence[str]) -> None:
-    """Registers the own keys of a bench's officers at their node, beside the running one."""
+def register_officers(
+    federation: DemoFederation, agency: str, officers: Sequence[str], *, key: PublicKey | None = None
+) -> None:
+    """Registers the own keys of a bench's officers, or the one given, at their node, beside the running one."""
     office = parse_agency_id(agency)
 
     home, now = federation.homes[office.node].home, utc_now()
@@ -424,8 +426,8 @@ def register_officers(federation: DemoFederation, agency: str, officers: Sequenc
 
     def register(transaction: GroupTransaction) -> None:
         for officer in officers:
-            key = format_public_key(own_key(officer).public_key)
-            own = OfficerKey(agency=office, officer=officer, version=0, standing=KeyStanding.REGISTERED, key=key)
+            public = format_public_key(key or own_key(officer).public_key)
+            own = OfficerKey(agency=office, officer=officer, version=0, standing=KeyStanding.REGISTERED, key=public)
             register_key(transaction, own, at=at)
 
     write_home_store(home, register, now=now)

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from federation.cli import bench_at_rest
 from federation.cli.bench import (
+    COST_HEADINGS,
     HEADINGS,
+    CommandCost,
     Figure,
     Timing,
     english,
     measurement_object,
     measurement_row,
+    show_costs,
     show_figures,
     show_measurements,
 )
@@ -25,16 +29,20 @@ from federation.cli.bench_store import fill_store, load_federation, open_parts
 from federation.cli.demo import provinces
 from federation.cli.main import main
 from federation.cli.options import Form
+from federation.cli.words import said
 from federation.domain.procedure import read_rules
 from federation.node.exchange.send import AWAITED, ENDS
 from federation.node.home.files import read_policies
 from federation.node.lookups.records import HANDLES
 from federation.node.serve import utc_now
+from federation.protocol.form import replace
 from federation.store.log_reader import check_log
 from federation.store.messages import count_pending
+from tests.cli.command_line import HALL, ServedNodes, run
 from tests.ports import free_ports
 from tests.scenarios.provinces import FORKING
 
+TOWN = "zhejiang/330822/town"
 ECHO = Timing(rate_per_second=2000.0, p50_ms=0.5, p95_ms=0.8, p99_ms=1.0)
 SEARCH = Timing(rate_per_second=100.0, p50_ms=10.0, p95_ms=12.5, p99_ms=20.125)
 MEASURED = search_measurement(SEARCH, ECHO, in_flight=16, rss_mib={"zhejiang": 150.0, "jiangxi": 120.5})
@@ -88,6 +96,53 @@ def test_show_measurements_as_text_ends_with_the_memory_of_each_node(capsys: pyt
         "浙江节点内存最多 150 MiB | memory of node zhejiang at most: 150 MiB",
         "江西节点内存最多 120 MiB | memory of node jiangxi at most: 120 MiB",
     ]
+
+
+COST = CommandCost(
+    command="permit list", seconds=0.3, calibration_seconds=0.1, reference_seconds=0.27, ceiling_seconds=0.35
+)
+
+
+def test_show_costs_says_the_same_to_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """One command a line, as here, to its calibration, as on the reference machine; over its ceiling only when it is."""
+    dear = replace(COST, command="--help", ceiling_seconds=0.15)
+
+    show_costs([COST, dear], Form.JSON)
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == {
+        "command": "permit list", "seconds": 0.3, "calibration_seconds": 0.1, "ratio": 3.0, "reference_seconds": 0.27,
+        "ceiling_seconds": 0.35, "over": False,
+    }  # fmt: skip
+    assert second["over"]
+    show_costs([COST, dear], Form.TEXT)
+    heading, cheap, over = capsys.readouterr().out.splitlines()
+    assert all(said(name) in heading for name in COST_HEADINGS)
+    assert cheap.split() == ["permit", "list", "0.30", "3.00", "0.27", "0.35", "-"]
+    assert over.endswith("超出 over")
+
+
+def test_bench_commands_asks_a_served_node_and_leaves_out_what_it_cannot_show(
+    nodes: ServedNodes, monkeypatch: pytest.MonkeyPatch
+):
+    """Each command is a process of its own that answers; one that needs a permit has one, or is not measured."""
+    lines = {
+        "permit list": HALL,
+        "permit show {permit}": HALL,
+        "case list": TOWN,
+        "case show {case}": TOWN,
+        "--help": "",
+    }
+    monkeypatch.setattr(bench_at_rest, "ORDINARY", lines)
+    monkeypatch.setattr(bench_at_rest, "_NAMED", {name: bench_at_rest._NAMED[name] for name in ("permit", "case")})
+    nodes.ask(HALL, "permit", "register", "--synthetic", "--seed", "4711")
+    nodes.key(TOWN, "clerk")
+
+    found = run("bench", "commands", "--home", nodes.folder, "--runs", "1", "-o", "json").json
+
+    assert {"permit list", "permit show", "case list", "--help"} <= {line["command"] for line in found}
+    assert all(line["seconds"] > 0 and line["calibration_seconds"] > 0 for line in found)
+    monkeypatch.setattr(bench_at_rest, "ORDINARY", {**lines, "permit nothing": HALL})
+    assert "BENCH_COMMAND" in run("bench", "commands", "--home", nodes.folder, "--runs", "1", code=3).err
 
 
 def test_show_figures_says_the_same_to_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
