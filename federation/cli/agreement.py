@@ -16,7 +16,7 @@ from federation.protocol.ids import NodeName, format_time
 
 if TYPE_CHECKING:
     from federation.node.home.draft import DraftStatus
-    from federation.protocol.trust import Agreement
+    from federation.protocol.trust import Agreement, AgreementFiles
     from federation.wire.client import Client
 
 app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, sign, publish, refresh, show.")
@@ -44,6 +44,13 @@ def draft(
     policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
     after: Annotated[Path | None, typer.Option("--after", help="A home whose agreement this one follows.")] = None,
     expel: Annotated[list[str] | None, typer.Option("--expel", help="A node that is no member any more.")] = None,
+    suspend: Annotated[
+        list[str] | None, typer.Option("--suspend", help="A node that exchanges nothing for now.")
+    ] = None,
+    lift: Annotated[list[str] | None, typer.Option("--lift", help="A node that is suspended no more.")] = None,
+    actual: Annotated[
+        list[Path] | None, typer.Option("--actual", help="A report of 'node conform': its node exchanges all.")
+    ] = None,
     form: FormOption = Form.TEXT,
 ) -> None:
     """Draft the first agreement, or with --after the next one, in which who hands in no bundle stays as agreed.
@@ -54,12 +61,16 @@ def draft(
     from federation.node.home.draft import complete_bundles, draft_agreement
     from federation.node.home.files import read_json
     from federation.protocol.ids import parse_node_name
+    from federation.protocol.trust.succession import StandingChanges
 
     bundles = [read_json(path) for path in bundle or ()]
     previous = read_agreement_files(after) if after else None
     if previous is not None:
-        bundles = complete_bundles(bundles, previous, expel=[parse_node_name(node) for node in expel or ()])
-    elif expel or not bundles:
+        named = [frozenset(map(parse_node_name, given or ())) for given in (expel, suspend, lift)]
+        reports = dict(_verified(path, previous) for path in actual or ())
+        changes = StandingChanges(suspend=named[1], lift=named[2], actual=reports)
+        bundles = complete_bundles(bundles, previous, now=now(), expel=named[0], changes=changes)
+    elif expel or suspend or lift or actual or not bundles:
         raise typer.BadParameter(
             "第一版协议须有各节点的 --bundle，以后的版本写 --after HOME"
             " | the first agreement needs a --bundle of each node, the next one --after HOME"
@@ -68,6 +79,12 @@ def draft(
     _show_status(status, form)
     say(f"看改动 | See what it changes: bridgehead agreement diff {out} --home HOME")
     say(f"核对密钥后 | Compare the keys with the other provinces, then: bridgehead agreement sign {out} --home HOME")
+
+
+def _verified(report: Path, previous: AgreementFiles) -> tuple[NodeName, str]:
+    from federation.cli.conformance import verify_report
+
+    return verify_report(report, previous, now=now())
 
 
 @app.command("diff")
@@ -157,11 +174,12 @@ async def _ask_until_all(agreement: Agreement, home: Path, wait: float) -> dict[
 
 
 async def _has(agreement: Agreement, node: NodeName, home: Path) -> bool | None:
+    from federation.cli.conformance import peer_client
     from federation.node.home.certificates import find_side
     from federation.node.home.files import load_profile
     from federation.node.home.keyring import load_identity
     from federation.wire.client import AgencyClient
-    from federation.wire.peer import FETCH_AGREEMENT, AgreementQuery, PeerClient
+    from federation.wire.peer import FETCH_AGREEMENT, AgreementQuery
     from federation.wire.rpc import TlsFiles
 
     member = agreement.members[node]
@@ -171,8 +189,7 @@ async def _has(agreement: Agreement, node: NodeName, home: Path) -> bool | None:
         if load_identity(home).node == node:
             client = AgencyClient(client_profile(load_profile(next(iter(profiles_in(home).values())))))
         else:
-            tls, name = TlsFiles(certificate=side.certificate, key=side.key), f"{node}.{agreement.federation}"
-            client = PeerClient(member.peer_addr, tls=tls, authority=lambda: member.tls_ca, server_name=name)
+            client = peer_client(agreement, member, TlsFiles(certificate=side.certificate, key=side.key))
         try:
             asked = AgreementQuery(known_version=agreement.version)
             files = await client.call(FETCH_AGREEMENT, None, asked, timeout_seconds=_ASK_SECONDS)

@@ -27,6 +27,7 @@ _FACTS: Final = {
     "read_url": ("公开网址", "URL for auditors"),
     "log_vkey": ("日志密钥", "log key"),
     "witness_vkey": ("见证密钥", "witness key"),
+    "contact": ("联系方式", "contact"),
 }
 _ROOT_KEYS: Final = {"agreement_key": ("协议密钥", "agreement key"), "freshness_key": ("续期密钥", "freshness key")}
 
@@ -77,6 +78,7 @@ def _member(node: NodeName, before: Bundle | None, after: Bundle | None, *, agai
         return
     if before is None:
         yield f"重新接纳 {node} | ADMITS {node} AGAIN" if again else f"接纳 {node} | ADMITS {node}"
+    yield from _standing(node, before.member if before else None, after.member)
     for field, (zh, en) in _FACTS.items():
         yield from _fact(node, zh, en, getattr(before and before.member, field, None), getattr(after.member, field))
     for field, (zh, en) in _ROOT_KEYS.items():
@@ -99,6 +101,24 @@ def _member(node: NodeName, before: Bundle | None, after: Bundle | None, *, agai
         yield f"{node}：吊销节点证书 {serial} | {node} revokes its certificate {serial}"
     for serial in sorted(known - coming):
         yield f"{node}：取消吊销 {serial} | {node} NO LONGER revokes the certificate {serial}"
+
+
+def _standing(node: NodeName, before: Member | None, after: Member) -> Iterator[str]:
+    was, until = before and before.exercise_until, after.exercise_until
+    if until is not None and until != was:
+        day = format_time(until)
+        yield f"{node}：只收发演练，{day} 前不得转为正式 | {node}: EXERCISES ALONE, not all before {day}"
+    if was is not None and until is None:
+        report = after.conformance
+        yield f"{node} 转为正式，一致性报告 {report} | {node} EXCHANGES ALL, by the report of conformance {report}"
+    if before is not None and (before.suspended_since is None) != (after.suspended_since is None):
+        if after.suspended_since is None:
+            yield f"恢复 {node}：暂存的消息重新送达 | LIFTS the suspension of {node}: what was kept for it goes on"
+        else:
+            yield (
+                f"中止 {node}：不再收发，待送消息暂存，其日志继续见证、可核验 | SUSPENDS {node}: nothing to or from "
+                "it, what waits for it is kept, its log is witnessed and verified on"
+            )
 
 
 def _fact(node: NodeName, zh: str, en: str, before: object, after: object) -> Iterator[str]:

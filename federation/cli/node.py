@@ -160,6 +160,34 @@ def check(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     end(1 if checked.findings else 0)
 
 
+@app.command("conform")
+def conform(
+    node: Annotated[str, typer.Argument(help="The node of another province, such as jiangsu.")],
+    home: NodeHome,
+    out: Annotated[Path | None, typer.Option("--out", help="A new file for the signed report.")] = None,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Probe another province's running node from outside: agreement, clock, TLS, refusals, limits, log.
+
+    The report is signed with this home's message key, for 'agreement draft --actual FILE'. Exit 1 when it failed.
+    """
+    from federation.cli import conformance
+    from federation.node.home.files import write_public
+    from federation.protocol.form import encode
+    from federation.protocol.ids import parse_node_name
+
+    report = run_loop(conformance.conform(home, parse_node_name(node), now=now))
+    if out is not None:
+        write_public(out, encode(report))
+    rows = [
+        (said("通过|PASS") if each.passed else said("未通过|FAIL"), said(conformance.NAMES[each.name]), each.found)
+        for each in report.checks
+    ]
+    head = f"{word_of('NodeName', report.node)}  {said('通过|PASS') if report.passed else said('未通过|FAIL')}"
+    show_in(form, {**object_of(report), "passed": report.passed}, [head, *align(rows)])
+    end(0 if report.passed else 1)
+
+
 @app.command("config")
 def config(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Show the settings in force, and where each is from: the environment, node.toml, or the default."""

@@ -46,7 +46,7 @@ async def hand_over(errand: Errand, lead: Lead) -> LeadOutcome:
     leads.verify_lead(lead, now=now)
     force = in_force.office_of(lead.county, (POLICE,))
     question = lead_request("hand_over", errand.agency, force.node, occasion=errand.occasion)
-    ruling = await errand.ask(question)
+    ruling = await errand.ask(question, to=force.node)
     if not ruling.allowed:
         return LeadOutcome(decision=ruling)
 

@@ -52,7 +52,8 @@ from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.tlog.note import Checkpoint, format_checkpoint
-from federation.protocol.trust import Agency, Agreement, Member, find_agency, message_keys_at
+from federation.protocol.trust import Agency, Agreement, Member, find_agency, message_keys_at, withheld
+from federation.protocol.trust.agreement import EXERCISE_ONLY
 from federation.protocol.trust.witnesses import log_policy
 from federation.store.database import Database
 from federation.wire.limits import PostLimit
@@ -172,6 +173,10 @@ class InForce:
         """True for a member: nothing is said of a node's own accord to one that was expelled."""
         return node in self.agreement.members
 
+    def exchanges(self, *nodes: NodeName) -> bool:
+        """True for members between which all passes, at once or once a suspension is lifted: not exercises alone."""
+        return all(map(self.has, nodes)) and withheld(self.agreement, *nodes) != EXERCISE_ONLY
+
     def agency(self, agency: AgencyId) -> Agency:
         found = find_agency(self.agreement, agency)
         if found is None:
@@ -251,6 +256,8 @@ class Trust:
 
     refused: str = ""
     """Which newer version was not put in force, and why; empty when none was since the last that was."""
+    expelled_by: int | None = None
+    """The newer version that does not name this node any more, verified; it is not put in force here."""
 
     def __init__(self, agreement: Agreement, kinds: Iterable[Kind[Any]]) -> None:
         """Parses what the agreement carries; refuses RETENTION_RULE when a kind neither ends nor is kept by its rules.
@@ -271,7 +278,7 @@ class Trust:
 
     def replace(self, agreement: Agreement) -> None:
         """Puts a newer, verified version in force; one that `verify` refuses leaves the one before."""
-        self._in_force, self.refused = self.verify(agreement), ""
+        self._in_force, self.refused, self.expelled_by = self.verify(agreement), "", None
 
     def verify(self, agreement: Agreement) -> InForce:
         """Reads what may be put in force. Refuses CALENDAR_MISSING, RETENTION_RULE, malformed policies; `refused`."""

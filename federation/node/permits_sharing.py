@@ -279,7 +279,7 @@ def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
     facts = [(permit, permit_facts(permit, today=today)) for permit in permits]
     drafts: list[Draft] = []
     for name in errand.in_force.agreement.members:
-        if name != node.name:
+        if name != node.name and errand.in_force.exchanges(node.name, name):
             drafts.extend(_drafts_for(name, errand.in_force, facts=facts, cause=cause))
     return drafts
 

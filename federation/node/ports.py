@@ -41,7 +41,8 @@ from federation.protocol.statement import decode_statement
 from federation.protocol.tlog.merkle import hash_leaf, merkle_root
 from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.tlog.witness import NEVER_COSIGNED, WitnessAnswer
-from federation.protocol.trust import AgreementFiles
+from federation.protocol.trust import AgreementFiles, withheld
+from federation.protocol.trust.agreement import SUSPENDED
 from federation.store.log_reader import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, find_outbox, list_messages, pair_state
 from federation.wire import peer
@@ -130,6 +131,8 @@ def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
 
     async def fetch_document(caller: Caller, act: Act | None, place: DocumentPlace) -> AsyncIterator[Chunk]:
         del act
+        if withheld(node.trust.in_force.agreement, caller.node, node.name) == SUSPENDED:
+            raise UnavailableError(SUSPENDED, "nothing is exchanged for now: ask again once the suspension is lifted")
         find = partial(open_to_province, node, place, caller.node)
         async for chunk in serve_document(node, place, caller.node, find=find):
             yield chunk
@@ -147,8 +150,10 @@ def _agreement(node: Node, home: Path) -> Binding:
     held = HeldFiles(home)
 
     async def fetch_agreement(caller: Caller, act: Act | None, asked: peer.AgreementQuery) -> AgreementFiles:
-        del caller, act
-        current = node.trust.in_force.agreement.version
+        del act
+        current, former = node.trust.in_force.agreement.version, node.trust.in_force.agreement.former
+        if (gone := former.get(caller.node)) is not None:
+            return await asyncio.to_thread(held.read_earlier, gone.last_agreement + 1)
         if asked.version not in (0, current):
             return await asyncio.to_thread(held.read_earlier, asked.version)
         is_known = not asked.version and asked.known_version == current

@@ -54,7 +54,7 @@ from federation.protocol.errors import BridgeheadError, CorruptError, MalformedE
 from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.tlog.witness import Cosigner
-from federation.protocol.trust import find_agency
+from federation.protocol.trust import find_agency, find_party
 from federation.store.database import open_database
 from federation.wire.gatekeeper import Gate
 from federation.wire.limits import MAX_CONNECTIONS
@@ -221,7 +221,9 @@ def _check_home(settings: NodeSettings, keyring: Keyring, trust: Trust) -> None:
     expected = (agreement.federation, agreement.realm.value, keyring.identity.node)
     if found != expected:
         raise MalformedError("SETTINGS", f"node.toml says {found}, keys and agreement say {expected}")
-    member = trust.in_force.member(keyring.identity.node)
+    member = agreement.members.get(keyring.identity.node)
+    if member is None:
+        raise RuleError("EXPELLED", f"agreement {agreement.version} names {keyring.identity.node} no more")
     if member.log_vkey != format_vkey(keyring.log.vkey):
         raise RuleError(
             "LOG_NOT_AGREED",
@@ -277,9 +279,6 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
     peer_files, agency_files = find_side(home, "peer"), find_side(home, "agency")
     authority = agency_files.authority.read_text(encoding="utf-8")
 
-    def peer_roots() -> str:
-        return "\n".join(member.tls_ca for member in node.trust.in_force.agreement.members.values())
-
     listening = asyncio.Event()
     functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning, is_listening=listening.is_set)
     async with contextlib.AsyncExitStack() as stack:  # whatever was opened is closed, the newest first
@@ -296,7 +295,7 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
         peer_server = await start_server(
             peer_bindings(node, home),
             gate=_peer_gate(node, parts.delivery.contacts),
-            listener=_listener(settings, settings.peer_port, peer_files, roots=peer_roots),
+            listener=_listener(settings, settings.peer_port, peer_files, roots=partial(_peer_roots, node)),
         )
         servers.append(peer_server)
         agency_server = await start_server(
@@ -331,6 +330,13 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             await server.set_serving(serving=True)
         listening.set()
         yield running
+
+
+def _peer_roots(node: Node) -> str:
+    """The authorities of who may call: members, and former ones, which are told that they are."""
+    agreement = node.trust.in_force.agreement
+    former = [each.tls_ca for each in agreement.former.values() if each.tls_ca]
+    return "\n".join([*(member.tls_ca for member in agreement.members.values()), *former])
 
 
 async def _serve_reads(node: Node, functions: ReadFunctions, stack: contextlib.AsyncExitStack) -> RunningHttp:
@@ -451,11 +457,14 @@ def _listener(settings: NodeSettings, port: int, files: SideFiles, *, roots: Cal
 
 def _peer_gate(node: Node, contacts: Contacts) -> Gate:
     def ca_of(name: NodeName) -> str | None:
-        member = node.trust.in_force.agreement.members.get(name)
-        return member.tls_ca if member else None
+        party = find_party(node.trust.in_force.agreement, name)
+        return party.tls_ca if party else None
 
     def revoked(name: NodeName, serial: str) -> bool:
-        return serial in node.trust.in_force.member(name).revoked_serials
+        return not expelled(name) and serial in node.trust.in_force.member(name).revoked_serials
+
+    def expelled(name: NodeName) -> bool:
+        return name in node.trust.in_force.agreement.former
 
     return Gate(
         side=Side.PEER,
@@ -464,6 +473,7 @@ def _peer_gate(node: Node, contacts: Contacts) -> Gate:
         ca_of=ca_of,
         revoked=revoked,
         agreed=lambda _: False,
+        expelled=expelled,
         now=node.now,
         heard=contacts.heard,
         slow_seconds=node.settings.slow_reader_seconds,

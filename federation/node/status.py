@@ -40,10 +40,11 @@ def node_status(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosign
         tree_size=node.sequencer.head.size,
         checkpoint=node.sequencer.head.note,
         peers=tuple(_peers(node, delivery, cosigning)),
-        troubles=(*log_troubles(node, cosigning), *_disk_troubles(node)),
+        troubles=(*log_troubles(node, cosigning), *_disk_troubles(node), *standing_troubles(node)),
         warnings=(
             *_quorum_warnings(cosigning),
             *_warnings(node, freshness(agreement, now), delivery),
+            *standing_warnings(node),
             *unheard_warnings(node),
             *_clock_warnings(node, delivery),
             *disk_warnings(disk.free),
@@ -139,6 +140,42 @@ def quorum_warning(cosigning: Cosigning) -> str | None:
 def _quorum_warnings(cosigning: Cosigning) -> list[str]:
     warning = quorum_warning(cosigning)
     return [] if warning is None else [warning]
+
+
+def standing_troubles(node: Node) -> Iterator[str]:
+    """A sentence while the others exchange nothing with this node, as they signed it, and what to do about it."""
+    own = node.trust.in_force.agreement.members.get(node.name)
+    if (version := node.trust.expelled_by) is not None:
+        yield (
+            f"本节点已由协议第 {version} 版除名（签名已核验），各省不再收发；保全目录与日志，申请重新接纳："
+            f"把 member-bundle.json 交给起草的省 | agreement {version}, whose signatures verify, names this node no "
+            "more: nothing is exchanged with it. Keep the home and its log; to be admitted again, hand "
+            "member-bundle.json to who drafts the next agreement"
+        )
+    elif own is not None and own.suspended_since is not None:
+        day = own.suspended_since.isoformat()
+        yield (
+            f"本节点自 {day} 起中止收发，待送消息暂存，日志照常见证；与各省商定恢复：agreement draft --lift {node.name}"
+            f" | this node is suspended since {day}: what waits is kept, its log is witnessed on; agree with the "
+            f"other provinces to lift it: agreement draft --lift {node.name}"
+        )
+
+
+def standing_warnings(node: Node) -> Iterator[str]:
+    """A sentence for each other member that is suspended, and for each, this one too, with exercises alone."""
+    for name, member in sorted(node.trust.in_force.agreement.members.items()):
+        if member.exercise_until is not None:
+            day = member.exercise_until.isoformat()
+            yield (
+                f"{name} 只收发演练，{day} 起方可商定转为正式：node conform、agreement draft --actual | with {name} "
+                f"exercises alone are exchanged; from {day} on the provinces may agree on all: node conform, "
+                "agreement draft --actual"
+            )
+        if member.suspended_since is not None and name != node.name:
+            yield (
+                f"{name} 自 {member.suspended_since.isoformat()} 起中止，待送消息暂存 | {name} is suspended since "
+                f"{member.suspended_since.isoformat()}: what waits for it is kept"
+            )
 
 
 def disk_warnings(free_bytes: int) -> list[str]:

@@ -19,6 +19,7 @@ from federation.node.home.agreement import (
     file_marks,
     install_agreement,
     load_home_agreement,
+    pinned_root,
     read_agreement_files,
     refresh,
     verify_earlier,
@@ -31,7 +32,7 @@ from federation.protocol.errors import BridgeheadError, ConflictError, StaleErro
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Agreement
-from federation.protocol.trust.agreement import AgreementFiles
+from federation.protocol.trust.agreement import AgreementFiles, load_agreement
 from federation.protocol.trust.witnesses import log_witnesses
 from federation.wire.limits import source_of
 from federation.wire.peer import PeerClient
@@ -93,13 +94,27 @@ async def _take_from_peer(node: Node, home: Path, name: NodeName, peer: PeerClie
         own = await asyncio.to_thread(read_agreement_files, home)
         if not files.targets:  # the version in force here, of which only the freshness may be newer
             files = replace(files, targets=own.targets, files=own.files)
-        if files == own:
+        if files == own or await asyncio.to_thread(_is_expelled_by, node, home, files):
             return
         found = await asyncio.to_thread(install_agreement, home, files, now=node.now(), verify=node.trust.verify)
     except BridgeheadError as error:
         _log.debug("agreement.passed_over", peer=name, reason=error.reason)
         return
     await _put_in_force(node, home, found)
+
+
+def _is_expelled_by(node: Node, home: Path, files: AgreementFiles) -> bool:
+    """True for a newer version that does not name this node, signed as all that it followed; nothing is put in force.
+
+    What is expired, too: who was away for long learns of it. Refuses as `load_agreement`.
+    """
+    found = load_agreement(files, trusted_root=pinned_root(home), now=node.now(), previous=None)
+    if node.name in found.members or found.version <= node.trust.in_force.agreement.version:
+        return False
+    if node.trust.expelled_by is None:
+        _log.critical("agreement.expelled", version=found.version)
+    node.trust.expelled_by = found.version
+    return True
 
 
 async def take_rules(node: Node, home: Path, peers: Mapping[NodeName, PeerClient]) -> None:
@@ -147,6 +162,9 @@ async def _put_in_force(node: Node, home: Path, found: Agreement) -> None:
     if _stamp(found) == _stamp(current):
         return
     _verify_newer(found, current)
+    if node.name not in found.members:
+        node.trust.expelled_by = found.version
+        return
     node.trust.verify(found)
     node.keys.replace(await asyncio.to_thread(load_keyring, home))  # a version may name the successor of our own key
     node.trust.replace(found)

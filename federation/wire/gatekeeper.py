@@ -54,16 +54,13 @@ from federation.wire.rpc import BOTH, SIGNATURE_KEY, A, Act, Nothing, OwnKey, Q,
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
 
-def _nobody(node: NodeName) -> None:
-    del node
-
-
 class Gate(Struct, frozen=True, kw_only=True):
     """The rules of one port for its callers. The functions read the agreement in force, so a new one counts at once.
 
     `ca_of` gives the PEM of a node's CA, None for a stranger. `revoked` is asked with the node whose CA issued the
     certificate and the serial in lower-case hex without leading zeros. `agreed` says whether the agreement names an
-    agency: an old certificate of one that was retired opens nothing. `heard` is told of each admitted call of a peer.
+    agency: an old certificate of one that was retired opens nothing. `expelled` says whether a node was a member: it
+    may call what is for `Rpc.former` alone. `heard` is told of each admitted call of a peer.
     So long, `slow_seconds`, a stream waits until what it wrote is taken.
     """
 
@@ -74,7 +71,8 @@ class Gate(Struct, frozen=True, kw_only=True):
     revoked: Callable[[NodeName, str], bool]
     agreed: Callable[[AgencyId], bool]
     now: Callable[[], datetime]
-    heard: Callable[[NodeName], None] = _nobody
+    expelled: Callable[[NodeName], bool] = lambda _: False
+    heard: Callable[[NodeName], None] = lambda _: None
     slow_seconds: float = SLOW_SECONDS
 
 
@@ -369,7 +367,10 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 def _admit(call: _Call, context: Context) -> None:
     caller = verify_caller(context.auth_context(), call.gate)
     call.caller = str(caller.identity)
-    _verify_deadline(call, verify_method(caller, call.rpc, call.gate.side), context)
+    rpc = verify_method(caller, call.rpc, call.gate.side)
+    if call.gate.expelled(caller.node) and not rpc.former:
+        raise UntrustedError("EXPELLED", f"{caller.node} is no member any more")
+    _verify_deadline(call, rpc, context)
     if call.gate.side is Side.PEER:
         call.gate.heard(caller.node)
     enter_call(caller)

@@ -74,9 +74,11 @@ FETCH_AGREEMENT: Final = Rpc(
     sides=BOTH,
     shared=True,
     polled=True,
+    former=True,
     unsigned="what the provinces signed, for all of them",
 )
-"""`targets` and `files` of the answer are empty when the newest is wanted, and known."""
+"""`targets` and `files` of the answer are empty when the newest is wanted, and known; who was expelled is handed the
+version that did it, whatever it asks for."""
 
 
 class NodeTime(Struct, frozen=True, kw_only=True):

@@ -186,6 +186,7 @@ class Rpc(Generic[Q, A]):
     desks holds one open. `polled`: a clock asks, not a person, so
     that a log names only the calls that fail. `counted` tells how many answers a question wants, one for each and in
     order. `unsigned` is the reason why no officer signs it; what `administers` is signed by an administrator of keys.
+    `former`: one that was expelled may call it, too.
     """
 
     name: str
@@ -202,6 +203,7 @@ class Rpc(Generic[Q, A]):
     shared: bool = False
     watched: bool = False
     polled: bool = False
+    former: bool = False
     counted: Callable[[Q], int] | None = None
 
     @property

@@ -45,6 +45,7 @@ from federation.node.joint.sight import own_parts
 from federation.node.joint.taking import entry_kinds
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, Handed
+from federation.protocol.errors import UnavailableError
 from federation.protocol.form import Item, decode, replace
 from federation.protocol.ids import AgencyId, NodeName, RecordId, parse_record_id, record_node
 from federation.protocol.policy import PolicyRequest, decide
@@ -54,6 +55,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, put_records
 
 _MAX_BASIS: Final = 200
+_DRILLS: Final = frozenset({Status.EXERCISE.value, Status.TEST.value})
 AWAY_LOOK: Final = timedelta(seconds=15)
 """The node of a holder looks again after that time whether the arbiter answers."""
 
@@ -72,6 +74,13 @@ class AlertSharing(Sharing[Alert]):
 
     def is_over(self, state: Alert) -> bool:
         return state.ended is not None
+
+    def is_exercise(self, state: Alert | None, head: Head) -> bool:
+        if head.height == 0:
+            return head.fields.get("status") in _DRILLS
+        if state is None or state.raised is None:
+            raise UnavailableError("RECORD_NOT_OPENED", "the entry that opened the alert is not here yet")
+        return is_drill(state)
 
     def seat(self, in_force: InForce, state: Alert | None, head: Head, *, occasion: Occasion) -> AlertSeat:
         del occasion
@@ -103,7 +112,10 @@ class AlertSharing(Sharing[Alert]):
         return True
 
     def provinces(self, node: Node, in_force: InForce, state: Alert) -> set[NodeName]:
-        return {name for name in provinces_of(state, told_of(state).desks) if name != node.name and in_force.has(name)}
+        others = provinces_of(state, told_of(state).desks) - {node.name}
+        return {
+            name for name in others if in_force.exchanges(node.name, name) or (in_force.has(name) and is_drill(state))
+        }
 
     def left(self, in_force: InForce, held: Held[Alert], part: set[NodeName]) -> Mapping[NodeName, set[str]]:
         del in_force, held, part
@@ -243,6 +255,11 @@ class AlertSharing(Sharing[Alert]):
             for office, desks in offices_of(state, told_of(state).desks).items()
         ]
         put_records(transaction, list(given_in_alert(node, transaction, state, handing=handing, seen=seen)))
+
+
+def is_drill(alert: Alert) -> bool:
+    """True for an exercise or a test, which a province that was admitted just now takes part in, too."""
+    return alert.status in _DRILLS
 
 
 def is_arbiter_away(node: Node, alert: Alert) -> bool:

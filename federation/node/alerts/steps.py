@@ -45,6 +45,7 @@ from federation.node.alerts.lists import (
 )
 from federation.node.alerts.sharing import ALERTS_SHARED, is_arbiter_away, off_duty
 from federation.node.exchange.errand import Errand, joining, on
+from federation.node.exchange.send import exchange_withheld
 from federation.node.feed import Followed
 from federation.node.joint.acting import (
     Doing,
@@ -65,6 +66,7 @@ from federation.protocol.errors import MalformedError, RuleError, nearest
 from federation.protocol.form import replace
 from federation.protocol.ids import RecordId, format_message_id, format_time, parse_record_id, record_node
 from federation.protocol.policy import PolicyRequest, decide
+from federation.protocol.trust.agreement import EXERCISE_ONLY
 from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency import alerts as wire
@@ -109,6 +111,8 @@ async def raise_alert(errand: Errand, asked: AlertRaising) -> AlertOutcome:
         "agreement": errand.in_force.agreement.version,
     }
     _verify_level(rules, kind, fields)
+    if fields["status"] == Status.ACTUAL and not errand.in_force.exchanges(node.name):
+        raise exchange_withheld(EXERCISE_ONLY, node.name)
     record = RecordId(f"{node.name}/{format_message_id(node.now(), os.urandom(10))}")
     held = Held(family=ALERT, record=JointRecord(record), node=node.name)
     return await _do(errand, held, Alert(rules=rules), asked=_named(asked), fields=fields)

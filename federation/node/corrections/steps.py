@@ -119,7 +119,7 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
     if owner is None or owner not in errand.in_force.agreement.members:
         raise NotFoundError("PERMIT_UNKNOWN", f"no province of the federation issued {request.urn}")
     question = file_request(errand.agency, owner, occasion=errand.occasion, identity_checked=request.identity_checked)
-    ruling = await errand.ask(question)
+    ruling = await errand.ask(question, to=owner)
     if not ruling.allowed:
         return CorrectionOutcome(decision=ruling)
     if errand.remembered(asked, StepTaken) is None:

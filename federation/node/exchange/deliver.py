@@ -43,6 +43,8 @@ from federation.protocol.receipt import Answer, Receipt, Submission, submission_
 from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.tlog.note import Vkey, parse_vkey, strip_note
 from federation.protocol.tlog.proof import parse_proof
+from federation.protocol.trust import withheld
+from federation.protocol.trust.agreement import SUSPENDED
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import (
@@ -317,6 +319,9 @@ class Delivery:
         return [message for message in batch if not message.fault]
 
     async def _submit(self, name: NodeName, peer: Peer, submissions: Sequence[Submission]) -> Sequence[Answer]:
+        """Submits; to a member that is suspended, or from one, nothing leaves: it waits as for one that is down."""
+        if withheld(self._trust.in_force.agreement, name, NodeName(self._settings.node)) == SUSPENDED:
+            raise UnavailableError(SUSPENDED, "nothing is exchanged for now: kept until the suspension is lifted")
         try:
             answers = await peer.submit(submissions, timeout_seconds=self._settings.delivery_timeout_seconds)
         except BridgeheadError as error:

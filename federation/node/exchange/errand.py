@@ -13,17 +13,18 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import USE
-from federation.node.exchange.send import Cause, Draft, Prepared, prepare, record_message
+from federation.node.exchange.judge import rule_decision
+from federation.node.exchange.send import Cause, Draft, Prepared, exchange_withheld, prepare, record_message
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.errors import ConflictError, RuleError
 from federation.protocol.form import Item, decode, encode, encode_canonical
-from federation.protocol.ids import AgencyId, MessageId, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide
 from federation.protocol.policy.explain import explain
 from federation.protocol.statement import Sender
-from federation.protocol.trust import verify_in_force
+from federation.protocol.trust import verify_in_force, withheld
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
@@ -78,9 +79,16 @@ class Errand:
             in_reply_to=in_reply_to,
         )
 
-    def rule(self, question: PolicyRequest) -> Ruling:
-        """Decides a question; a refusal comes with what would make it lawful, clause by clause, and is not logged."""
+    def rule(self, question: PolicyRequest, *, to: NodeName | None = None) -> Ruling:
+        """Decides a question; a refusal comes with what would make it lawful, clause by clause, and is not logged.
+
+        What would go `to` a province with which the agreement lets not everything pass is refused by rule.
+        """
         policies, version = self.in_force.policies, self.in_force.agreement.version
+        try:
+            self.verify_passes(to or self.node.name)
+        except RuleError as no:
+            return ruling_of(rule_decision(no), agreement_version=version)
         decision = decide(policies, question)
         if decision.allowed:
             return ruling_of(decision, agreement_version=version)
@@ -92,9 +100,18 @@ class Errand:
             explanation_en="\n".join(explanation.remedy_en),
         )
 
-    async def ask(self, question: PolicyRequest) -> Ruling:
+    def verify_passes(self, to: NodeName) -> None:
+        """Refuses what would go to a province with which the agreement lets not everything pass.
+
+        MEMBER_SUSPENDED, EXERCISE_ONLY.
+        """
+        own = self.node.name
+        if to != own and (why := withheld(self.in_force.agreement, own, to)):
+            raise exchange_withheld(why, own, to)
+
+    async def ask(self, question: PolicyRequest, *, to: NodeName | None = None) -> Ruling:
         """Decides a question as `rule` does, and logs a refusal."""
-        ruling = self.rule(question)
+        ruling = self.rule(question, to=to)
         if not ruling.allowed:
             await self.refuse(ruling, asked=[question])
         return ruling

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.node.exchange.resend import Missed
-from federation.node.exchange.send import Cause, Draft, Sent, no_rows
+from federation.node.exchange.send import Cause, Draft, Sent, exchange_withheld, no_rows
 from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body, Handed
@@ -26,6 +26,8 @@ from federation.protocol.ids import AgencyId, MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Statement
+from federation.protocol.trust import withheld
+from federation.protocol.trust.agreement import EXERCISE_ONLY, SUSPENDED
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import Direction, StoredMessage, find_by_digest
@@ -184,6 +186,8 @@ class Kind(Generic[I]):
         but asks or answers.
     resend: what is said anew of one that expired on its way and that the peer never had (None: nothing is left to
         say); None for a kind that ends with its time.
+    is_exercise: whether a message belongs to an exercise, which alone is taken from or as a province that was admitted
+        just now; None, the one default, for a kind of which none does.
     """
 
     name: str
@@ -197,6 +201,7 @@ class Kind(Generic[I]):
     keep: str
     erasable_by: Callable[[Source, AgencyId, StoredMessage], bool] | None
     resend: Callable[[Missed], Draft | None] | None
+    is_exercise: Callable[[Received[I]], bool] | None = None
 
     def draft(
         self,
@@ -285,9 +290,18 @@ def judge(node: Node, statement: Statement, body: Handed | None, *, digest: str,
         raise MalformedError("BODY_TYPE", f"expected a body of type {kind.media_type}")
     received = open_received(node, statement, body, digest=digest, in_force=in_force)
     try:
+        _verify_exercise(kind, received)
         return kind.judge(received)
     except (RuleError, NotFoundError) as error:
         return refused_by_rule(error)
+
+
+def _verify_exercise(kind: Kind[Any], received: Received[Any]) -> None:
+    """Refuses what is no exercise while the agreement lets nothing else pass between the two (EXERCISE_ONLY)."""
+    agreement, sender = received.in_force.agreement, received.statement.sender.node
+    why = withheld(agreement, sender, received.node.name)
+    if why and not (kind.is_exercise is not None and kind.is_exercise(received)):
+        raise exchange_withheld(why, sender, received.node.name)
 
 
 def open_received(node: Node, statement: Statement, body: Handed, *, digest: str, in_force: InForce) -> Received[Any]:
@@ -331,10 +345,19 @@ REPLY_TAKEN = allowed_by_rule(REPLY_RULE, "对本省请求的答复", "A reply t
 """What takes in an answer to a request of ours: it was our own policy that let the request out."""
 
 
+_WITHHELD: Final[Mapping[str, tuple[str, str]]] = {
+    rule_name(SUSPENDED): ("一方已中止，暂不收发", "One of the two is suspended: nothing passes for now"),
+    rule_name(EXERCISE_ONLY): (
+        "对方或本方尚在演练期，只收发演练",
+        "One of the two is in exercises alone so far",
+    ),
+}
+
+
 def rule_decision(error: RuleError | NotFoundError, titles: Mapping[str, tuple[str, str]] | None = None) -> Decision:
     """The no of a rule as a decision, logged and receipted like policy's; `titles` are the words of rules by name."""
     name = rule_name(error.reason)
-    title_zh, title_en = (titles or {}).get(name, (error.message, error.message))
+    title_zh, title_en = {**_WITHHELD, **(titles or {})}.get(name, (error.message, error.message))
     return Decision(
         verdict=Verdict.REFUSED,
         policies=(name,),

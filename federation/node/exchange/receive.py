@@ -18,13 +18,21 @@ from federation.node.log.decisions import decision_records
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, Handed, verify_body, verify_partial
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
-from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, StaleError, UntrustedError
+from federation.protocol.errors import (
+    BridgeheadError,
+    ConflictError,
+    MalformedError,
+    StaleError,
+    UnavailableError,
+    UntrustedError,
+)
 from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import Decision
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Statement, decode_statement
-from federation.protocol.trust import message_keys_at, verify_in_force
+from federation.protocol.trust import message_keys_at, verify_in_force, withheld
+from federation.protocol.trust.agreement import SUSPENDED
 from federation.protocol.unseen import verify_seen
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest, find_message, put_body, put_message
@@ -127,6 +135,8 @@ def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer:
             "OTHER_REALM",
             f"expected {agreement.federation}/{agreement.realm}, got {statement.federation:.60}/{statement.realm}",
         )
+    if (why := withheld(agreement, peer, node.name)) == SUSPENDED:
+        raise UnavailableError(why, f"nothing is exchanged between {peer} and {node.name} for now: one is suspended")
     in_force.agency(statement.sender.agency)
     if statement.recipient.agency is not None:
         in_force.agency(statement.recipient.agency)

@@ -20,13 +20,14 @@ from federation.node.log.sequence import Committed
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, Handed, commit_body, verify_partial
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
-from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
-from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond
+from federation.protocol.ids import MessageId, NodeName, Pair, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Sender, Statement, encode_statement
 from federation.protocol.trust import verify_in_force
+from federation.protocol.trust.agreement import SUSPENDED
 from federation.store.collection import Collection
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import Direction, StoredMessage, has_body, put_body, put_message, put_outbox
@@ -193,6 +194,13 @@ class Prepared:
     draft: Draft
     id: MessageId
     body: BodyRef | None
+
+
+def exchange_withheld(why: str, *nodes: NodeName) -> RuleError:
+    """The no of a rule to what the agreement lets not pass between two members (`withheld`)."""
+    pair = " and ".join(nodes)
+    said = "nothing for now" if why == SUSPENDED else "exercises alone, until the provinces agree on all"
+    return RuleError(why, f"between {pair} the agreement lets pass {said}")
 
 
 async def send(

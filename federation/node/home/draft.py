@@ -77,9 +77,10 @@ from federation.protocol.trust.metadata import (
     sign_metadata,
     who_signed,
 )
-from federation.protocol.trust.succession import former_after, verify_succession
+from federation.protocol.trust.succession import StandingChanges, former_after, verify_succession
 
 VERSION: Literal[1] = 1
+_NO_CHANGES: Final = StandingChanges()
 DRAFT_FILE = "draft.json"
 SIGNED_FILE = "signed.json"
 TERMS_SHEET = "agreement.toml"
@@ -198,19 +199,37 @@ def draft_agreement(
 
 
 def complete_bundles(
-    bundles: Sequence[bytes], previous: AgreementFiles, *, expel: Collection[NodeName] = ()
+    bundles: Sequence[bytes],
+    previous: AgreementFiles,
+    *,
+    now: datetime,
+    expel: Collection[NodeName] = (),
+    changes: StandingChanges = _NO_CHANGES,
 ) -> list[bytes]:
     """Returns the bundles given, and those of the members that hand in none: they stay as they were agreed.
 
-    Who is expelled is named. Refuses NOT_A_MEMBER, AGREEMENT_CONFLICT for one who is expelled and hands in a bundle.
+    What each may exchange is as it was, but for `changes` and a new member, who begins with exercises. Refuses
+    NOT_A_MEMBER for who is named and is none, AGREEMENT_CONFLICT for one who is expelled and hands in a bundle,
+    BUNDLE_UNSIGNED for an application that the agreement key in it has not signed.
     """
-    agreed, given = bundles_of(previous), {decode_bundle(bundle).member.node for bundle in bundles}
-    for node in expel:
+    membership, given = membership_of(previous), {each.member.node: each for each in map(decode_bundle, bundles)}
+    if len(given) != len(bundles):
+        raise ConflictError("AGREEMENT_CONFLICT", "expected one bundle for each node")
+    agreed = bundles_of(previous)
+    known: dict[NodeName, Member | FormerMember] = {**membership.former, **membership.members}
+    for node in (*expel, *changes.suspend, *changes.lift, *changes.actual):
         if node not in agreed:
-            raise NotFoundError("NOT_A_MEMBER", f"expected one of {', '.join(sorted(agreed))} to expel, got {node:.40}")
-        if node in given:
+            raise NotFoundError("NOT_A_MEMBER", f"expected one of {', '.join(sorted(agreed))}, got {node:.40}")
+        if node in given and node in expel:
             raise ConflictError("AGREEMENT_CONFLICT", f"expected {node} to be expelled or to hand in a bundle")
-    return [*bundles, *(encode_bundle(agreed[node]) for node in sorted(agreed.keys() - given - set(expel)))]
+    for node, bundle in given.items():
+        if node not in agreed and not bundle.is_signed:
+            raise UntrustedError("BUNDLE_UNSIGNED", f"expected {node}'s bundle to be signed with its agreement key")
+    coming = {node: each for node, each in (agreed | given).items() if node not in expel}
+    return [
+        encode_bundle(replace(each, member=changes.of(each.member, known.get(node), now=now)))
+        for node, each in sorted(coming.items())
+    ]
 
 
 def draft_status(out: Path) -> DraftStatus:
@@ -384,6 +403,7 @@ def _signers_among(keyring: Keyring, wanted: Iterable[PublicKey]) -> list[Signer
 _OWN: Final = {
     "name": "名称 name", "peer_addr": "节点地址 address for nodes", "read_url": "公开网址 URL for auditors",
     "tls_ca": "证书机构 TLS authority", "agencies": "单位 agencies", "revoked_serials": "吊销证书 revoked certificates",
+    "contact": "联系方式 contact",
 }  # fmt: skip
 """The facts of a member that its home's settings, member sheet and certificates say."""
 

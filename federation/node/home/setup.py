@@ -107,6 +107,7 @@ class MemberSheet(_Sheet, frozen=True, kw_only=True, rename={"agencies": "agency
 
     node: NodeName
     name: str
+    contact: str = ""
     revoked_serials: tuple[str, ...]
     agencies: tuple[AgencyRow, ...]
 
@@ -181,6 +182,7 @@ def member_bundle(home: Path, *, now: datetime) -> bytes:
         },
         revoked_serials=frozenset(sheet.revoked_serials),
         retired_logs=keyring.identity.retired_logs,
+        contact=sheet.contact,
     )
     roots = (agreed.agreement_key, agreed.freshness_key) if agreed is not None else (None, None)
     bundle = Bundle(
@@ -189,7 +191,8 @@ def member_bundle(home: Path, *, now: datetime) -> bytes:
         agreement_key=_public_key(keyring.next_agreement or keyring.agreement, roots[0]),
         freshness_key=_public_key(keyring.next_freshness or keyring.freshness, roots[1]),
     )
-    encoded = encode_bundle(bundle)
+    signer = keyring.next_agreement or keyring.agreement  # None where it is kept off this machine
+    encoded = encode_bundle(bundle, signer)
     decode_bundle(encoded)
     return encoded
 

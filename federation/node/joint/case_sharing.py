@@ -67,7 +67,7 @@ class CaseSharing(Sharing[Case]):
 
     def provinces(self, node: Node, in_force: InForce, state: Case) -> set[NodeName]:
         named = {agency.node for agency in (*state.members, *state.invited)}
-        return {name for name in named - {node.name} if in_force.has(name)}
+        return {name for name in named - {node.name} if in_force.exchanges(node.name, name)}
 
     def left(self, in_force: InForce, held: Held[Case], part: set[NodeName]) -> Mapping[NodeName, set[str]]:
         state = held.state

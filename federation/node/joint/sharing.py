@@ -56,6 +56,11 @@ class Sharing(ABC, Generic[S]):
     def is_over(self, state: S) -> bool:
         """Returns True once nothing is written with a record but by the duty: it has ended."""
 
+    def is_exercise(self, state: S | None, head: Head) -> bool:
+        """Returns True for an entry of an exercise; refuses while nobody can tell. No family but one has any."""
+        del state, head
+        return False
+
     @abstractmethod
     def seat(self, in_force: InForce, state: S | None, head: Head, *, occasion: Occasion) -> Item:
         """Returns the facts of who acts that policy reads, before the act."""

@@ -123,6 +123,7 @@ async def act_in_case(errand: Errand, asked: CaseStep) -> CaseOutcome:
     if asked.name == "invite" and "agency" in fields:  # nobody would ever answer for an office with a wrong digit
         office = parse_agency_id(str(fields["agency"]))
         errand.in_force.agency(office)
+        errand.verify_passes(office.node)
         _verify_role(case.procedure, office, str(fields.get("role", "")), home=record_node(held.id))
     said = Said(agency=errand.caller, officer=errand.act.officer, act=asked.name, fields=fields, places=places)
     return await _do(errand, _doing(errand, held, case, said, about=held.id))

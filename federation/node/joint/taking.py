@@ -204,6 +204,13 @@ class _Arrival(Generic[S]):
             await settle_moved(self.sharing, node, parse_record_id(self.kept.head.record))
 
 
+def _is_exercise(sharing: Sharing[S], received: Received[bytes]) -> bool:
+    statement = received.statement
+    name = "" if statement.body is None else statement.body.commitment
+    head = read_entry(received.items[0], name=name, author=statement.sender.node).head
+    return sharing.is_exercise(load_held(sharing.family, received.node, parse_record_id(head.record)).state, head)
+
+
 def entry_kinds(sharing: Sharing[S], *, keep: str) -> Iterator[Kind[bytes]]:
     """The kinds of message that hand over an entry, and more places of one; `keep` is their row of retention."""
     family = sharing.family
@@ -211,5 +218,5 @@ def entry_kinds(sharing: Sharing[S], *, keep: str) -> Iterator[Kind[bytes]]:
         yield Kind(
             name=name, media_type=family.media_type, encode=bytes, decode=lambda content, _: content, many=True,
             partial=True, judge=partial(judge_entry, sharing), answers=(), keep=keep, erasable_by=sent_by_it,
-            resend=partial(resent, family),
+            resend=partial(resent, family), is_exercise=partial(_is_exercise, sharing),
         )  # fmt: skip

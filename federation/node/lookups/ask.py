@@ -109,7 +109,7 @@ async def search(errand: Errand, question: LookupQuestion) -> SearchResult:
         errand.in_force.member(name)
         dossier = DossierFacts(province=name, kind=step.dossier.value)
         request = search_request(errand.agency, dossier, occasion=occasion)
-        asking.append(Asking(node=name, ruling=errand.rule(request), request=request))
+        asking.append(Asking(node=name, ruling=errand.rule(request, to=name), request=request))
     taken = await take_step(errand, step, asking)
     fresh = taken.lookup_id == lookup_id
     answers = await asyncio.gather(*(_answer(errand.node, line, fresh=fresh) for line in taken.lines))

@@ -194,7 +194,7 @@ def _rule_provinces(errand: Errand, case: LookupCase) -> list[Asking]:
     for name in sorted(case_provinces(case) - {errand.node.name}):
         errand.in_force.member(name)
         request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
-        asking.append(Asking(node=name, ruling=errand.rule(request), request=request))
+        asking.append(Asking(node=name, ruling=errand.rule(request, to=name), request=request))
     return asking
 
 

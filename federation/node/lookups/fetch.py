@@ -126,7 +126,7 @@ def _rule_fetch(errand: Errand, step: Step, item: FetchItem, *, name: NodeName) 
     occasion = lookup_occasion(errand.occasion, step.case, asker=errand.caller, now=errand.node.now())
     dossier = DossierFacts(province=name, kind=step.dossier.value)
     request = fetch_request(errand.agency, dossier, occasion=replace(occasion, step_up=True), fields=item.fields)
-    ruling = errand.rule(request)
+    ruling = errand.rule(request, to=name)
     if ruling.allowed and step.about is None:
         unknown = RuleError("HANDLE_UNKNOWN", f"this agency got no such handle of {name}; search first")
         return Asking(node=name, ruling=rule_refusal(errand, unknown), request=None)

@@ -11,6 +11,7 @@ from federation.protocol.trust.agreement import (
     message_keys_at,
     past_keys,
     verify_in_force,
+    withheld,
 )
 from federation.protocol.trust.members import Agency, FormerMember, Member, MessageKey, Terms
 from federation.protocol.trust.metadata import Signing, sign_metadata, who_signed
@@ -18,5 +19,5 @@ from federation.protocol.trust.metadata import Signing, sign_metadata, who_signe
 __all__ = [
     "Agency", "Agreement", "AgreementFiles", "FormerMember", "Freshness", "Member", "MessageKey", "Signing", "Terms",
     "find_agency", "find_party", "freshness", "load_agreement", "message_keys_at", "past_keys", "sign_metadata",
-    "verify_in_force", "who_signed",
+    "verify_in_force", "who_signed", "withheld",
 ]  # fmt: skip

@@ -35,6 +35,8 @@ from federation.protocol.trust.members import (
 )
 from federation.protocol.trust.metadata import role_keys, verify_distinct, verify_role, verify_roots
 
+SUSPENDED: Final = "MEMBER_SUSPENDED"
+EXERCISE_ONLY: Final = "EXERCISE_ONLY"
 MAX_FILES = 256
 MAX_FILE_BYTES = 1024 * 1024
 MAX_FRESHNESS: Final = timedelta(days=7)
@@ -191,6 +193,14 @@ def past_keys(agreement: Agreement, node: NodeName, time: datetime, *, cited: in
 def find_party(agreement: Agreement, node: NodeName) -> Member | FormerMember | None:
     """Returns who is a member, or was one; None for a stranger."""
     return agreement.members.get(node) or agreement.former.get(node)
+
+
+def withheld(agreement: Agreement, *nodes: NodeName) -> str:
+    """Returns why not everything passes between members: MEMBER_SUSPENDED, EXERCISE_ONLY; empty when it does."""
+    found = [agreement.members[node] for node in nodes if node in agreement.members]
+    if any(member.suspended_since is not None for member in found):
+        return SUSPENDED
+    return EXERCISE_ONLY if any(member.exercise_until is not None for member in found) else ""
 
 
 def _keys_at(member: Member | FormerMember, time: datetime) -> tuple[PublicKey, ...]:

@@ -1,7 +1,8 @@
 """Drafting an agreement: from what each node publishes about itself to metadata that waits for signatures.
 
 A bundle is what one node hands to the others before any agreement holds: its member entry and the two keys that the
-root gives it. It proves nothing; the signatures of the provinces on the draft do, after people compared the keys.
+root gives it. Signed with the first of these it is a province's application. It proves no more than that it is whole;
+the signatures of the provinces on the draft do, after people compared the keys.
 Source: DESIGN section 4; C2SP tlog-policy.md; The Update Framework specification 1.0.34.
 """
 
@@ -10,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Struct
 from tuf.api.metadata import Key, MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import Item, always, decode, encode, replace
-from federation.protocol.ids import FederationName, NodeName, typed
-from federation.protocol.keys import PublicKey, admit_public_key
+from federation.protocol.ids import FederationName, NodeName, matching, typed
+from federation.protocol.keys import PublicKey, Signer, admit_public_key, verify_signature
 from federation.protocol.tlog.quorum import parse_policy
 from federation.protocol.trust.agreement import AgreementFiles
 from federation.protocol.trust.members import (
@@ -46,6 +47,7 @@ from federation.protocol.trust.metadata import (
 )
 
 MAX_BUNDLE_BYTES = 256 * 1024
+_APPLIES: Final = b"bridgehead/member-bundle/v1\n"
 
 
 class OutsideWitness(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     member: Member
     agreement_key: PublicKey
     freshness_key: PublicKey
+    is_signed: bool = False
 
 
 class _Written(Item, frozen=True, kw_only=True):
@@ -73,30 +76,41 @@ class _Written(Item, frozen=True, kw_only=True):
     member: Member
     agreement_key: PublicKey
     freshness_key: PublicKey
+    signature: Annotated[str, matching("([0-9a-f]{2})*", form="a signature in lower-case hex")] = ""
 
 
-def encode_bundle(bundle: Bundle) -> bytes:
-    return encode(
-        _Written(
-            federation=bundle.federation,
-            node=bundle.member.node,
-            member=replace(bundle.member, node=NodeName("")),
-            agreement_key=bundle.agreement_key,
-            freshness_key=bundle.freshness_key,
-        )
+def encode_bundle(bundle: Bundle, signer: Signer | None = None) -> bytes:
+    """Encodes a bundle; where the agreement key is at hand, signed with it."""
+    written = _Written(
+        federation=bundle.federation,
+        node=bundle.member.node,
+        member=replace(bundle.member, node=NodeName("")),
+        agreement_key=bundle.agreement_key,
+        freshness_key=bundle.freshness_key,
     )
+    if signer is not None:
+        written = replace(written, signature=signer.sign(_APPLIES + encode(written)).hex())
+    return encode(written)
 
 
 def decode_bundle(encoded: bytes) -> Bundle:
-    """Decodes the exact bytes of a bundle and admits every key in it; refuses as `members` and `admit_public_key`."""
+    """Decodes the exact bytes of a bundle, admits every key in it, verifies its signature where it has one.
+
+    Refuses as `members`, `admit_public_key` and `verify_signature`.
+    """
     if len(encoded) > MAX_BUNDLE_BYTES:
         raise MalformedError("AGREEMENT_SIZE", f"expected at most {MAX_BUNDLE_BYTES} bytes, got {len(encoded)}")
     found = decode(_Written, encoded)
+    admit_public_key(found.agreement_key)
+    if found.signature:
+        unsigned = encode(replace(found, signature=""))
+        verify_signature(found.agreement_key, _APPLIES + unsigned, bytes.fromhex(found.signature))
     return Bundle(
         federation=found.federation,
         member=verify_member(found.member, found.node, found.federation),
-        agreement_key=admit_public_key(found.agreement_key),
+        agreement_key=found.agreement_key,
         freshness_key=admit_public_key(found.freshness_key),
+        is_signed=bool(found.signature),
     )
 
 

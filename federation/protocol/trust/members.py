@@ -111,7 +111,12 @@ _RetiredLogs = Annotated[tuple[RetiredLog, ...], Meta(max_length=MAX_RETIRED_LOG
 
 
 class Member(_Part, frozen=True, kw_only=True):
-    """One node as all others see it, listed under `node`; `tls_ca` is PEM, revoked serials are lower-case hex."""
+    """One node as all others see it, listed under `node`; `tls_ca` is PEM, revoked serials are lower-case hex.
+
+    `contact` is whom the others call. A province that was admitted exchanges exercises alone: not before
+    `exercise_until` may the others agree that it exchanges all, which takes a report of its conformance, of which
+    `conformance` is the digest. While `suspended_since` is set nothing is exchanged with it; its keys count on.
+    """
 
     node: NodeName = NodeName("")
     name: _Name
@@ -124,13 +129,17 @@ class Member(_Part, frozen=True, kw_only=True):
     agencies: Mapping[AgencyId, Agency]
     revoked_serials: Annotated[frozenset[_Serial], _SET] = always(frozenset())
     retired_logs: _RetiredLogs = ()
+    contact: Annotated[str, checked(is_vouched, form="at most 100 printable characters")] = ""
+    exercise_until: Time | None = None
+    conformance: Annotated[str, matching("([0-9a-f]{64})?", form="a SHA-256 in lower-case hex")] = ""
+    suspended_since: Time | None = None
 
 
 class FormerMember(_Part, frozen=True, kw_only=True):
     """The keys of a node that was expelled: under them its past verifies, and nothing later.
 
     `last_agreement` is the last version that it took part in: what cites a later one is not from a member. `ended` is
-    when its end was drafted.
+    when its end was drafted. By `tls_ca` it is known when it calls: it is told that it was expelled, and nothing else.
     """
 
     node: NodeName
@@ -140,6 +149,8 @@ class FormerMember(_Part, frozen=True, kw_only=True):
     retired_logs: _RetiredLogs = ()
     last_agreement: Positive
     ended: Time
+    exercise_until: Time | None = None
+    tls_ca: Annotated[str, checked(_is_authority, form="PEM certificates of an authority")] | None = None
 
 
 class Membership(Struct, frozen=True, kw_only=True):

@@ -2,15 +2,20 @@
 
 Rules kept: a message key that was ever agreed stays, with the time from which it signed, until five years after its
 end; an end that was agreed is not moved; logs are retired in order. Whoever is expelled stays as a former member, with
-all of these, as long; and is admitted again only with them. Checked by who drafts and by everybody who signs.
+all of these, as long; and is admitted again only with them. Who was never a member exchanges exercises alone, for
+thirty days at the least, and all of it only once a report of its conformance is agreed on. Checked by who drafts and by
+everybody who signs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
 from federation.protocol.trust.members import FormerMember, Member, Membership, MessageKey
 
@@ -19,6 +24,31 @@ KEPT: Final = timedelta(days=5 * 365 + 2)
 _SIGNED_WITHIN: Final = timedelta(days=366)
 """How long a draft may wait for signatures: an end of membership that is dated further back could be dropped early."""
 _AHEAD: Final = timedelta(days=1)
+EXERCISE: Final = timedelta(days=30)
+"""How long who was never a member exchanges exercises alone, from the draft that admits it."""
+_DRAFTED_WITHIN: Final = timedelta(days=7)
+"""How long a draft that admits a province may wait for signatures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingChanges:
+    """The members that are suspended by the next agreement, or no more, and the reports of those that become actual."""
+
+    suspend: Collection[NodeName] = ()
+    lift: Collection[NodeName] = ()
+    actual: Mapping[NodeName, str] = field(default_factory=dict)
+
+    def of(self, member: Member, known: Member | FormerMember | None, *, now: datetime) -> Member:
+        """Returns a member with what it may exchange from the next agreement on, whatever it says of that itself."""
+        node, now = member.node, truncate_to_millisecond(now)
+        was = known if isinstance(known, Member) else None
+        until, digest = known.exercise_until if known else now + EXERCISE, was.conformance if was else ""
+        if node in self.actual:
+            until, digest = None, self.actual[node]
+        since = (was.suspended_since if was else None) or (now if node in self.suspend else None)
+        return replace(
+            member, exercise_until=until, conformance=digest, suspended_since=None if node in self.lift else since
+        )
 
 
 def retire_member(member: Member, *, last_agreement: int, now: datetime) -> FormerMember:
@@ -31,6 +61,8 @@ def retire_member(member: Member, *, last_agreement: int, now: datetime) -> Form
         retired_logs=member.retired_logs,
         last_agreement=last_agreement,
         ended=truncate_to_millisecond(now),
+        exercise_until=member.exercise_until,
+        tls_ca=member.tls_ca,
     )
 
 
@@ -46,8 +78,10 @@ def former_after(
 def verify_succession(after: Membership, before: Membership, *, last_agreement: int, now: datetime) -> None:
     """Refuses a membership that drops what must stay of the one before, whose version is `last_agreement`.
 
-    MESSAGE_KEY_DROPPED, LOG_DROPPED, FORMER_MEMBER_DROPPED.
+    MESSAGE_KEY_DROPPED, LOG_DROPPED, FORMER_MEMBER_DROPPED, EXERCISE_SHORT, CONFORMANCE_MISSING.
     """
+    for node, member in after.members.items():
+        _verify_exercise(member, before.members.get(node) or before.former.get(node), now=now)
     parties: list[Member | FormerMember] = [*before.former.values(), *before.members.values()]
     for known in parties:
         node = known.node
@@ -72,6 +106,22 @@ def _verify_retired(
             f"expected the end of {node}'s membership to be the day of the draft, got {format_time(after.ended)}",
             node=node,
         )
+
+
+def _verify_exercise(after: Member, before: Member | FormerMember | None, *, now: datetime) -> None:
+    """Refuses that all is exchanged with who was never a member, before its time and without a report."""
+    least = now + EXERCISE - _DRAFTED_WITHIN if before is None else before.exercise_until
+    if least is None:
+        return
+    until = after.exercise_until
+    if (until is None and now < least) or (until is not None and until < least) or (until is None and before is None):
+        raise RuleError(
+            "EXERCISE_SHORT",
+            f"expected exercises alone with {after.node} until {format_time(least)} at the least",
+            node=after.node,
+        )
+    if until is None and not after.conformance:
+        raise RuleError("CONFORMANCE_MISSING", f"expected a report of the conformance of {after.node}", node=after.node)
 
 
 def _dropped(node: NodeName) -> RuleError:
