@@ -18,7 +18,8 @@ SECTIONS = {
     "docs/operations.md": (
         ("Back up", "备份"), ("Restore", "恢复"), ("Upgrade", "升级"), ("Rotate a key", "更换密钥"),
         ("Renew certificates", "换发证书"), ("An officer comes, an officer goes", "人员到岗与离岗"),
-        ("Expel a province", "除名"), ("Admit a province", "接纳"),
+        ("Suspend a province, and lift it", "中止与恢复"), ("Expel a province", "除名"), ("Admit a province", "接纳"),
+        ("Admit a province that was never a member", "接纳从未加入的省"),
         ("Retire a log and begin a new one", "停用日志，另立新日志"), ("Audit after each of these", "每次之后都要审计"),
     ),
 }  # fmt: skip
