@@ -7,14 +7,20 @@ import json
 import re
 import shutil
 import sys
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from federation.cli import agreement, keys, lookups_home
+from federation.cli.conformance import Check, Conformance, verify_report
 from federation.cli.main import main
+from federation.node.home.agreement import load_home_agreement, read_agreement_files
+from federation.node.home.keyring import load_keyring
 from federation.protocol.errors import UntrustedError
+from federation.protocol.form import encode, replace
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
 RUNNER = CliRunner()
@@ -339,10 +345,59 @@ def test_admit_is_by_a_bundle_and_a_home_of_the_new_province(agreed, tmp_path):
     )
 
     assert "ADMITS hunan" in shown
+    assert "hunan: EXERCISES ALONE, not all before" in shown
     assert "hunan: log key hunan.bridgehead.example" in shown  # whose key, in either language
     assert "signatures needed" not in shown  # three of four, three of five
     assert len(published["members"]) == 5
     assert json.loads(_run(agreement.app, "show", "--home", agreed / "hunan", "-o", "json").stdout) == published
+
+    files, report = read_agreement_files(agreed / "jiangxi"), _report(agreed)
+    node, digest = verify_report(report, files, now=datetime.now(UTC))
+    assert (node, digest) == ("hunan", sha256(report.read_bytes()).hexdigest())
+    early = ["draft", "--out", str(agreed / "x"), "--after", str(agreed / "jiangxi"), "--actual", str(report)]
+    assert RUNNER.invoke(agreement.app, early).exception.reason == "EXERCISE_SHORT"
+    failed = (Check(name="clock", passed=False, found="+90.00 s"),)
+    for changes in (
+        {"by": "hunan"}, {"checks": failed}, {"checks": ()}, {"made": datetime(2026, 1, 1, tzinfo=UTC)}, {"node": "anhui"},
+    ):  # fmt: skip
+        with pytest.raises(UntrustedError) as refused:
+            verify_report(_report(agreed, **changes), files, now=datetime.now(UTC))
+        assert refused.value.reason == "CONFORMANCE_REPORT"
+    report.write_bytes(_report(agreed).read_bytes().replace(b"+0.01", b"+0.02"))
+    with pytest.raises(UntrustedError):
+        verify_report(report, files, now=datetime.now(UTC))
+
+
+def test_suspension_and_its_end_are_told_before_they_are_signed(agreed):
+    """Who is named stays a member, with its keys; nobody is suspended by a bundle, a stranger by nobody."""
+    unknown = ["draft", "--out", str(agreed / "x"), "--after", str(agreed / "fujian"), "--suspend", "hunan"]
+    assert RUNNER.invoke(agreement.app, unknown).exception.reason == "NOT_A_MEMBER"
+    _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "fujian", "--suspend", "anhui")
+    assert "SUSPENDS anhui: nothing to or from it" in _changes(agreed, agreed / "second")
+    published = _sign_and_publish(agreed, agreed / "second", PROVINCES[:3], PROVINCES)
+    assert len(published["members"]) == 4
+
+    _run(
+        agreement.app, "draft", "--out", agreed / "third", "--after", agreed / "fujian", "--bundle",
+        agreed / "anhui" / "member-bundle.json",
+    )  # fmt: skip
+    assert "anhui" not in _changes(agreed, agreed / "third")
+    _run(agreement.app, "draft", "--out", agreed / "fourth", "--after", agreed / "fujian", "--lift", "anhui")
+    assert "LIFTS the suspension of anhui" in _changes(agreed, agreed / "fourth")
+
+
+def _report(agreed, by="zhejiang", **changes):
+    """A report about hunan as `node conform` signs one, but for the changes."""
+    keys, home = load_keyring(agreed / by), load_home_agreement(agreed / "fujian", now=datetime.now(UTC))
+    facts = {
+        "federation": home.federation, "node": "hunan", "by": by, "agreement": home.version, "digest": home.digest,
+        "made": datetime.now(UTC).replace(microsecond=0), "checks": (Check(name="clock", passed=True, found="+0.01 s"),),
+    }  # fmt: skip
+    report = Conformance(**{**facts, **changes})
+    path = agreed / "report.json"
+    signature = keys.message.sign(b"bridgehead/conformance/v1\n" + encode(report)).hex()
+    path.write_bytes(encode(replace(report, signature=signature)))
+    return path
 
 
 @pytest.mark.parametrize("asked", ["zh", "en"])

@@ -20,6 +20,21 @@ def test_decode_bundle_gives_back_what_was_encoded():
     assert decode_bundle(encode_bundle(bundle(ANHUI))) == bundle(ANHUI)
 
 
+def test_bundle_signed_with_its_agreement_key_is_an_application():
+    """Whoever changes a word of it, or signs with another key, is found; without a signature it is none."""
+    signed = encode_bundle(bundle(ANHUI), signer(ANHUI, "agreement"))
+
+    assert decode_bundle(signed).is_signed
+    assert not decode_bundle(encode_bundle(bundle(ANHUI))).is_signed
+    for bent in (
+        signed.replace("常山".encode(), "山常".encode()),
+        encode_bundle(bundle(ANHUI), signer(FUJIAN, "agreement")),
+    ):
+        with pytest.raises(UntrustedError) as refusal:
+            decode_bundle(bent)
+        assert refusal.value.reason == "SIGNATURE"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -8,10 +8,17 @@ import pytest
 
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import replace
-from federation.protocol.trust import MessageKey, message_keys_at, past_keys
+from federation.protocol.trust import MessageKey, message_keys_at, past_keys, withheld
 from federation.protocol.trust.draft import draft_files
 from federation.protocol.trust.members import FormerMember, Membership, RetiredLog, decode_members, encode_members
-from federation.protocol.trust.succession import KEPT, former_after, retire_member, verify_succession
+from federation.protocol.trust.succession import (
+    EXERCISE,
+    KEPT,
+    StandingChanges,
+    former_after,
+    retire_member,
+    verify_succession,
+)
 from tests.protocol.trust.four import (
     ANHUI,
     FEDERATION,
@@ -168,3 +175,70 @@ def test_members_file_keeps_former_members() -> None:
         decode_members(twice, federation=FEDERATION)
 
     assert refusal.value.reason == "AGREEMENT_MEMBERS"
+
+
+DAY, REPORT = timedelta(days=1), "ab" * 32
+NEW = replace(MEMBERS[FUJIAN], exercise_until=NOW + EXERCISE)
+NEW_STANDS = Membership(members={**THREE, FUJIAN: NEW}, former={})
+
+
+def with_new(**changes: object) -> Membership:
+    return Membership(members={**THREE, FUJIAN: replace(NEW, **changes)}, former={})
+
+
+def test_new_member_begins_with_exercises_and_becomes_actual_after_its_day_by_a_report() -> None:
+    """Thirty days from the draft, a week of which may go by until it is signed; then all, with a report's digest."""
+    strangers = Membership(members=THREE, former={})
+    member = StandingChanges().of(MEMBERS[FUJIAN], None, now=NOW)
+    assert member == NEW
+    verify(NEW_STANDS, strangers, later=6 * DAY)
+    verify(NEW_STANDS, NEW_STANDS, later=40 * DAY)
+    actual = StandingChanges(actual={FUJIAN: REPORT}).of(MEMBERS[FUJIAN], NEW, now=NOW)
+    assert (actual.exercise_until, actual.conformance) == (None, REPORT)
+    verify(with_new(exercise_until=None, conformance=REPORT), NEW_STANDS, later=EXERCISE)
+    verify(with_new(exercise_until=NOW + 2 * EXERCISE), NEW_STANDS)
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "later", "reason"),
+    [
+        (FOUR_STAND, Membership(members=THREE, former={}), timedelta(0), "EXERCISE_SHORT"),
+        (with_new(exercise_until=NOW + DAY), Membership(members=THREE, former={}), timedelta(0), "EXERCISE_SHORT"),
+        (NEW_STANDS, Membership(members=THREE, former={}), 8 * DAY, "EXERCISE_SHORT"),
+        (with_new(exercise_until=None, conformance=REPORT), NEW_STANDS, EXERCISE - DAY, "EXERCISE_SHORT"),
+        (with_new(exercise_until=NOW + DAY), NEW_STANDS, timedelta(0), "EXERCISE_SHORT"),
+        (with_new(exercise_until=None), NEW_STANDS, EXERCISE, "CONFORMANCE_MISSING"),
+        (FOUR_STAND, three(replace(FORMER, exercise_until=NOW + EXERCISE)), DAY, "EXERCISE_SHORT"),
+    ],
+    ids=["at once", "too short", "drafted long ago", "before its day", "shortened", "no report", "expelled in between"],
+)
+def test_more_than_exercises_before_time_or_without_a_report_refused(
+    after: Membership, before: Membership, later: timedelta, reason: str
+) -> None:
+    """Nobody signs it, whoever drafted it; expelling and admitting again is no way around."""
+    with pytest.raises(RuleError) as refusal:
+        verify(after, before, later=later)
+    assert refusal.value.reason == reason
+
+
+def test_member_says_nothing_of_its_own_standing() -> None:
+    """A bundle that calls itself actual, or no more suspended, changes nothing; three of four do."""
+    suspended = replace(NEW, suspended_since=NOW)
+    itself = replace(MEMBERS[FUJIAN], exercise_until=None, suspended_since=None, conformance=REPORT)
+
+    assert StandingChanges().of(itself, suspended, now=NOW + DAY) == suspended
+    assert StandingChanges(suspend=[FUJIAN]).of(itself, suspended, now=NOW + DAY) == suspended
+    assert StandingChanges(lift=[FUJIAN]).of(itself, suspended, now=NOW + DAY) == NEW
+
+
+def test_withheld_between_members() -> None:
+    """A suspension of one of two outweighs exercises; between the others all passes."""
+    agreement = load(build())
+    limited = replace(agreement.members[FUJIAN], exercise_until=NOW)
+    exercises = replace(agreement, members={**agreement.members, FUJIAN: limited})
+    both = replace(exercises, members={**exercises.members, ANHUI: replace(MEMBERS[ANHUI], suspended_since=NOW)})
+
+    assert withheld(agreement, ZHEJIANG, FUJIAN) == ""
+    assert withheld(exercises, ZHEJIANG, FUJIAN) == "EXERCISE_ONLY"
+    assert withheld(exercises, ZHEJIANG, JIANGXI) == ""
+    assert withheld(both, FUJIAN, ANHUI) == "MEMBER_SUSPENDED"
