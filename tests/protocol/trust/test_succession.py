@@ -233,7 +233,7 @@ def test_member_says_nothing_of_its_own_standing() -> None:
 
 def test_withheld_between_members() -> None:
     """A suspension of one of two outweighs exercises; between the others all passes."""
-    agreement = load(build())
+    agreement = load(build(Plan()))
     limited = replace(agreement.members[FUJIAN], exercise_until=NOW)
     exercises = replace(agreement, members={**agreement.members, FUJIAN: limited})
     both = replace(exercises, members={**exercises.members, ANHUI: replace(MEMBERS[ANHUI], suspended_since=NOW)})
