@@ -62,6 +62,50 @@ def sections_of(page: str) -> list[Section]:
     return found
 
 
+NOT_RUN = {
+    "make demo": "test_demo.py runs the command that it calls",
+    "make demo DEMO_FLAGS=--keep": "test_demo.py runs the command that it calls, with --keep",
+    "make setup": "needs a package registry; .ci/run begins with make setup-dev",
+    "make setup-dev": "needs a package registry; .ci/run begins with it",
+    "make test": "it is this run",
+    "make attacks": "its tests are in this run",
+    "make lint type": ".ci/run does it before this run",
+    "make proto": ".ci/run does it and compares what it wrote",
+    "bash .ci/run": "it makes this run",
+    "git pull": "needs an origin to pull from",
+    "docker compose up --build --detach --wait": "needs Docker; test_compose.py reads the file",
+    "docker compose run --rm audit": "needs Docker; test_compose.py reads the file",
+    "docker compose down": "needs Docker; test_compose.py reads the file",
+    "bridgehead --install-completion": "writes into the files of the shell; test_completion.py asks what it would",
+    ".venv/bin/python -m pytest tests/node/test_leads.py": "it is part of this run",
+    ".venv/bin/python -m tests.architecture.test_census": "test_census.py prints and bounds the same figures",
+    "bridgehead policy replay --home HOME --draft policies": "stands for any home; test_policy.py replays one",
+}
+"""Commands that a page prints and no test runs as printed, each with its reason."""
+ALONE = ("bridgehead policy explain '常山服务大厅签注'",)
+"""Those of a text that need no node: each is run by itself."""
+_FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_TABLE_ROW = re.compile(r"^\|.*$", re.MULTILINE)
+_PROGRAM = r"(?:bridgehead|make|docker|bash|git|\.venv/bin/\w+) [^`\n]+"
+_SPAN = re.compile(rf"(?<!`)`({_PROGRAM})`(?!`)")
+_LINE = re.compile(rf"^({_PROGRAM})$", re.MULTILINE)
+
+
+def printed_on(page: str) -> set[str]:
+    """Every command that a page prints: the lines of its blocks, and those in its text, outside tables of commands."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for block in _FENCED.findall(text) for line in _LINE.findall(block)]
+    spans = _SPAN.findall(_TABLE_ROW.sub("", _FENCED.sub("", text)))
+    return {" ".join(_COMMENT.sub("", command).split()) for command in (*lines, *spans)}
+
+
+def run_on(page: str) -> set[str]:
+    """Those of its blocks and sections, which tests run as they are printed."""
+    blocks = "\n".join(block.text for block in blocks_of(page)).replace("\\\n", " ")
+    lines = (*_LINE.findall(blocks), *(line for section in sections_of(page) for line in section.lines))
+    return {" ".join(_COMMENT.sub("", command).split()) for command in lines}
+
+
 def fresh_clone(folder: Path) -> Path:
     """What a block finds: the provinces' folders, on ports that are free here, and the policies."""
     for name in ("nodes", "policies"):

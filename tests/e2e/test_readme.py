@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 from federation.cli import tree
 from federation.cli.main import PARTS
 from tests.cli.command_line import run
+from tests.e2e.page_blocks import ALONE, NOT_RUN, printed_on, run_on
 
 REPOSITORY = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
@@ -120,6 +122,42 @@ def test_design_page_lists_every_module(page):
 
     assert sorted(there - {"__init__"} - named) == []
     assert sorted(name for name in named if not any((folder / f"{name}{end}").exists() for end in ("", ".py"))) == []
+
+
+PRINTING = (
+    *READMES,
+    "docs/operations.md",
+    "docs/operations.zh-CN.md",
+    "policies/README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+)
+
+
+@pytest.mark.parametrize("page", PRINTING)
+def test_each_command_that_a_page_prints_is_run_or_its_reason_is_known(page):
+    """As printed, by the tests of the blocks and of the demo; a bare name of a command answers its --help."""
+    names = {f"bridgehead {name}" for name in commands_there(tree.whole(), "")}
+    known = run_on(page) | NOT_RUN.keys() | set(ALONE) | names
+
+    assert printed_on(page) - known == set()
+
+
+def test_no_reason_outlives_its_command():
+    """Each reason is of a command that some page prints, and that no test runs."""
+    printed = set().union(*map(printed_on, PRINTING))
+    run_somewhere = set().union(*map(run_on, PRINTING))
+
+    assert NOT_RUN.keys() | set(ALONE) <= printed
+    assert NOT_RUN.keys().isdisjoint(run_somewhere)
+    assert all(NOT_RUN.values())
+
+
+@pytest.mark.parametrize("command", ALONE)
+def test_command_that_needs_no_node_does_what_its_page_says(command, monkeypatch):
+    """It is typed where the page is read: in the folder of the repository."""
+    monkeypatch.chdir(REPOSITORY)
+    assert run(*shlex.split(command)[1:]).out
 
 
 def test_readme_make_targets_exist():
