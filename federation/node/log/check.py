@@ -90,7 +90,8 @@ def check_store(database: Database, agreement: Agreement | None) -> RowCheck:
     strays = sum(map(len, database.body_keys.each_unnamed(database)))
     keys = (RowFinding("extra", "body-key", count=strays),) if strays else ()
     messages = check_messages(database, agreement, range(size))
-    return RowCheck(leaves=size, findings=(*_tree_fault(database), *messages, *records, *keys, *find_faults(database)))
+    tree = _findings(RowFinding("changed", "log-leaf"), _tree_fault(database))
+    return RowCheck(leaves=size, findings=(*tree, *messages, *records, *keys, *find_faults(database)))
 
 
 def _tree_fault(database: Database) -> Iterator[RowFinding]:
