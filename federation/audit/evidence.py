@@ -10,7 +10,7 @@ and nothing is packed, so that nothing unpacks; a file that is not as it was is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import IO, Annotated, Any, ClassVar, Final, Literal
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from federation.audit.fetch import LogSource
+from federation.audit.fetch import LogSource, load_cut
 from federation.audit.leaves import Window
 from federation.audit.report import Code, Finding, Report, in_reading_order
 from federation.audit.run import Audit, ListMessages, Options, audit_federation
@@ -30,7 +30,8 @@ from federation.protocol.errors import BridgeheadError, ConflictError, Malformed
 from federation.protocol.form import MAX_INTEGER, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import FederationName, NodeName, format_base64, parse_base64, typed
 from federation.protocol.receipt import Receipt
-from federation.protocol.tlog.tiles import Tile, format_tile_path
+from federation.protocol.tlog.note import Checkpoint, parse_checkpoint, parse_note
+from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, decode_bundle, format_tile_path, tile_at
 from federation.protocol.tlog.witness import monitoring_path
 from federation.protocol.trust import Agreement
 from federation.wire.agency.audit import LoggedMessage, MessagePage, MessageQuery
@@ -222,6 +223,27 @@ class EvidenceFile:
         with self.path.open("rb") as file:
             file.seek(start)
             return file.read(size)
+
+    def each_listed(self, prefix: str) -> Iterator[LoggedMessage]:
+        """Yields the messages of the files whose names begin so; a line that is no message is a finding."""
+        for name in sorted(self._files):
+            if name.startswith(prefix):
+                yield from self._each_message(name)
+
+    def each_head(self, agreement: Agreement) -> Iterator[tuple[NodeName, Checkpoint]]:
+        """Yields the last head of each log that was read (NOTE, CHECKPOINT)."""
+        for node in agreement.members:
+            if (name := f"logs/{node}/checkpoint") in self._files:
+                yield node, parse_checkpoint(parse_note(self.read(name)).text)
+
+    async def each_entry(self, node: NodeName, agreement: Agreement) -> AsyncIterator[bytes]:
+        """Yields the entries of one log, as far as they are there (BUNDLE)."""
+        source, size = _StoredLog(self, f"logs/{node}", None), dict(self.each_head(agreement))[node].size
+        for index in range(-(-size // TILE_WIDTH)):
+            tile = tile_at(size, ENTRIES, index)
+            blob = await load_cut(source, tile)
+            for entry in () if blob is None else decode_bundle(blob, tile.width):
+                yield entry
 
     def _messages(self, node: NodeName) -> ListMessages:
         """Lists what a node listed, page by page; a line that is no message is a finding."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -16,8 +17,19 @@ import typer
 from msgspec import Struct, field
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, known_of, open_sought
-from federation.cli.options import Desk, Form, FormOption, NodeHome, client_profile, command, now, run_loop, show_in
-from federation.cli.show import CHINA, JsonOut, pick, progress, say, show_json, show_lines
+from federation.cli.options import (
+    Desk,
+    Form,
+    FormOption,
+    NodeHome,
+    client_profile,
+    command,
+    end,
+    now,
+    run_loop,
+    show_in,
+)
+from federation.cli.show import CHINA, JsonOut, object_of, pick, progress, say, show_json, show_lines
 from federation.cli.tree import identifier
 from federation.cli.words import said
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
@@ -25,7 +37,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_node_name
 
 if TYPE_CHECKING:
-    from federation.audit.evidence import EvidenceWriter
+    from federation.audit.evidence import EvidenceFile, EvidenceWriter
     from federation.audit.fetch import LogSource, ProvenEntry
     from federation.audit.leaves import Window
     from federation.audit.report import Report
@@ -167,6 +179,73 @@ def export(
         writer.close()
     _say_digest(out, digest)
     _end_with(report, output, everything, facts={"evidence": str(out), "digest": digest})
+
+
+BundleArgument = Annotated[Path, typer.Argument(metavar="EVIDENCE", help="A bundle of 'audit export'.")]
+OfEachOption = Annotated[int, typer.Option("--of-each", min=1, max=100, help="So many of each office and purpose.")]
+
+
+@command(app, "sample", sought=open_sought)
+def sample(
+    sought: Sought,
+    bundle: BundleArgument,
+    of_each: OfEachOption = 3,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="A new file for the paper check: .csv or .xlsx.")
+    ] = None,
+    filled: Annotated[Path | None, typer.Option("--found", help="The sheet as it was filled in.")] = None,
+    digest: DigestOption = None,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Draw (抽样) messages of a bundle to be held against the paper files; nobody chooses them, all draw the same.
+
+    --sheet writes what to look for; --found reads what was found. Exit 1 while something is open or does not match.
+    """
+    from federation.audit.sample import PaperFinding, compare, draw
+    from federation.cli.audit_report import read_sheet, sample_lines, write_sheet
+
+    file, agreement = _open_unchanged(bundle, sought, digest)
+    drawn = draw(file, agreement, of_each=of_each)
+    if filled is not None:
+        drawn = compare(drawn, read_sheet(filled))
+    if sheet is not None:
+        write_sheet(sheet, drawn)
+    show_in(output, {"messages": [object_of(one) for one in drawn]}, sample_lines(drawn))
+    if filled is not None:
+        counts = Counter(one.found for one in drawn)
+        open_, bad = counts[None], len(drawn) - counts[PaperFinding.MATCHES] - counts[None]
+        say(f"核对 {len(drawn)} 条：不符 {bad} 条，未填 {open_} 条 | {len(drawn)} checked: {bad} differ, {open_} open")
+        end(1 if bad or open_ else 0)
+
+
+@command(app, "figures", sought=open_sought)
+def figures(
+    sought: Sought, bundle: BundleArgument, digest: DigestOption = None, output: FormOption = Form.TEXT
+) -> None:
+    """Count (统计) the messages of a bundle by officer and purpose: off hours, without a case, under a broken glass.
+
+    And what was refused to own offices in its window, by the policy or rule that refused, as in a case that is closed.
+    """
+    from federation.audit.sample import count, count_refusals
+    from federation.cli.audit_report import figure_lines
+
+    file, agreement = _open_unchanged(bundle, sought, digest)
+    officers, purposes = count(file, agreement)
+    refused = dict(run_loop(count_refusals(file, agreement)))
+    tallies = {"officers": [object_of(one) for one in officers], "purposes": [object_of(one) for one in purposes]}
+    show_in(output, {**tallies, "refused": {**refused}}, figure_lines(officers, purposes, refused))
+
+
+def _open_unchanged(path: Path, sought: Sought, digest: str | None) -> tuple[EvidenceFile, Agreement]:
+    """A bundle in which every file is as it was exported (EVIDENCE_CHANGED); signatures are for `verify --evidence`."""
+    from federation.audit.evidence import AGREEMENT, open_evidence
+
+    file = open_evidence(path)
+    known = known_of(file.read(AGREEMENT), path, sought.root)
+    file.verify_files(digest)
+    if file.findings:
+        raise RuleError("EVIDENCE_CHANGED", file.findings[0].sentence)
+    return file, known.agreement
 
 
 @command(app, "mandate", usual=("audit.exchange", "F01"))

@@ -1,13 +1,21 @@
-"""The report of an audit for a terminal, in the language asked for: the verdict, what is wrong, the logs, the pairs."""
+"""The report of an audit for a terminal, in the language asked for: the verdict, what is wrong, the logs, the pairs.
+
+And the sheet of a sample: what the logs say of each message, and empty columns for what the paper file says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
 from typing import Final
 
 from federation.audit.report import Finding, LogLine, PairLine, Report, Severity, each_finding
-from federation.cli.show import align
-from federation.cli.words import error_text, said
+from federation.audit.sample import Checked, PaperFinding, Sampled, Tally
+from federation.cli import rows
+from federation.cli.show import align, local_time
+from federation.cli.words import LABELS, WORDS, Language, error_text, language, said, short, word_halves
+from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import format_time
 
 _LOG_HEADINGS: Final = (
@@ -21,6 +29,87 @@ _LOG_HEADINGS: Final = (
 _PAIR_HEADINGS: Final = (
     "方向|pair", "发出|sent", "收到|received", "拒收|refused", "过期|expired", "在途|in flight", "回执|receipts",
 )  # fmt: skip
+
+
+WORDS["PaperFinding"] = {"matches": "相符", "differs": "不符", "no_file": "无卷宗"}
+_LABELS: Final = {
+    "digest": "摘要", "off_hours": "非工作时间", "function": "职能", "basis": "依据", "found": "核对结果",
+    "letter": "协作函", "approver": "审批人", "words": "说明",
+}  # fmt: skip
+_SAMPLE_HEADINGS: Final = (
+    "时间|time", "非工作时间|off hours", "单位|office", "经办人|officer", "用途|purpose", "案件|case", "核对结果|found",
+    "协作函|letter", "摘要|digest",
+)  # fmt: skip
+_TALLY_HEADINGS: Final = (
+    "名称|name",
+    "消息|messages",
+    "非工作时间|off hours",
+    "无案件|no case",
+    "紧急查询|break-glass",
+)
+_SAID: Final = ("time", "off_hours", "agency", "officer", "purpose", "function", "case_id", "basis")
+_FOUND: Final = ("letter", "approver", "words")
+_FILLED: Final = rows.Field(read=rows.Words(200), usual=rows.constant(""))
+
+
+def _checked(
+    *, digest: str, found: PaperFinding | None, letter: str, approver: str, words: str, **_said: str
+) -> Checked:
+    return Checked(digest=digest, found=found, letter=letter, approver=approver, words=words)
+
+
+SHEET: Final = rows.Sheet(
+    labels={**LABELS, **_LABELS},
+    make=_checked,
+    reason="SAMPLE_ROW",
+    fields={
+        "digest": rows.Field(read=rows.digest),
+        **dict.fromkeys(_SAID, rows.Field(read=str, usual=rows.constant(""))),
+        "found": rows.Field(read=rows.one_of(PaperFinding), usual=rows.constant(None)),
+        **dict.fromkeys(_FOUND, _FILLED),
+    },
+)
+"""The columns of a sheet of a sample; the last four are for a person to fill in."""
+
+
+def write_sheet(path: Path, drawn: Iterable[Sampled]) -> None:
+    """Writes the sheet of a sample, as CSV or XLSX by its ending (FILE_EXISTS, FILE_KIND)."""
+    from federation.cli.row_files import write_template
+
+    write_template(path, SHEET, chinese=language() is not Language.ENGLISH, rows=map(_cells, drawn))
+
+
+def read_sheet(path: Path) -> Iterator[Checked]:
+    """Yields the rows of a sheet as somebody filled it in; refuses SAMPLE_ROW and as `read_rows`."""
+    from federation.cli.row_files import read_rows
+
+    for row in read_rows(path, SHEET):
+        if isinstance(row.texts, BridgeheadError):
+            raise row.texts
+        yield SHEET.parse(row.texts)
+
+
+def sample_lines(drawn: Iterable[Sampled]) -> Iterator[str]:
+    shown = ("time", "off_hours", "agency", "officer", "purpose", "case_id", "found", "letter")
+    rows_of = ((*(cells[name] for name in shown), cells["digest"][:16]) for cells in map(_cells, drawn))
+    return _table_lines(_SAMPLE_HEADINGS, rows_of)
+
+
+def figure_lines(officers: Iterable[Tally], purposes: Iterable[Tally], refused: Mapping[str, int]) -> Iterator[str]:
+    for tallies in (officers, purposes):
+        rows_of = (map(str, astuple(each)) for each in tallies)
+        yield from (*_table_lines(_TALLY_HEADINGS, map(tuple, rows_of)), "")
+    yield from _table_lines(
+        ("拒绝的规则|refused by", "次数|times"), ((name, str(count)) for name, count in refused.items())
+    )
+
+
+def _cells(one: Sampled) -> dict[str, str]:
+    """The cells of a message, with the time in China; what nobody filled in is empty."""
+    found = "" if one.found is None else short("|".join(word_halves("PaperFinding", one.found)))
+    late = said("是|yes") if one.off_hours else ""
+    plain = {name: str(getattr(one, name)) for name in SHEET.fields}
+    return {**plain, "time": local_time(one.time), "off_hours": late, "found": found}
 
 
 def report_lines(report: Report, *, everything: bool = True) -> Iterator[str]:

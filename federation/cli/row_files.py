@@ -16,7 +16,7 @@ import json
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from itertools import dropwhile, pairwise
 from pathlib import Path
@@ -73,17 +73,23 @@ def read_rows(path: Path, sheet: Sheet[T], *, encoding: str = "utf-8") -> Iterat
     yield from _with_heading(((line, _cells_of(text, delimiter)) for line, text in _chain(first, lines)), sheet)
 
 
-def write_template(path: Path, sheet: Sheet[T], *, chinese: bool) -> None:
-    """Writes the heading of a file of rows, as XLSX (every cell text) or CSV by its ending (FILE_EXISTS, FILE_KIND)."""
+def write_template(path: Path, sheet: Sheet[T], *, chinese: bool, rows: Iterable[Mapping[str, str]] = ()) -> None:
+    """Writes the heading of a file of rows, as XLSX (every cell text) or CSV by its ending (FILE_EXISTS, FILE_KIND).
+
+    And rows under it; a text that a spreadsheet would compute has an apostrophe before it.
+    """
     heading = [sheet.labels[name] if chinese else name for name in sheet.fields]
+    lines = [heading, *([_inert(row[name]) for name in sheet.fields] for row in rows)]
     kind = path.suffix.lower()
     if kind not in {".csv", ".xlsx"}:
         raise MalformedError("FILE_KIND", "文件名应以 .csv 或 .xlsx 结尾 | expected a name that ends in .csv or .xlsx")
     made = io.BytesIO()
     if kind == ".xlsx":
-        _write_sheet(made, heading)
+        _write_sheet(made, lines)
     else:
-        made.write(codecs.BOM_UTF8 + (",".join(heading) + "\r\n").encode())
+        text = io.StringIO()
+        csv.writer(text).writerows(lines)
+        made.write(codecs.BOM_UTF8 + text.getvalue().encode())
     try:
         with path.open("xb") as file:
             file.write(made.getvalue())
@@ -322,14 +328,19 @@ def _text_of_cell(value: object) -> str:
             return str(value)
 
 
-def _write_sheet(made: io.BytesIO, heading: Sequence[str]) -> None:
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+
+
+def _write_sheet(made: io.BytesIO, lines: Sequence[Sequence[str]]) -> None:
     from openpyxl import Workbook
     from openpyxl.utils import get_column_letter
 
     book = Workbook()
     sheet = book.worksheets[0]
-    sheet.append(list(heading))
-    for place, name in enumerate(heading, start=1):
+    for line in lines:
+        sheet.append(list(line))
+    for place, name in enumerate(lines[0], start=1):
         column = sheet.column_dimensions[get_column_letter(place)]
         column.number_format, column.width = "@", max(12, 2 * len(name) + 2)
     sheet.freeze_panes = "A2"

@@ -282,6 +282,22 @@ def test_evidence_of_a_mandate_holds_its_messages_and_verifies_alone(nodes, case
     kept = run("audit", "verify", "--evidence", out, "--digest", exported["digest"], "-o", "json").json
     run("audit", "verify", "--evidence", of_case)
 
+    sheet = tmp_path / "sheet.csv"
+    drawn = run("audit", "sample", out, "--of-each", "2", "--sheet", sheet, "-o", "json").json["messages"]
+    assert {one["case_id"] for one in drawn} >= {other}
+    assert "未填" in run("audit", "sample", out, "--of-each", "2", "--found", sheet, code=1).err
+    text = sheet.read_text(encoding="utf-8-sig").splitlines()
+    sheet.write_text("\n".join([text[0], *(f"{line.removesuffix(',,,')}相符,,," for line in text[1:])]))
+    assert "不符 0 条" in run("audit", "sample", out, "--of-each", "2", "--found", sheet).err
+    assert "SAMPLE_OTHER" in run("audit", "sample", out, "--of-each", "1", "--found", sheet, code=1).err
+    counted = run("audit", "figures", out, "-o", "json").json
+    assert (
+        sum(one["messages"] for one in counted["officers"]) == sum(one["messages"] for one in counted["purposes"]) > 0
+    )
+    changed = tmp_path / "changed.zip"
+    changed.write_bytes(out.read_bytes().replace(b'"seq":1,', b'"seq":2,'))
+    assert "EVIDENCE_CHANGED" in run("audit", "figures", changed, code=1).err
+
     whole.write_text(whole.read_text().replace("s-2", "s-3"))
     refused = run("audit", "export", tmp_path / "no.zip", "--home", nodes.folder, "--mandate", whole, code=1)
 
