@@ -122,9 +122,9 @@ def _standing(node: NodeName, before: Member | None, after: Member) -> Iterator[
 
 
 def _fact(node: NodeName, zh: str, en: str, before: object, after: object) -> Iterator[str]:
-    if before is None:
+    if before is None and after:
         yield f"{node}：{zh} {after} | {node}: {en} {after}"
-    elif before != after:
+    elif before is not None and before != after:
         yield f"{node}：{zh} {before} → {after} | {node}: {en} {before} -> {after}"
 
 

@@ -182,20 +182,22 @@ async def _tls(probed: _Probed) -> tuple[bool, str]:
         write_secret(tls.key, issued.key)
         client = peer_client(agreement, probed.member, tls)
         try:
-            return await _is_refused(client, TELL_TIME)
+            return await _is_refused(probed, client, TELL_TIME)
         finally:
             await client.close()
 
 
 async def _denied(probed: _Probed) -> tuple[bool, str]:
     """Of what is for agencies another province is told nothing."""
-    return await _is_refused(probed.client, GET_STATUS)
+    return await _is_refused(probed, probed.client, GET_STATUS)
 
 
-async def _is_refused(client: PeerClient, rpc: Rpc[Nothing, Any]) -> tuple[bool, str]:
+async def _is_refused(probed: _Probed, client: PeerClient, rpc: Rpc[Nothing, Any]) -> tuple[bool, str]:
+    """A refusal counts of a node that still answers who may call: silence is none."""
     try:
         await client.call(rpc, None, Nothing(), timeout_seconds=SECONDS)
     except BridgeheadError as error:
+        await probed.client.tell_time(timeout_seconds=SECONDS)
         return True, error.reason
     return False, "-"
 
