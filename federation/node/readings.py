@@ -28,19 +28,8 @@ from federation.node.lookups.records import refusal_of
 from federation.node.oversight.readings import put_reading_line
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import CorruptError, NotFoundError
-from federation.protocol.form import (
-    Item,
-    Time,
-    decode,
-    encode,
-    replace,
-)
-from federation.protocol.ids import (
-    AgencyId,
-    MessageId,
-    NodeName,
-    truncate_to_millisecond,
-)
+from federation.protocol.form import Item, Time, decode, encode, replace
+from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Statement, decode_statement

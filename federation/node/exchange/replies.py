@@ -20,19 +20,8 @@ from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
-from federation.protocol.form import (
-    Item,
-    Time,
-    decode,
-    encode,
-    replace,
-)
-from federation.protocol.ids import (
-    AgencyId,
-    MessageId,
-    NodeName,
-    truncate_to_millisecond,
-)
+from federation.protocol.form import Item, Time, decode, encode, replace
+from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
