@@ -23,8 +23,8 @@ import structlog
 
 from federation.domain.documents import SALT_BYTES, START_BYTES, Chunk, Manifest, Prover, verify_chunk, verify_start
 from federation.node.documents import StoredDocument, end_uploads, file_of, look_at, room_of
-from federation.node.log.boot import leaf_entry, plain_leaf
-from federation.node.node import Node
+from federation.node.log.boot import leaf_entry
+from federation.node.node import Node, plain_leaf
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Digest, Item, Positive, Time, decode, encode, encode_canonical, replace
 from federation.protocol.ids import MessageId, NodeName, RecordId, between, truncate_to_millisecond

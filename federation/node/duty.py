@@ -18,7 +18,8 @@ from federation.domain.duty_roster import DutyLine, OwnSignature, Turn, duty_req
 from federation.domain.duty_volunteers import county_of
 from federation.node.alerts.lists import open_alerts_of
 from federation.node.exchange.errand import Errand, on
-from federation.node.log.boot import leaf_entry, plain_leaf
+from federation.node.log.boot import leaf_entry
+from federation.node.node import plain_leaf
 from federation.node.officer_keys import find_key
 from federation.node.officers import (
     find_officer_key,

@@ -40,8 +40,8 @@ from federation.node.duty_volunteers import activity_in
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.replies import find_delivery
 from federation.node.joint.records import ALERT, CASE, Family, Held, StoredRecord, each_sent, load_held
-from federation.node.log.boot import leaf_entry, plain_leaf
-from federation.node.node import Node
+from federation.node.log.boot import leaf_entry
+from federation.node.node import Node, plain_leaf
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import Digest, Item, Time, encode, replace
 from federation.protocol.ids import OfficerId, format_message_id, format_time, parse_record_id, truncate_to_millisecond

@@ -48,8 +48,9 @@ from federation.protocol.errors import (
     nearest,
 )
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.keys import Signer
+from federation.protocol.leaf import Leaf, LeafKind
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.tlog.note import Checkpoint, format_checkpoint
 from federation.protocol.trust import Agency, Agreement, Member, find_agency, message_keys_at, withheld
@@ -244,6 +245,19 @@ def _find_content(agreement: Agreement, path: str, reason: str) -> bytes:
     if content is None:
         raise NotFoundError(reason, f"expected the agreement to hold {path}")
     return content
+
+
+def plain_leaf(agreement: Agreement, kind: LeafKind, subject: str, *, now: datetime, **more: Any) -> Leaf:  # noqa: ANN401
+    """The leaf about an event of a node's own under an agreement; `more` is what its kind says besides."""
+    return Leaf(
+        federation=agreement.federation,
+        realm=agreement.realm,
+        kind=kind,
+        subject=subject,
+        agreement_version=agreement.version,
+        time=truncate_to_millisecond(now),
+        **more,
+    )
 
 
 def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:

@@ -36,8 +36,9 @@ from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by
 from federation.node.exchange.replies import intake_office, replies
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Draft, prepare, record_message
-from federation.node.log.boot import leaf_entry, plain_leaf
+from federation.node.log.boot import leaf_entry
 from federation.node.log.decisions import KEY_TOLD_RULE
+from federation.node.node import plain_leaf
 from federation.node.officers import KEY_USE, OFFICER_KEY, find_use, or_logged, put_officer_key, use_id
 from federation.node.oversight.flags import flag_records, put_flags
 from federation.node.oversight.readings import note_reading

@@ -25,12 +25,13 @@ from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.ask import outcome_of
 from federation.node.lookups.records import refusal_of
+from federation.node.node import plain_leaf
 from federation.node.oversight.readings import put_reading_line
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.form import Item, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.protocol.leaf import LeafKind, encode_leaf
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.columns import DataKeys, blind_index
@@ -109,15 +110,8 @@ def put_reading(transaction: GroupTransaction, reading: Reading, *, owner: NodeN
 async def log_reading(errand: Errand, reading: Reading, *, ruling: Ruling, asked: Sequence[PolicyRequest]) -> Watermark:
     """Records a reading with its leaf, and what policy was asked about it; durable when this returns the watermark."""
     node, agreement = errand.node, errand.in_force.agreement
-    leaf = Leaf(
-        federation=agreement.federation,
-        realm=agreement.realm,
-        kind=LeafKind.READING,
-        subject=reading_digest(reading),
-        policies=ruling.policies,
-        agreement_version=agreement.version,
-        time=reading.time,
-    )
+    digest = reading_digest(reading)
+    leaf = plain_leaf(agreement, LeafKind.READING, digest, now=reading.time, policies=ruling.policies)
     decisions = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=node.name)
 
     def record(transaction: GroupTransaction) -> Watermark:

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from federation.node.node import Node
+from federation.node.node import Node, plain_leaf
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import JsonValue, encode_canonical
 from federation.protocol.ids import format_time, truncate_to_millisecond
@@ -52,18 +52,9 @@ async def tell_refusals(node: Node) -> None:
     leaves: list[Leaf] = []
     for caller, count in sorted(untold.items()):
         named: dict[str, JsonValue] = {"caller": caller, "count": count, "until": format_time(now)}
-        leaf = Leaf(
-            federation=agreement.federation,
-            realm=agreement.realm,
-            kind=LeafKind.REFUSED,
-            subject=hashlib.sha256(encode_canonical(named)).hexdigest(),
-            verdict=Verdict.REFUSED,
-            policies=(RULE,),
-            reason=f"REFUSED_TOO_OFTEN {count}",
-            agreement_version=agreement.version,
-            time=now,
-        )
-        leaves.append(leaf)
+        subject, reason = hashlib.sha256(encode_canonical(named)).hexdigest(), f"REFUSED_TOO_OFTEN {count}"
+        said = {"verdict": Verdict.REFUSED, "policies": (RULE,), "reason": reason}
+        leaves.append(plain_leaf(agreement, LeafKind.REFUSED, subject, now=now, **said))
     await node.sequencer.commit(partial(_append, leaves=leaves))
     node.refusals.take_off(untold)
     _log.warning("refusals.told", callers=untold)

@@ -47,12 +47,12 @@ from federation.node.joint.given import GIVEN
 from federation.node.log.bad_rows import Job, commit_each, looked_at
 from federation.node.lookups.answer import RELEASED
 from federation.node.lookups.records import ASKED, CASES_CLOSED, HANDLES, QUESTIONS, Asked, erase_asked, find_case
-from federation.node.node import InForce, Node
+from federation.node.node import InForce, Node, plain_leaf
 from federation.node.reports import ASKED as REPORTS_ASKED
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import decode
-from federation.protocol.ids import format_message_id, format_time, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.protocol.ids import format_message_id, format_time
+from federation.protocol.leaf import LeafKind, encode_leaf
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_message
@@ -131,15 +131,7 @@ def destroy_handle(node: Node, transaction: GroupTransaction, handle: str, *, gr
     if not HANDLES.erase(transaction, handle):
         return False
     agreement = node.trust.in_force.agreement
-    leaf = Leaf(
-        federation=agreement.federation,
-        realm=agreement.realm,
-        kind=LeafKind.ERASURE,
-        subject=handle_digest(handle),
-        reason=grounds.value,
-        agreement_version=agreement.version,
-        time=truncate_to_millisecond(node.now()),
-    )
+    leaf = plain_leaf(agreement, LeafKind.ERASURE, handle_digest(handle), now=node.now(), reason=grounds.value)
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
     return True
 

@@ -5,12 +5,14 @@ Canonical JSON under 1 kB, so that peers may mirror the log and learn nothing. S
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Count, Digest, Item, Time, always, decode, encode
 from federation.protocol.ids import FederationName, Pair, Realm, typed
+from federation.protocol.statement import Statement
 
 MAX_LEAF_BYTES = 1024
 NOT_ANSWERED = "NOT_ANSWERED"
@@ -68,6 +70,29 @@ class Leaf(Item, frozen=True, kw_only=True, rename={"agreement_version": "agreem
     policies: Annotated[tuple[str, ...], typed("a list of policy ids", type_reason="LEAF_FIELD")] = ()
     reason: str | None = None
     peer_checkpoint: Digest | None = None
+
+
+def leaf_about(
+    statement: Statement,
+    digest: str,
+    kind: LeafKind,
+    *,
+    agreement_version: int,
+    time: datetime,
+    **more: Any,  # noqa: ANN401
+) -> Leaf:
+    """The leaf about a message, by the digest of its statement; `more` is what its kind says besides."""
+    return Leaf(
+        federation=statement.federation,
+        realm=statement.realm,
+        kind=kind,
+        subject=digest,
+        pair=statement.pair,
+        seq=statement.seq,
+        agreement_version=agreement_version,
+        time=time,
+        **more,
+    )
 
 
 def encode_leaf(leaf: Leaf) -> bytes:

@@ -15,8 +15,9 @@ from federation.audit.report import Code
 from federation.audit.run import Audit, audit_federation
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
-from federation.node.log.boot import leaf_entry, plain_leaf
+from federation.node.log.boot import leaf_entry
 from federation.node.log.check import check_start, check_store
+from federation.node.node import plain_leaf
 from federation.protocol.errors import CorruptError, UntrustedError
 from federation.protocol.leaf import LeafKind
 from federation.protocol.receipt import Receipt

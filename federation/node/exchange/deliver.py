@@ -38,7 +38,7 @@ from federation.protocol.errors import (
 )
 from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf, leaf_about
 from federation.protocol.receipt import Answer, Receipt, Submission, submission_of, verify_receipt
 from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.tlog.note import Vkey, parse_vkey, strip_note
@@ -376,17 +376,8 @@ class Delivery:
         self, envelope: Envelope, statement: Statement, kind: LeafKind, *, now: datetime, reason: str | None = None
     ) -> Leaf:
         """The leaf about a message that ends without a receipt."""
-        return Leaf(
-            federation=statement.federation,
-            realm=statement.realm,
-            kind=kind,
-            subject=envelope.digest,
-            pair=statement.pair,
-            seq=statement.seq,
-            reason=reason,
-            agreement_version=self._trust.in_force.agreement.version,
-            time=now,
-        )
+        version = self._trust.in_force.agreement.version
+        return leaf_about(statement, envelope.digest, kind, agreement_version=version, time=now, reason=reason)
 
     async def _settle(
         self, name: NodeName, lane: _Lane, *, batch: Sequence[PendingMessage], answers: Sequence[Answer]

@@ -17,7 +17,7 @@ from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.protocol.leaf import Leaf, LeafKind, encode_leaf, leaf_about
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.blobs import erase_blobs_of
 from federation.store.database import Source
@@ -93,17 +93,14 @@ def destroy_message(
 
 
 def _leaf_of(node: Node, message: StoredMessage, statement: Statement, kind: LeafKind, *, reason: str) -> Leaf:
-    return Leaf(
-        federation=statement.federation,
-        realm=statement.realm,
-        kind=kind,
-        subject=message.digest,
-        pair=statement.pair,
-        seq=statement.seq,
-        commitment=statement.body.commitment if statement.body and kind is LeafKind.ERASURE else None,
-        reason=reason,
+    return leaf_about(
+        statement,
+        message.digest,
+        kind,
         agreement_version=node.trust.in_force.agreement.version,
         time=truncate_to_millisecond(node.now()),
+        commitment=statement.body.commitment if statement.body and kind is LeafKind.ERASURE else None,
+        reason=reason,
     )
 
 

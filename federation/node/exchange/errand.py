@@ -16,11 +16,11 @@ from federation.domain.retention import USE
 from federation.node.exchange.judge import rule_decision
 from federation.node.exchange.send import Cause, Draft, Prepared, exchange_withheld, prepare, record_message
 from federation.node.log.decisions import Questions, decision_records
-from federation.node.node import InForce, Node, agency_facts
+from federation.node.node import InForce, Node, agency_facts, plain_leaf
 from federation.protocol.errors import ConflictError, RuleError
 from federation.protocol.form import Item, decode, encode, encode_canonical
-from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.protocol.ids import AgencyId, MessageId, NodeName
+from federation.protocol.leaf import LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide
 from federation.protocol.policy.explain import explain
 from federation.protocol.statement import Sender
@@ -270,16 +270,9 @@ def put_refusal(
     """As `Errand.refuse`, in the caller's transaction; several refusals of one request are one leaf."""
     agreement, act = errand.in_force.agreement, errand.act
     named = {"agency": str(errand.caller), "request": act.request_id, "purpose": act.purpose, "function": act.function}
-    leaf = Leaf(
-        federation=agreement.federation,
-        realm=agreement.realm,
-        kind=LeafKind.REFUSED,
-        subject=hashlib.sha256(encode_canonical(named)).hexdigest(),
-        verdict=Verdict.REFUSED,
-        policies=tuple(sorted({policy for ruling in rulings for policy in ruling.policies})),
-        agreement_version=agreement.version,
-        time=truncate_to_millisecond(errand.node.now()),
-    )
+    policies = tuple(sorted({policy for ruling in rulings for policy in ruling.policies}))
+    subject, now = hashlib.sha256(encode_canonical(named)).hexdigest(), errand.node.now()
+    leaf = plain_leaf(agreement, LeafKind.REFUSED, subject, now=now, verdict=Verdict.REFUSED, policies=policies)
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
     errand.node.refusals.note(str(errand.caller))
     if errand.is_signed:

@@ -27,7 +27,7 @@ from federation.protocol.errors import (
     UntrustedError,
 )
 from federation.protocol.ids import NodeName, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf, leaf_about
 from federation.protocol.policy import Decision
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Statement, decode_statement
@@ -184,19 +184,16 @@ def _leaf_of(
     node: Node, envelope: Envelope, statement: Statement, *, decision: Decision, version: int, now: datetime
 ) -> Leaf:
     allowed = decision.verdict is Verdict.ALLOWED
-    return Leaf(
-        federation=statement.federation,
-        realm=statement.realm,
-        kind=LeafKind.RECEIVED if allowed else LeafKind.REFUSED,
-        subject=envelope.digest,
+    return leaf_about(
+        statement,
+        envelope.digest,
+        LeafKind.RECEIVED if allowed else LeafKind.REFUSED,
+        agreement_version=version,
+        time=now,
         signatures=envelope.signatures_digest,
-        pair=statement.pair,
-        seq=statement.seq,
         commitment=statement.body.commitment if statement.body else None,
         verdict=decision.verdict,
         policies=decision.policies,
-        agreement_version=version,
-        time=now,
         peer_checkpoint=node.heads.digest(statement.sender.node),
     )
 
@@ -224,18 +221,14 @@ def _same_or_conflict(known: StoredMessage, envelope: Envelope) -> StoredMessage
 
 
 async def _record_discrepancy(node: Node, envelope: Envelope, statement: Statement, *, reason: str) -> None:
-    in_force = node.trust.in_force
-    leaf = Leaf(
-        federation=statement.federation,
-        realm=statement.realm,
-        kind=LeafKind.DISCREPANCY,
-        subject=envelope.digest,
-        signatures=envelope.signatures_digest,
-        pair=statement.pair,
-        seq=statement.seq,
-        reason=reason,
-        agreement_version=in_force.agreement.version,
+    leaf = leaf_about(
+        statement,
+        envelope.digest,
+        LeafKind.DISCREPANCY,
+        agreement_version=node.trust.in_force.agreement.version,
         time=truncate_to_millisecond(node.now()),
+        signatures=envelope.signatures_digest,
+        reason=reason,
     )
     node.refusals.note(statement.sender.node)
     _log.error("message.conflicted", message_id=statement.id, peer=statement.sender.node, reason=reason)

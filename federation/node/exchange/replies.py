@@ -51,14 +51,8 @@ def reply_draft(
     node, statement, in_force = received.node, received.statement, received.in_force
     asked_office = statement.recipient.agency
     office = intake_office(in_force, node.name) if asked_office is None else asked_office
-    cause = Cause(
-        sender=Sender(node=node.name, agency=office, officer=officer),
-        purpose=statement.purpose,
-        function=statement.function,
-        basis=statement.basis,
-        case=statement.case,
-        in_reply_to=received.digest,
-    )
+    sender = Sender(node=node.name, agency=office, officer=officer)
+    cause = Cause.of(statement, sender, in_reply_to=received.digest)
     to = Recipient(node=statement.sender.node, agency=statement.sender.agency)
     draft = kind.draft(item, to=to, cause=cause, decision=decision, asked=asked)
     lifetime = reply_lifetime(statement.expires, node.now(), in_force.agreement.clock_tolerance)

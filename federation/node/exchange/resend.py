@@ -63,14 +63,7 @@ class Missed:
         if find_agency(self.in_force.agreement, sender.agency) is None:
             office = self.in_force.office(self.node.name, (sender.agency.kind,), county=sender.agency.county)
             sender = Sender(node=self.node.name, agency=office)
-        return Cause(
-            sender=sender,
-            purpose=statement.purpose,
-            function=statement.function,
-            basis=statement.basis,
-            case=statement.case,
-            in_reply_to=statement.in_reply_to,
-        )
+        return Cause.of(statement, sender, in_reply_to=statement.in_reply_to)
 
     def again(self, *items: bytes, rows: Callable[[Sent], Sequence[Record]] = no_rows) -> Draft:
         """The same words to the same office, or other `items`, as the same policies let them out.

@@ -23,7 +23,7 @@ from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, Pair, format_message_id, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf, leaf_about
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Sender, Statement, encode_statement
 from federation.protocol.trust import verify_in_force
@@ -151,6 +151,18 @@ class Cause:
     basis: str
     case: str | None = None
     in_reply_to: str | None = None
+
+    @classmethod
+    def of(cls, statement: Statement, sender: Sender, *, in_reply_to: str | None) -> Cause:
+        """The cause of another statement, as that of this sender."""
+        return cls(
+            sender=sender,
+            purpose=statement.purpose,
+            function=statement.function,
+            basis=statement.basis,
+            case=statement.case,
+            in_reply_to=in_reply_to,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,18 +313,15 @@ def _statement_of(node: Node, ready: Prepared, *, seq: int, in_force: InForce) -
 
 
 def _leaf_of(statement: Statement, envelope: Envelope, decision: Decision) -> Leaf:
-    return Leaf(
-        federation=statement.federation,
-        realm=statement.realm,
-        kind=LeafKind.SENT,
-        subject=envelope.digest,
+    return leaf_about(
+        statement,
+        envelope.digest,
+        LeafKind.SENT,
+        agreement_version=statement.agreement.version,
+        time=statement.created,
         signatures=envelope.signatures_digest,
-        pair=statement.pair,
-        seq=statement.seq,
         commitment=statement.body.commitment if statement.body else None,
         verdict=Verdict(decision.verdict),
         policies=decision.policies,
-        agreement_version=statement.agreement.version,
-        time=statement.created,
         peer_checkpoint=statement.peer_checkpoint,
     )

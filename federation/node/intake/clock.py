@@ -47,12 +47,12 @@ from federation.node.log.decisions import REMINDER_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.records import ENTRIES, entry_record, put_entry
-from federation.node.node import InForce, Node
+from federation.node.node import InForce, Node, plain_leaf
 from federation.node.oversight.flags import put_flags
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import decode_canonical, read_text, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_message_id, truncate_to_millisecond
-from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
+from federation.protocol.leaf import NOT_ANSWERED, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.statement import Recipient, Statement
 from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
@@ -144,14 +144,7 @@ async def _send_reminders(node: Node, pending: Sequence[Pending]) -> Sequence[tu
 
 def _draft(pending: Pending, *, now: datetime, in_force: InForce) -> Draft:
     statement = pending.statement
-    cause = Cause(
-        sender=statement.sender,
-        purpose=statement.purpose,
-        function=statement.function,
-        basis=statement.basis,
-        case=statement.case,
-        in_reply_to=pending.message.digest,
-    )
+    cause = Cause.of(statement, statement.sender, in_reply_to=pending.message.digest)
     to = Recipient(node=pending.message.pair.recipient)
     draft = REMINDER.draft(Reminder(lookup_id=pending.lookup_id), to=to, cause=cause, decision=_BY_RULE)
     return replace(draft, lifetime=reply_lifetime(statement.expires, now, in_force.agreement.clock_tolerance))
@@ -338,17 +331,7 @@ def _flag_of(node: Node, pending: Pending) -> RaisedFlag:
 
 def _append_expired(node: Node, transaction: GroupTransaction, *, digest: str, pair: Pair, seq: int) -> None:
     agreement = node.trust.in_force.agreement
-    leaf = Leaf(
-        federation=agreement.federation,
-        realm=agreement.realm,
-        kind=LeafKind.EXPIRED,
-        subject=digest,
-        pair=pair,
-        seq=seq,
-        reason=NOT_ANSWERED,
-        agreement_version=agreement.version,
-        time=truncate_to_millisecond(node.now()),
-    )
+    leaf = plain_leaf(agreement, LeafKind.EXPIRED, digest, now=node.now(), pair=pair, seq=seq, reason=NOT_ANSWERED)
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
 
 

@@ -17,10 +17,10 @@ from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.replies import statement_of
 from federation.node.joint.records import Family, Held, OwnBody, SentEntry, StoredRecord, each_sent, family_of
 from federation.node.lookups.records import CASES_CLOSED
-from federation.node.node import InForce, Node
+from federation.node.node import InForce, Node, plain_leaf
 from federation.protocol.body import Body, Handed, PartialBody, open_places
-from federation.protocol.ids import MessageId, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.protocol.ids import MessageId
+from federation.protocol.leaf import LeafKind, encode_leaf
 from federation.store.blobs import erase_blobs_of
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
@@ -126,10 +126,6 @@ def close_items(
     erase_blobs_of(transaction, owner_of(name))
     transaction.note_erased()
     agreement = node.trust.in_force.agreement
-    leaf = Leaf(
-        federation=agreement.federation, realm=agreement.realm, kind=LeafKind.ERASURE, subject=name,
-        reason=grounds.value, agreement_version=agreement.version,
-        time=truncate_to_millisecond(node.now()),
-    )  # fmt: skip
+    leaf = plain_leaf(agreement, LeafKind.ERASURE, name, now=node.now(), reason=grounds.value)
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
     return True

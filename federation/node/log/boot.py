@@ -16,9 +16,10 @@ from datetime import datetime
 from typing import Final
 
 from federation.node.log.own_head import DISPUTED, WITNESSED, OwnHeadFile, require_prefix
+from federation.node.node import plain_leaf
 from federation.protocol.errors import BridgeheadError, CorruptError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.form import JsonValue, encode_canonical
-from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
+from federation.protocol.ids import NodeName, format_time
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.note import parse_note, verify_checkpoint
@@ -170,15 +171,3 @@ def agreement_leaf(agreement: Agreement, *, now: datetime) -> Leaf:
 
 def leaf_entry(leaf: Leaf) -> tuple[str, str, bytes]:
     return leaf.kind.value, leaf.subject, encode_leaf(leaf)
-
-
-def plain_leaf(agreement: Agreement, kind: LeafKind, subject: str, *, now: datetime, reason: str | None = None) -> Leaf:
-    return Leaf(
-        federation=agreement.federation,
-        realm=agreement.realm,
-        kind=kind,
-        subject=subject,
-        agreement_version=agreement.version,
-        time=truncate_to_millisecond(now),
-        reason=reason,
-    )

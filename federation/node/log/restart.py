@@ -26,8 +26,9 @@ from federation.node.home.files import make_private_folder, write_public
 from federation.node.home.keyring import begin_log, load_keyring, settle_log
 from federation.node.home.setup import write_bundle
 from federation.node.home_store import open_home_store
-from federation.node.log.boot import ISLAND, AskCosigned, leaf_entry, plain_leaf, witnessed_by
+from federation.node.log.boot import ISLAND, AskCosigned, leaf_entry, witnessed_by
 from federation.node.log.own_head import DISPUTED, FOLDER, own_head_file, require_prefix
+from federation.node.node import plain_leaf
 from federation.protocol.errors import BridgeheadError, CorruptError, RuleError
 from federation.protocol.form import JsonValue, encode_canonical
 from federation.protocol.ids import NodeName, Pair, format_time, truncate_to_millisecond

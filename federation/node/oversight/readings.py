@@ -25,7 +25,8 @@ from federation.domain.oversight import (
     verify_mandate,
 )
 from federation.node.exchange.errand import Errand, on
-from federation.node.log.boot import leaf_entry, plain_leaf
+from federation.node.log.boot import leaf_entry
+from federation.node.node import plain_leaf
 from federation.node.officers import LeaderAct, or_logged, signed_by, verify_another_person, verify_own_key
 from federation.node.oversight.leaders import own_case
 from federation.protocol.errors import RuleError
