@@ -51,6 +51,10 @@ def read_ledger(entries: Sequence[EntryLine]) -> Ledger:
         if act == "add_party":
             names = [item.fields["name"] for item in line.items if item.kind == "party" and "name" in item.fields]
             found.parties[fields["party"]] = {"name": "".join(names[:1]), **_kept(fields, "role", "side", "county")}
+        elif act == "amend_party" and fields["party"] in found.parties:
+            names = [item.fields["name"] for item in line.items if item.kind == "party" and "name" in item.fields]
+            anew = {"name": "".join(names[:1]), "county": fields.get("county", "")}
+            found.parties[fields["party"]].update({name: text for name, text in anew.items() if text})
         elif act == "add_claim":
             found.claims[fields["claim"]] = {
                 "party": fields["party"], "kind": fields.get("kind", ""), "sum": _fen(fields.get("sum", 0)),

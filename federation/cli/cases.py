@@ -177,23 +177,28 @@ def party(
     desk: Desk,
     code: CodeArgument,
     tag: Annotated[str, typer.Argument(metavar="TAG", help="How the case calls the party, such as p1.")],
-    side: Annotated[str, typer.Option("--side", help="A (the lead's province) or B.")],
-    role: Annotated[str, typer.Option("--role", help="applicant, respondent, agent, guardian or third.")],
-    name: Annotated[str, typer.Option("--name", help="The name (姓名、名称).")],
-    county: Annotated[str, typer.Option("--county", help="The county of the party: six digits.")],
+    side: Annotated[str, typer.Option("--side", help="A (the lead's province) or B.")] = "",
+    role: Annotated[str, typer.Option("--role", help="applicant, respondent, agent, guardian or third.")] = "",
+    name: Annotated[str, typer.Option("--name", help="The name (姓名、名称).")] = "",
+    county: Annotated[str, typer.Option("--county", help="The county of the party: six digits.")] = "",
     number: Annotated[str | None, typer.Option("--number", help="The citizen number or USCC."), condensed] = None,
     phone: Annotated[str | None, typer.Option("--phone", help="The telephone number.")] = None,
     minor: Annotated[bool, typer.Option("--minor", help="Under 14 (未满十四周岁).")] = False,
+    amend: Annotated[bool, typer.Option("--amend", help="Complete or correct one that was entered (补正).")] = False,
 ) -> None:
     """Enter a party (登记当事人); name and number go field by field to whom the procedure gives them."""
-    given = {"side": side, "role": role, "name": name, "county": county}
-    if number:
-        given |= {"number": number, "last4": number[-4:]}
-    items = [CaseItem(kind="party", fields=given | ({"minor": "yes"} if minor else {}))]
-    if phone:
-        items.append(CaseItem(kind="contact", fields={"phone": phone}))
-    fields = [f"party={tag}", f"side={side}", f"role={role}", f"county={county}", *(["minor=yes"] if minor else [])]
-    do_act(desk, code, "add_party", fields, filed=tuple(items))
+    if bool(side or role) if amend else not (side and role and name and county):
+        raise typer.BadParameter(
+            "登记须写 --side、--role、--name、--county；补正不改 --side、--role"
+            " | enter with --side, --role, --name, --county; --amend keeps side and role"
+        )
+    head = {"side": side, "role": role, "county": county, "minor": "yes" if minor else ""}
+    given = {**head, "name": name, "number": number or "", "last4": (number or "")[-4:]}
+    filed = (("party", given), ("contact", {"phone": phone or ""}))
+    there = [(kind, {each: text for each, text in fields.items() if text}) for kind, fields in filed]
+    items = tuple(CaseItem(kind=kind, fields=fields) for kind, fields in there if fields)
+    fields = [f"party={tag}", *(f"{each}={text}" for each, text in head.items() if text)]
+    do_act(desk, code, "amend_party" if amend else "add_party", fields, filed=items)
 
 
 @command(app, "claim", usual=USUAL)

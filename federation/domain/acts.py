@@ -171,6 +171,8 @@ _CASE: Final = (
     act("escalate", "提请督办|escalate", "clock:clock! due:time!", by_node=True),
     act("floor_over", "最短期间已满|a least time is over", "clock:clock! due:time!", by_node=True),
     act("note", "备注|keep a note", items="note", when_closed=True),
+    act("amend_party", "补正当事人|complete or correct a party", "party:word! county:division minor:yes|yes",
+        items="party contact document"),
     act("add_document", "补充材料|add a paper", "manifest:digest kind:word", items="document", when_closed=True),
     act("disclose_item", "另行提供|hand fields of an item to a member",
         "about:entry! item:number! fields:word[]! agency:agency!", once="about item fields agency", when_closed=True),

@@ -241,6 +241,15 @@ def _held(case: Case) -> NoEffect | None:
     return NoEffect(reason="FLOOR_RUNS", missing=runs) if runs else None
 
 
+def _cannot_amend(case: Case, entry: Entry) -> NoEffect | None:
+    """A party is completed by the province that entered it, which alone has its papers."""
+    named = entry.head.fields["party"]
+    entered = next((each for each in case.done.get("add_party", ()) if each.head.fields["party"] == named), None)
+    if entered is None:
+        return NoEffect(reason="PARTY_UNKNOWN", missing=("party",))
+    return None if entered.entry.author == entry.author else NoEffect(reason="PARTY_OF_OTHER_SIDE")
+
+
 def _cannot_invite(case: Case, entry: Entry) -> NoEffect | None:
     by, agency, named = entry.head.agency, _named(entry.head), str(entry.head.fields["role"])
     role = case.procedure.roles.get(named)
@@ -452,6 +461,7 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         "open": _cannot_open,
         "move": _cannot_go,
         "close": _cannot_go,
+        "amend_party": _cannot_amend,
         "invite": _cannot_invite,
         "join": _cannot_answer,
         "decline": _cannot_answer,

@@ -141,7 +141,7 @@ def _is_child(part: Part, day: date) -> bool:
 
 def _children(case: Case) -> list[Done]:
     guarded = _guarded(case)
-    return [found for found in case.done.get("add_party", ())
+    return [found for act in ("add_party", "amend_party") for found in case.done.get(act, ())
             if found.head.fields.get("minor") == "yes" or found.entry.name in guarded]  # fmt: skip
 
 

@@ -292,6 +292,9 @@ def with_things(case: Case, done: Done) -> Case:
     act, said = done.head.act, done.head.fields
     if act == "add_party" and said["role"] in ("applicant", "respondent"):
         return replace(case, parties=case.parties.plus(said["party"], done.head))
+    if act == "amend_party" and "county" in said and (entered := case.parties.get(said["party"])) is not None:
+        head = replace(entered, fields={**entered.fields, "county": said["county"]})
+        return replace(case, parties=case.parties.plus(said["party"], head))
     if act == "add_claim" or said.get("claim") in case.claims:
         about = case.claims.get(said["claim"], frozenset()) | {act}
         return replace(case, claims=case.claims.plus(said["claim"], about))

@@ -103,7 +103,18 @@ def test_case_is_opened_joined_and_traced(nodes):
     nodes.delivered(PEER)
 
     assert code in nodes.ask(PEER, "case", "list").out
-    history = nodes.ask(PEER, "case", "history", code).out
+    number = "330822219003070018"
+    nodes.ask(TOWN, "case", "party", code, "p1", "--side", "A", "--amend", "--name", "林乙", code=2)
+    nodes.ask(TOWN, "case", "party", code, "p2", "--name", "林乙", code=2)
+    amended = nodes.ask(TOWN, "case", "party", code, "p1", "--amend", "--number", f"{number[:6]} {number[6:]}").out
+    assert ("补正当事人" in amended, number in amended, "330822**********18" in amended) == (True, False, True)
+    assert (
+        "PARTY_OF_OTHER_SIDE" in nodes.ask(PEER, "case", "party", code, "p1", "--amend", "--name", "林乙", code=1).err
+    )
+    nodes.delivered(TOWN)
+    assert number in nodes.ask(TOWN, "case", "history", code, "--full").out
+    history = nodes.ask(PEER, "case", "history", code, "--full").out
+    assert ("last4=0018" in history, number in history) == (True, False)
     assert "林甲" in history
     assert "0570-5012345" not in history
     ways = nodes.ask(TOWN, "case", "act", code).out

@@ -158,6 +158,20 @@ def test_who_has_not_signed_and_which_act_is_missing_are_named(matter):
     assert lacks(matter, "file_complete") == ["归档 archive whole=yes"]
 
 
+def test_party_is_completed_and_corrected_by_the_province_that_entered_it(matter):
+    """The first entry stays; side and role do not change; the other side corrects nobody of this one, nor anybody a stranger."""
+    register(matter)
+    matter.does("town", "amend_party", party="p1", county="330824", items=("party", "contact"))
+    assert matter.case.parties["p1"].fields["county"] == "330824"
+    assert matter.case.parties["p1"].fields["side"] == "A"
+    assert len(matter.case.done["add_party"]) == 2
+    matter.cannot("town", "amend_party", "PARTY_UNKNOWN", "party", party="p9")
+    matter.cannot("town", "amend_party", "ACT_FORM", "side", party="p1", side="B")
+    invite(matter, "peer", "peer")
+    matter.cannot("peer", "amend_party", "PARTY_OF_OTHER_SIDE", party="p1")
+    matter.cannot("village", "amend_party", "NOT_A_MEMBER", party="p1")
+
+
 def test_each_lack_is_told_once_with_what_is_missing(matter):
     """Two conditions in the same words are one lack to who reads them; a field stands for itself."""
     told = missing(matter.case, ("case_settled", "file_complete", "performed_or_route_opened", "sum"))

@@ -197,7 +197,7 @@ def _row(node: Node, handing: Handing, *, office: AgencyId, n: int, about: tuple
 def _numbers(node: Node, source: Source, case: Case) -> Mapping[str, str]:
     """The citizen numbers of the parties, by tag, as far as this node holds them."""
     found: dict[str, str] = {}
-    for entered in case.done.get("add_party", ()):
+    for entered in (*case.done.get("add_party", ()), *case.done.get("amend_party", ())):  # what came last counts
         for kept in CASE.entries.by_subject(source, entered.entry.name):
             numbers = numbers_in(parts_of(CASE, node, source, kept=kept).values())
             found |= {str(kept.head.fields["party"]): number for number in list(numbers.values())[:1]}
