@@ -189,7 +189,7 @@ def party(
     """Enter a party (登记当事人); name and number go field by field to whom the procedure gives them."""
     if bool(side or role) if amend else not (side and role and name and county):
         raise typer.BadParameter(
-            "登记须写 --side、--role、--name、--county；补正不改 --side、--role"
+            "登记须写 --side、--role、--name、--county；--amend 不改 --side、--role"
             " | enter with --side, --role, --name, --county; --amend keeps side and role"
         )
     head = {"side": side, "role": role, "county": county, "minor": "yes" if minor else ""}
