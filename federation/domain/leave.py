@@ -38,6 +38,7 @@ _CHECKED: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MEANT: Final = str.maketrans("OIL", "011")
 _FORM: Final = re.compile(f"[0-9]{{6}}[{_DRAWN}]{{{SECRET}}}[{_DRAWN}U]", re.ASCII)
 _DIGEST_OF: Final = b"bridgehead/leave-token/v1\0"
+_CLOCKS: Final = ("corr.leave.due", "corr.leave.recurring")
 _ENDS: Final = ("report_back", "found", "file_violation")
 
 
@@ -124,10 +125,11 @@ def living_token(case: Case, *, step: int, person: str) -> LeaveToken | None:
     granted = max(case.newest("grant_short", "grant_leave", "grant_recurring"), default=None)
     if issued is None or granted is None or case.outcome is not None or next(case.newest(*_ENDS), None) is not None:
         return None
-    ends = [date.fromisoformat(str(granted.head.fields["until"]))]
-    clock = case.clocks.get("corr.leave.recurring")
-    if clock is not None and clock.deadline is not None and clock.deadline.last_day is not None:
-        ends.append(clock.deadline.last_day)
+    clocks = [case.clocks[name] for name in _CLOCKS if name in case.clocks]
+    if any(clock.late for clock in clocks):
+        return None
+    days = [clock.deadline.last_day for clock in clocks if clock.deadline is not None]
+    ends = [date.fromisoformat(str(granted.head.fields["until"])), *(day for day in days if day is not None)]
     notified = (each for each in case.done.get("tell_person", ()) if each.at > granted.at)
     ends += [
         date.fromisoformat(str(each.head.fields["day"])) - timedelta(days=1)

@@ -14,7 +14,7 @@ from federation.domain.joint_trace import check_sign
 from federation.domain.leave import SECRET, living_token, make_token, parse_token, today_request, token_digest
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import AgencyId, Realm, parse_agency_id
+from federation.protocol.ids import AgencyId, Realm, format_time, parse_agency_id
 from tests.domain.test_corrections_leave import DESKS, GRANT, away, crossing, digest
 
 TOKEN = make_token("350723", bytes(range(SECRET)))
@@ -111,6 +111,16 @@ def test_revocation_counts_from_the_day_on_which_the_person_was_told():
     assert answers(token, day=date(2026, 12, 25)) == (True, False)
     case.does("home", "close", outcome="revoked")
     assert living(case) is None
+
+
+def test_token_is_dead_once_its_time_is_over():
+    """Of a leave and of recurring crossings, from the entry on by which the node writes so."""
+    for case, clock in ((away(), "corr.leave.due"), (crossing(), "corr.leave.recurring")):
+        case.does("home", "issue_token", token=digest("t"), counties=("361124",))
+        assert living(case) is not None
+        case.now = due = case.case.clocks[clock].due
+        case.does(None, "overdue", clock=clock, due=format_time(due))
+        assert living(case) is None
 
 
 def test_leave_has_a_token_until_its_person_is_back():
