@@ -21,6 +21,7 @@ SECTIONS = {
         ("Suspend a province, and lift it", "中止与恢复"), ("Expel a province", "除名"), ("Admit a province", "接纳"),
         ("Admit a province that was never a member", "接纳从未加入的省"),
         ("Retire a log and begin a new one", "停用日志，另立新日志"), ("Audit after each of these", "每次之后都要审计"),
+        ("The auditor's day", "审计人员的一天"),
     ),
 }  # fmt: skip
 """The sections of each page in order, with their names in Chinese."""

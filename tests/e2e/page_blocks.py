@@ -80,6 +80,10 @@ NOT_RUN = {
     ".venv/bin/python -m pytest tests/node/test_leads.py": "it is part of this run",
     ".venv/bin/python -m tests.architecture.test_census": "test_census.py prints and bounds the same figures",
     "bridgehead policy replay --home HOME --draft policies": "stands for any home; test_policy.py replays one",
+    "bridgehead node init --home homes/jiangsu --from nodes/jiangsu": "takes thirty days of exercises; test_admission.py lives them",
+    "bridgehead agreement draft --out draft-new --after homes/zhejiang --bundle homes/jiangsu/member-bundle.json": "takes thirty days of exercises; test_admission.py lives them",
+    "bridgehead node conform jiangsu --home homes/zhejiang --out jiangsu-conformance.json": "takes thirty days of exercises; test_admission.py lives them",
+    "bridgehead agreement draft --out draft-actual --after homes/zhejiang --actual jiangsu-conformance.json": "takes thirty days of exercises; test_admission.py lives them",
 }
 """Commands that a page prints and no test runs as printed, each with its reason."""
 ALONE = ("bridgehead policy explain '常山服务大厅签注'",)
