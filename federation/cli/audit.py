@@ -190,9 +190,7 @@ def sample(
     sought: Sought,
     bundle: BundleArgument,
     of_each: OfEachOption = 3,
-    sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="A new file for the paper check: .csv or .xlsx.")
-    ] = None,
+    sheet: Annotated[Path | None, typer.Option("--sheet", help="A new file for a person: .csv or .xlsx.")] = None,
     filled: Annotated[Path | None, typer.Option("--found", help="The sheet as it was filled in.")] = None,
     digest: DigestOption = None,
     output: FormOption = Form.TEXT,
