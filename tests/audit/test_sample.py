@@ -127,7 +127,7 @@ def test_sheet_of_another_sample_or_with_another_word_is_refused(bundle: Evidenc
 
 
 def test_figures_count_by_officer_and_purpose_what_needs_a_look(bundle: EvidenceFile) -> None:
-    """Off hours (all of this day: 16:00 in China is none, its table of the year is missing), no case, a broken glass."""
+    """Off hours (the day is of a weekend), without a case, under a broken glass; each message once in each table."""
     every = list(each_message(bundle, DAY.agreement))
     officers, purposes = count(bundle, DAY.agreement)
 
