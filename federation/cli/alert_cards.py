@@ -8,7 +8,7 @@ from typing import Final
 
 from federation.cli import alert_rows
 from federation.cli.alert_words import LATE
-from federation.cli.show import CHINA, fields_text, local_time, seen
+from federation.cli.show import CHINA, item_line, local_time, seen
 from federation.cli.words import enclosed, listed, one_of, pair, punctuated, said, short, titled
 from federation.domain.alert_acts import ALERT_REASONS
 from federation.domain.alert_line import AlertLine, StageLine
@@ -81,10 +81,7 @@ def view_lines(view: wire.AlertView, at: datetime, *, full: bool = False) -> Ite
         return
     yield from alert_lines(view.line, at)
     for item in view.texts:
-        given = fields_text(item.fields, full=full)
-        closed = f"{item.closed} {said('项不对本席位开放|closed to you')}"
-        hidden = f" {enclosed(closed)}" if item.closed else ""
-        yield seen(f"  - {item.kind}: {given}{hidden}")
+        yield item_line(item, full=full)
     for later in view.later:
         when = "" if later.made is None else local_time(later.made)
         made = enclosed(short(f"现场 {when} 补录|made {when}, entered late")) if when else ""

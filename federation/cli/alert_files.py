@@ -14,7 +14,7 @@ from typing import Final
 from federation.cli.alert_cards import alert_lines
 from federation.cli.alert_rows import PRIORITIES
 from federation.cli.options import now
-from federation.cli.show import fields_text, seen, table
+from federation.cli.show import item_line, seen, table
 from federation.cli.words import WORDS, listed, one_of, pair, said, titled, word
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.wire.agency import alerts as wire
@@ -58,8 +58,7 @@ def proposal_lines(found: wire.CapProposal) -> Iterator[str]:
         yield said(_STANDINGS[found.standing.value])
     yield from (f"  {name}={seen(value)}" for name, value in sorted(found.fields.items()))
     for item in found.items:
-        given = fields_text(item.fields)
-        yield seen(f"  - {item.kind}: {given}")
+        yield item_line(item)
     for fault in found.faults:
         mark = said("注意|warning") if fault.warning else said("不合要求|refused")
         yield f"  ! {mark}: {seen(str(fault))}"

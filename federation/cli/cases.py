@@ -21,7 +21,7 @@ from federation.cli.case_ledger import ledger_lines, read_ledger
 from federation.cli.completion import complete_case
 from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Form, FullOption, Paging, command, now, read_line
-from federation.cli.show import fields_text, local_minute, show_lines
+from federation.cli.show import fields_text, item_line, local_minute, show_lines
 from federation.cli.tree import identifier
 from federation.cli.words import (
     WORDS,
@@ -497,10 +497,7 @@ def entry_lines(
     if line.fields:
         yield f"  {fields_text(line.fields, full=full)}"
     for item in line.items:
-        given = fields_text(item.fields, full=full)
-        closed = f"{item.closed} {said('项不对本单位开放|closed to you')}"
-        hidden = f" {enclosed(closed)}" if item.closed else ""
-        yield f"  - {item.kind}: {given}{hidden}"
+        yield item_line(item, full=full)
     for lack in line.missing:
         yield f"  {titled('缺|missing')}{lack}"
     for sent in line.deliveries:

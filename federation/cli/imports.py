@@ -194,7 +194,7 @@ class Import:
         async def send(client: AgencyClient, number: int, chunk: Sequence[T]) -> Sequence[RowResult]:
             return await importing.send(act, client, number, chunk)
 
-        with progress("导入 import", len(rows)) as bar, _ended_by_signal():
+        with progress(said("导入|import"), len(rows)) as bar, _ended_by_signal():
 
             def tell(sent: int) -> None:
                 bar.update(bar.task_ids[0], completed=sent)

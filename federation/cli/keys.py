@@ -35,8 +35,9 @@ def new(
     from federation.protocol.ids import parse_node_name
 
     made = create_home(home, nodes / parse_node_name(node), now=now())
-    say(f"Made {home} with certificates for {len(made.sheet.agencies)} agencies.")
-    say(f"Next: hand {home / BUNDLE_FILE} to the other provinces for the next agreement.")
+    number, bundle = len(made.sheet.agencies), home / BUNDLE_FILE
+    say(f"已建 {home}，含 {number} 个单位的证书 | made {home} with certificates for {number} agencies")
+    say(f"把 {bundle} 交给其他省，供下一份协议 | hand {bundle} to the other provinces for the next agreement")
     _show_keys(home, form)
 
 

@@ -236,8 +236,9 @@ def permit_lines(item: PermitItem | None, *, full: bool) -> Iterator[str]:
 def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
     for link in links:
         outcome = words.word_of("RecognitionOutcome", link.outcome)
-        said = words.word_of("Confirmation", link.confirmation)
-        yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {link.mode}: {outcome} ({said})"
+        said = words.enclosed(words.word_of("Confirmation", link.confirmation))
+        mode = words.titled(words.word_of("RecognitionMode", link.mode))
+        yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {mode}{outcome}{said}"
 
 
 def list_lines(items: Sequence[PermitItem]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ import typer
 
 from federation.cli.options import Form, FormOption, end, now, show_in
 from federation.cli.show import JsonOut, align, pick, to_json
+from federation.cli.words import said, titled
 from federation.domain.findings import ProcedureCheck
 from federation.domain.policy_check import FileCheck, TableCheck, check_files, check_sheets, check_tables, find_case
 from federation.protocol.errors import MalformedError
@@ -121,12 +122,12 @@ def _parse_object(content: bytes, *, what: str) -> Mapping[str, JsonValue]:
 
 
 def _check_lines(files: Sequence[FileCheck], tables: Sequence[TableCheck]) -> Iterator[str]:
-    rows = [(each.name, str(each.policies), each.failure or "ok") for each in files]
-    yield from align([("file", "policies", "result"), *rows])
+    rows = [(each.name, str(each.policies), each.failure or _result(())) for each in files]
+    yield from _table("文件|file", "规则|policies", "结果|result", rows=rows)
     if tables:
         yield ""
-        found = [(t.name, str(t.cases), str(len(t.failures)), "FAILED" if t.failures else "ok") for t in tables]
-        yield from align([("table", "cases", "failed", "result"), *found])
+        found = [(t.name, str(t.cases), str(len(t.failures)), _result(t.failures)) for t in tables]
+        yield from _table("表|table", "案例|cases", "不符|failed", "结果|result", rows=found)
     for table in tables:
         for name, failure in table.failures.items():
             yield f"\n{table.name}: {name}\n  {failure}"
@@ -135,28 +136,40 @@ def _check_lines(files: Sequence[FileCheck], tables: Sequence[TableCheck]) -> It
 def _procedure_lines(procedures: Sequence[ProcedureCheck]) -> Iterator[str]:
     if procedures:
         yield ""
-        found = [(p.name, str(p.stages), str(len(p.findings)), "FAILED" if p.findings else "ok") for p in procedures]
-        yield from align([("procedure", "stages", "findings", "result"), *found])
+        found = [(p.name, str(p.stages), str(len(p.findings)), _result(p.findings)) for p in procedures]
+        yield from _table("程序|procedure", "环节|stages", "问题|findings", "结果|result", rows=found)
     for each in procedures:
         yield from (f"\n{each.name}: {finding}" for finding in each.findings)
+
+
+def _result(wrong: Collection[object]) -> str:
+    return said("不通过|FAILED" if wrong else "通过|ok")
+
+
+def _table(*heads: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    return align([tuple(map(said, heads)), *rows])
 
 
 # ---- deciding again
 
 
 def replay_lines(found: Replay, *, drafted: bool) -> Iterator[str]:
-    yield f"decisions   {found.decisions} in the log, with {found.questions} questions to policy"
-    yield f"reproduced  {found.reproduced} by policy"
-    yield f"by rule     {format_rules(found.by_rule)}"
-    yield f"no inputs   {len(found.without_inputs)}"
+    made = f"存证日志中 {found.decisions} 个，提问策略 {found.questions} 次"
+    made += f" | {found.decisions} in the log, with {found.questions} questions to policy"
+    yield from align([
+        (said("决定|decisions"), said(made)),
+        (said("按策略重得|reproduced"), str(found.reproduced)),
+        (said("按固定规则|by rule"), format_rules(found.by_rule)),
+        (said("缺输入|no inputs"), str(len(found.without_inputs))),
+    ])  # fmt: skip
     leaves = found.without_inputs
     if leaves:
         rows = [(format_time(leaf.time), leaf.subject[:16], _said(leaf.verdict, leaf.policies)) for leaf in leaves]
-        yield from align([("time", "message", "was"), *rows])
-    yield f"differ      {len(found.differing)}"
+        yield from _table("时间|time", "消息|message", "当时|was", rows=rows)
+    yield f"{titled('不同|differ')}{len(found.differing)}"
     yield from _difference_lines(found.differing)
     if drafted:
-        yield f"the draft   changes {len(found.changed)}"
+        yield f"{titled('草案改变|the draft changes')}{len(found.changed)}"
         yield from _difference_lines(found.changed)
 
 
@@ -185,7 +198,8 @@ def _difference_lines(differences: Sequence[Difference]) -> Iterator[str]:
         ways[way] += 1
     rows = [(format_time(each.time), each.subject[:16], str(ways[way]), *way) for way, each in first.items()]
     if rows:
-        yield from align([("first at", "first message", "how many", "action", "was", "would be"), *rows])
+        heads = ("首次|first at", "首条消息|first message", "次数|how many", "行为|action", "当时|was", "如今|would be")
+        yield from _table(*heads, rows=rows)
 
 
 def _said(verdict: Verdict | None, policies: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from federation.cli.imports import Import, Importing, RowResult, open_import, st
 from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import AcceptOption, Field, Sheet, Texts, constant, read_accepted, settle_doubts
 from federation.cli.show import card, to_json
+from federation.cli.words import said
 from federation.domain.plates import PLATE_CLASS_CODES, PlateClass, normalise_plate, usual_class
 from federation.domain.registers import (
     REGISTER_FUNCTION,
@@ -212,7 +213,7 @@ def _register(desk: Desk, register: Register[Fact], texts: Texts, accept: list[s
     if isinstance(answer, Ruling):
         desk.refuse(answer)
     else:
-        desk.show(answer, (f"{answer.id}  第 {answer.version} 版 version {answer.version}",))
+        desk.show(answer, (f"{answer.id}  {version_text(answer.version)}",))
 
 
 def _importing(register: Register[Fact]) -> Importing[Fact]:
@@ -241,10 +242,14 @@ def _result(answer: wire.RegisteredRow) -> RowResult:
     return answer
 
 
+def version_text(number: int) -> str:
+    return said(f"第 {number} 版|version {number}")
+
+
 def _show(desk: Desk, register: Register[Fact], key: str, *, full: bool) -> None:
     reading = desk.call(register.reading, key, act=register.act(desk), changes=False)
     lines: list[str] = []
     for record in reading.records:
-        lines.append(f"{record.version.id}  第 {record.version.version} 版 version {record.version.version}")
+        lines.append(f"{record.version.id}  {version_text(record.version.version)}")
         lines += card(to_json(record.fields, full=full), enum=register.status)
     desk.show(reading, lines, full=full)

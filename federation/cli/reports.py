@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
-from federation.cli.show import CHINA, local_minute, local_time, mask_number, object_of
+from federation.cli.show import CHINA, OF_ITEM, local_minute, local_time, mask_number, object_of, of_item
 from federation.cli.words import RECORD_FIELDS, condensed, enclosed, label, punctuated, said, titled, word, word_of
 from federation.domain.leave import TODAY_PURPOSE
 from federation.domain.lookups import Outcome
@@ -35,26 +35,6 @@ COMPLAINT_RIGHT: Final = (
     "(PIPL articles 50, 65)"
 )
 IDENTITY_STEP: Final = "核对本人证件后加 --identity-checked | check the person's card, then add --identity-checked"
-_OF_ITEM: Final = {
-    "party": "当事人", "contact": "联系方式", "claim": "诉求", "fact": "情况", "document": "材料", "session": "听证",
-    "agreement": "协议", "decision": "决定", "place": "地点", "tie": "回避事项", "account": "账户", "letter": "函件",
-    "person": "人员", "outline": "提纲", "record": "笔录", "recording": "录音录像", "evidence": "证据", "lead": "线索",
-    "applicant": "申请人", "vehicle": "车辆", "licence": "驾驶证", "inspection": "检验", "agenda": "议题",
-    "resolution": "议定事项", "detail": "警情事项",
-}  # fmt: skip
-_ITEM_FIELDS: Final = {
-    "address": "地址", "age_band": "年龄段", "agreed": "双方认可", "amount": "金额", "bank": "银行", "basis": "依据",
-    "birth_date": "出生日期", "class": "准驾车型", "clothing": "衣着", "county": "县", "date": "日期", "day": "日期",
-    "division": "区划", "due": "期限", "e_service": "电子送达", "id_kind": "证件种类", "keeper": "车主",
-    "kind": "种类", "last4": "后四位", "last_seen": "最后出现的时间和地点", "left": "未付金额", "minor": "未成年",
-    "minutes": "笔录", "name": "姓名", "document.name": "名称", "number": "号码", "obligations": "义务",
-    "paid": "已付金额", "period": "期间", "person": "人员", "phone": "电话", "place": "地点", "plate": "号牌",
-    "point": "坐标", "result": "结果", "role": "角色", "root": "摘要", "sealed": "封存", "served_on": "送达日期",
-    "sex": "性别", "side": "哪一方", "signatures": "签名", "source": "来源", "state": "状态", "tag": "代号",
-    "text": "内容", "time": "时间", "title": "标题", "valid_until": "有效期至", "village": "村（社区）",
-    "vin": "车辆识别代号",
-}  # fmt: skip
-"""Fields of items in words; one without is shown as it is typed."""
 
 app = typer.Typer(
     name="subject", no_args_is_help=True, help="For the person (本人): who asked about me; my record is wrong."
@@ -164,8 +144,7 @@ def _check_sentence(line: ReportLine) -> str:
 def _item_field(name: str) -> str:
     """A field of an item of a case or an alert, `person.name`, in words as far as there are any."""
     kind, _, field = name.partition(".")
-    chinese = _OF_ITEM.get(kind)
-    meant = _ITEM_FIELDS.get(name) or _ITEM_FIELDS.get(field, field)
+    chinese, meant = OF_ITEM.get(kind), of_item(kind, field)[0]
     return said(f"{chinese}的{meant}|{name}") if chinese and field else name
 
 

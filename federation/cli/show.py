@@ -23,6 +23,7 @@ from federation.protocol.unseen import find_unseen
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from federation.domain.case_items import CaseItem
     from federation.domain.clock import Deadline
     from federation.wire.rpc import Ruling
 
@@ -219,6 +220,45 @@ def deadline_text(deadline: Deadline) -> str:
     if not deadline.official:
         details.append(said("日历未公布|calendar not published"))
     return day + punctuated(f" ({'; '.join(details)})")
+
+
+OF_ITEM: Final = {
+    "party": "当事人", "contact": "联系方式", "claim": "诉求", "fact": "情况", "document": "材料", "session": "听证",
+    "agreement": "协议", "decision": "决定", "place": "地点", "tie": "回避事项", "account": "账户", "letter": "函件",
+    "person": "人员", "outline": "提纲", "record": "笔录", "recording": "录音录像", "evidence": "证据", "lead": "线索",
+    "applicant": "申请人", "vehicle": "车辆", "licence": "驾驶证", "inspection": "检验", "agenda": "议题",
+    "resolution": "议定事项", "detail": "警情事项",
+}  # fmt: skip
+_ITEM_FIELDS: Final = {
+    "address": "地址", "age_band": "年龄段", "agreed": "双方认可", "amount": "金额", "bank": "银行", "basis": "依据",
+    "birth_date": "出生日期", "class": "准驾车型", "clothing": "衣着", "county": "县", "date": "日期", "day": "日期",
+    "division": "区划", "due": "期限", "e_service": "电子送达", "id_kind": "证件种类", "keeper": "车主",
+    "kind": "种类", "last4": "后四位", "last_seen": "最后出现的时间和地点", "left": "未付金额", "minor": "未成年",
+    "minutes": "笔录", "name": "姓名", "document.name": "名称", "number": "号码", "obligations": "义务",
+    "paid": "已付金额", "period": "期间", "person": "人员", "phone": "电话", "place": "地点", "plate": "号牌",
+    "point": "坐标", "result": "结果", "role": "角色", "root": "摘要", "sealed": "封存", "served_on": "送达日期",
+    "sex": "性别", "side": "哪一方", "signatures": "签名", "source": "来源", "state": "状态", "tag": "代号",
+    "text": "内容", "time": "时间", "title": "标题", "valid_until": "有效期至", "village": "村（社区）",
+    "vin": "车辆识别代号",
+}  # fmt: skip
+"""Fields of items in words; one without is shown as it is typed."""
+_ITEM_VALUES: Final = {"yes": "是", "no": "否", "both": "双方", "a": "甲方", "b": "乙方"}
+
+
+def of_item(kind: str, field: str) -> tuple[str, str]:
+    """A field of an item in Chinese and in English; the field as it is typed where it has no words."""
+    return _ITEM_FIELDS.get(f"{kind}.{field}") or _ITEM_FIELDS.get(field, field), field.replace("_", " ")
+
+
+def item_line(item: CaseItem, *, full: bool = False) -> str:
+    """An item of a case or an alert in words, masked as `fields_text`; and how much is closed to who reads it."""
+    given = []
+    for name, value in sorted(item.fields.items()):
+        shown = words.pair(_ITEM_VALUES.get(value, ""), value if full else mask(name, value))
+        given.append(f"{words.pair(*of_item(item.kind, name))} {shown}")
+    closed = said(f"{item.closed} 项不对本单位开放|{item.closed} closed to you")
+    hidden = f" {words.enclosed(closed)}" if item.closed else ""
+    return seen(f"  - {titled(words.pair(OF_ITEM.get(item.kind, ''), item.kind))}{'  '.join(given)}{hidden}")
 
 
 def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -250,7 +250,7 @@ def test_view_says_what_may_be_done_and_why_not_the_rest():
     assert "现在可办 may be done now: 接收移交 accept" in shown
     assert "尚不能办 not yet: 签收 claim: 该警情已由其他席位签收，请配合处置" in shown
     assert "1 项不对" not in shown
-    assert "2 项不对本席位开放" in shown
+    assert "2 项不对本单位开放" in shown
     assert "另有 also stamped: 签收 accept" in shown
     assert list(view_lines(replace(VIEW, line=None), NOW)) == []
 
@@ -416,7 +416,7 @@ def test_alert_is_raised_seen_across_claimed_stamped_handed_over_and_closed(node
         "球川–双明结对",
         "两车追尾",
         "球川镇界路",
-        "injured=2",
+        "injured 2",
         "待签收",
         "签收 claim",
         "accept: 应于",

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from federation.cli.demo.stage import CHANGSHAN, Stage, padded
-from federation.cli.show import JsonOut, china_today, local_day, mask_number
+from federation.cli.show import JsonOut, china_today, local_day, mask_number, of_item
 from federation.cli.words import cells, halves, short
 from federation.domain.case_items import CaseItem
 from federation.domain.permits import PermitApplication
@@ -30,7 +30,6 @@ WAGE_OFFICES: Final[Mapping[str, str]] = {
     "peer": "zhejiang/330822/governance",
     "court": "zhejiang/330822/court",
 }
-_ITEM_FIELDS: Final = {"amount": "金额", "basis": "依据", "kind": "种类", "period": "期间"}
 WAGE_ROLES: Final = {"body": "body", "labour": "labour_peer", "peer": "peer", "court": "court"}
 VEHICLE_OFFICES: Final[Mapping[str, str]] = {
     "hall": "zhejiang/330822/service-hall",
@@ -125,7 +124,7 @@ class Desk:
         query = EntryQuery(case=self.code)
         page = await self.stage.call(self.offices[word], cases.LIST_ENTRIES, self._act(word), query)
         found = next(item for line in page.lines for item in line.items if item.kind == kind)
-        zh, en = "、".join(_ITEM_FIELDS[each] for each in sorted(found.fields)), ", ".join(sorted(found.fields))
+        zh, en = "、".join(of_item(kind, each)[0] for each in sorted(found.fields)), ", ".join(sorted(found.fields))
         hidden = (
             (f"，另 {found.closed} 项不对其开放", f", {found.closed} more closed to it") if found.closed else ("", "")
         )
