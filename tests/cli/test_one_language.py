@@ -121,7 +121,7 @@ FACT, PARTY = "两车追尾", "林甲"
 HOME = "HOME"
 """Stands for the home of Zhejiang's node."""
 ORDINARY = [
-    (HALL, 0, "node status"),
+    (HALL, None, "node status"),  # 1 while the newest head waits for its cosignatures
     (HALL, 0, "permit show URN"),
     (HALL, 0, "permit list"),
     (POLICE, 0, "lookup history"),
@@ -176,14 +176,14 @@ def desk(nodes) -> dict[str, str]:
     return {"URN": permit["urn"], "CASE": code, "ALERT": alert, "": permit["holder_name"]}
 
 
-def asked(nodes, desk, agency: str, code: int, line: str, *more: str):
+def asked(nodes, desk, agency: str, code: int | None, line: str, *more: str):
     words = [*(desk.get(word, word) for word in line.split()), *more]
     if agency == HOME:
         return run(*words, "--home", nodes.federation.home("zhejiang"), code=code)
     return nodes.ask(agency, *words, code=code)
 
 
-def shown(nodes, desk, agency: str, code: int, line: str) -> str:
+def shown(nodes, desk, agency: str, code: int | None, line: str) -> str:
     done = asked(nodes, desk, agency, code, line)
     text = done.out + done.err
     return texts_of(text) if text.startswith("<svg") else text
