@@ -57,7 +57,7 @@ async def exchange(running: Running, home: Path, count: int) -> None:
 
 def agree(federation: Federation, folder: Path, home: Path) -> None:
     """The next agreement with this home's bundle, signed by three, in force in two homes."""
-    bundles = complete_bundles([(home / BUNDLE_FILE).read_bytes()], read_agreement_files(home))
+    bundles = complete_bundles([(home / BUNDLE_FILE).read_bytes()], read_agreement_files(home), now=now())
     draft_agreement(
         folder, bundles, nodes=NODES, policies=POLICIES, previous=read_agreement_files(home), now=now()
     )  # fmt: skip

@@ -65,7 +65,7 @@ class Life:
         first, out = self.federation.home("zhejiang"), self.folder / f"draft-{self.version}"
         previous = read_agreement_files(first)
         given = [(self.federation.home(n) / BUNDLE_FILE).read_bytes() for n in changed]
-        bundles = complete_bundles(given, previous, expel=expel)
+        bundles = complete_bundles(given, previous, now=now(), expel=expel)
         draft_agreement(out, bundles, nodes=NODES, policies=POLICIES, previous=previous, now=now())
         for name in (ZHEJIANG, JIANGXI, FUJIAN):
             sign_draft(out, self.federation.home(name), now=now())
