@@ -30,6 +30,9 @@ from federation.cli.words import (
 from federation.protocol import errors
 from federation.wire.forms import FORMS, in_words
 from tests.cli.command_line import run
+from tests.cli.parts import load_parts
+
+load_parts()
 
 PACKAGE = Path(errors.__file__).parents[1]
 SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if "v1" not in path.parts]
