@@ -34,9 +34,9 @@ def complete_agency(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_permit(ctx: typer.Context, incomplete: str) -> list[str]:
     def find() -> Iterable[str]:
-        from federation.cli.permits import list_page
+        from federation.cli.permits import find_permits
 
-        return [str(item.urn) for item in list_page(_desk(ctx), MOST).permits]
+        return [str(item.urn) for item in find_permits(_desk(ctx), incomplete, most=MOST).permits]
 
     return _quietly(find, incomplete)
 

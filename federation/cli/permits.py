@@ -436,11 +436,10 @@ def _act(desk: Desk, usual: PermitPurpose) -> Act:
     return desk.act(purpose, function)
 
 
-def list_page(desk: Desk, most: int) -> wire.PermitPage:
-    """One page of what the office may read."""
-    return desk.call(
-        wire.LIST_PERMITS, wire.PermitQuery(page_size=most), act=_act(desk, _reading_purpose(desk)), changes=False
-    )
+def find_permits(desk: Desk, begins: str, *, most: int) -> wire.PermitPage:
+    """The first of those that the office may read and whose names begin so and go on."""
+    query = wire.PermitQuery(page_size=most, begins=begins)
+    return desk.call(wire.LIST_PERMITS, query, act=_act(desk, _reading_purpose(desk)), changes=False)
 
 
 def _reading_purpose(desk: Desk) -> PermitPurpose:

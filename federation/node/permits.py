@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
+from itertools import takewhile
 from typing import Final
 
 from msgspec.structs import asdict
@@ -148,7 +149,7 @@ async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
     Refused as a whole when the agency may not even read its own county's permits for that purpose.
     """
     size, keys = min(query.page_size, MAX_PAGE), errand.node.database.keys
-    name = f"{PERMIT}/{errand.caller}/{errand.act.purpose}/{query.residence_division}/{query.status}"
+    name = f"{PERMIT}/{errand.caller}/{errand.act.purpose}/{query.residence_division}/{query.status}/{query.begins}"
     if query.citizen_number is not None:
         name = f"{name}/{blind_index(keys, PERMIT, query.citizen_number).hex()}"
     place = open_token(keys, name, query.page_token) if query.page_token else ""
@@ -202,7 +203,8 @@ def _each_of_person(source: Source, query: PermitQuery, place: str, *, today: da
     del today
     behind = place.startswith("copy:"), place.removeprefix("copy:")
     for record in find_by_subject(source, PERMIT, query.citizen_number or ""):
-        if (record.replica, record.id) > behind and query.residence_division in (None, record.division):
+        fits = record.id.startswith(query.begins) and query.residence_division in (None, record.division)
+        if (record.replica, record.id) > behind and fits:
             yield record
 
 
@@ -212,7 +214,7 @@ def _each_record(source: Source, query: PermitQuery, place: str, *, today: date)
     for is_copy in (False, True):
         if place.startswith("copy:") > is_copy:
             continue
-        after = place.removeprefix("copy:") if place.startswith("copy:") is is_copy else ""
+        after = max(query.begins, place.removeprefix("copy:") if place.startswith("copy:") is is_copy else "")
         while records := list_records(
             source,
             PERMIT,
@@ -222,7 +224,10 @@ def _each_record(source: Source, query: PermitQuery, place: str, *, today: date)
             division=query.residence_division,
             stored=stored,
         ):
-            yield from records
+            found = list(takewhile(lambda record: record.id.startswith(query.begins), records))
+            yield from found
+            if len(found) < len(records):
+                break
             after = records[-1].id
 
 

@@ -49,6 +49,18 @@ def test_permits_are_those_that_the_office_may_list(nodes, completed):
     assert completed("permit", "show", "--agency", "jiangxi/361123/court", "urn:permit:330822") == set()
 
 
+def test_permits_behind_the_first_page_are_found_by_what_was_typed(nodes, completed, monkeypatch):
+    """The node looks for names that begin so: the last of the office is offered though one alone is offered at once."""
+    monkeypatch.setattr(completion, "MOST", 1)
+    for seed in ("7801", "7802", "7803"):
+        nodes.ask(HALL, "permit", "register", "--synthetic", "--seed", seed)
+    urns = sorted(item["urn"] for item in nodes.ask(HALL, "permit", "list", "--all", "-o", "json").json["permits"])
+
+    assert completed("permit", "show", "--agency", HALL, urns[-1][:-1]) == {urns[-1]}
+    assert completed("permit", "show", "--agency", HALL, urns[0][:-1]) == {urns[0]}
+    assert completed("permit", "show", "--agency", HALL, f"{urns[-1]}0") == set()
+
+
 def test_cases_are_those_of_the_office(nodes, completed):
     """A joint case by its code, to who has a part in it, and to nobody else."""
     opened = nodes.ask(

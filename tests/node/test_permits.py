@@ -375,6 +375,7 @@ async def test_pages_and_filters_show_no_permit_that_is_not_read(rig: Rig) -> No
     for errand, query in (
         (kaihua, PermitQuery(page_size=1, page_token=token)),
         (own, PermitQuery(page_size=1, page_token=token, residence_division="330822")),
+        (own, PermitQuery(page_size=1, page_token=token, begins="urn:permit:330822")),
     ):
         with pytest.raises(MalformedError, match="PAGE_TOKEN"):
             await permits.list_permits(errand, query)
@@ -392,6 +393,25 @@ async def test_page_of_an_office_that_reads_little_stays_cheap(rig: Rig, monkeyp
         if not page.next_page_token:
             break
     assert found == sorted(urns)
+
+
+async def test_list_of_names_that_begin_so_has_those_and_no_others(rig: Rig) -> None:
+    """Page by page, the name itself excepted; another county's permits are in none of them."""
+    urns = sorted([await registered(rig, nth) for nth in range(4)])
+    own = begin_errand(rig[ZHEJIANG], HALL, act())
+
+    for urn in urns:
+        begins = urn[:-2]
+        page = await permits.list_permits(own, PermitQuery(page_size=1, begins=begins))
+        found = [item.urn for item in page.permits]
+        while page.next_page_token:
+            query = PermitQuery(page_size=1, begins=begins, page_token=page.next_page_token)
+            page = await permits.list_permits(own, query)
+            found += [item.urn for item in page.permits]
+        assert found == [each for each in urns if each.startswith(begins)]
+        assert (await permits.list_permits(own, PermitQuery(begins=urn))).permits == ()
+    kaihua = begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/service-hall"), act())
+    assert (await permits.list_permits(kaihua, PermitQuery(begins=urns[0][:-2]))).permits == ()
 
 
 async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:

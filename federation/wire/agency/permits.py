@@ -69,11 +69,12 @@ class RecognitionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class PermitQuery(PageQuery, frozen=True, kw_only=True):
-    """A filter; by a number it finds only what releases that number to the caller."""
+    """A filter; by a number it finds only what releases that number to the caller. `begins`: as a name does."""
 
     residence_division: str | None = None
     status: PermitStatus | None = None
     citizen_number: str | None = None
+    begins: str = ""
 
     def __repr__(self) -> str:
         """Hides the person."""
