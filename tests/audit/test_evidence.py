@@ -20,7 +20,7 @@ from federation.audit.run import Audit, ListMessages, Options, audit_federation
 from federation.domain.officers import KeyStanding
 from federation.domain.oversight import Mandate
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import ConflictError, MalformedError
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError
 from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, Pair
 from federation.protocol.statement import decode_statement
@@ -255,10 +255,12 @@ def test_what_is_no_bundle_is_refused_and_none_is_written_over(made: tuple[Path,
     text.write_text("no zip")
     with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
         archive.writestr(SUMS, "0" * 10_000)
-    for path in (text, packed, tmp_path / "none.zip"):
+    for path in (text, packed):
         with pytest.raises(MalformedError) as refused:
             open_evidence(path)
         assert refused.value.reason == "EVIDENCE_FORM"
+    with pytest.raises(NotFoundError, match="FILE_MISSING"):
+        open_evidence(tmp_path / "none.zip")
     with pytest.raises(ConflictError):
         EvidenceWriter(made[0])
 
