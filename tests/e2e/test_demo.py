@@ -38,7 +38,7 @@ from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
 REPOSITORY = Path(__file__).parents[2]
 RECORDS = 240
-CHINESE_TOO = ("CAP", "gRPC")
+CHINESE_TOO = ("CAP", "gRPC", "firm")
 ODD = "桥头堡 a?b%20c#d"
 """A path is no URL: with a ? in it, four provinces once shared one store."""
 
