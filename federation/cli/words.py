@@ -142,7 +142,7 @@ def titled(text: str) -> str:
 
 def pair(chinese: str, english: str) -> str:
     """Two names of a thing, in the language that is asked for; the English alone where there is no Chinese."""
-    return said(f"{chinese}|{english}") if chinese else english
+    return english if chinese.isascii() else said(f"{chinese}|{english}")
 
 
 # ---- errors

@@ -13,6 +13,7 @@ from federation.node.log.cosigning import Cosigning
 from federation.node.lookups.records import count_waiting
 from federation.node.node import Node
 from federation.protocol.errors import CorruptError
+from federation.protocol.ids import format_time
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
 from federation.store.log_reader import check_log_sample
@@ -153,7 +154,7 @@ def standing_troubles(node: Node) -> Iterator[str]:
             "member-bundle.json to who drafts the next agreement"
         )
     elif own is not None and own.suspended_since is not None:
-        day = own.suspended_since.isoformat()
+        day = format_time(own.suspended_since)
         yield (
             f"本节点自 {day} 起中止收发，待送消息暂存，日志照常见证；与各省商定恢复：agreement draft --lift {node.name}"
             f" | this node is suspended since {day}: what waits is kept, its log is witnessed on; agree with the "
@@ -165,17 +166,15 @@ def standing_warnings(node: Node) -> Iterator[str]:
     """A sentence for each other member that is suspended, and for each, this one too, with exercises alone."""
     for name, member in sorted(node.trust.in_force.agreement.members.items()):
         if member.exercise_until is not None:
-            day = member.exercise_until.isoformat()
+            day = format_time(member.exercise_until)
             yield (
                 f"{name} 只收发演练，{day} 起方可商定转为正式：node conform、agreement draft --actual | with {name} "
                 f"exercises alone are exchanged; from {day} on the provinces may agree on all: node conform, "
                 "agreement draft --actual"
             )
         if member.suspended_since is not None and name != node.name:
-            yield (
-                f"{name} 自 {member.suspended_since.isoformat()} 起中止，待送消息暂存 | {name} is suspended since "
-                f"{member.suspended_since.isoformat()}: what waits for it is kept"
-            )
+            since = format_time(member.suspended_since)
+            yield f"{name} 自 {since} 起中止，待送消息暂存 | {name} is suspended since {since}: what waits for it is kept"
 
 
 def disk_warnings(free_bytes: int) -> list[str]:

@@ -93,3 +93,14 @@ def test_name_is_read_however_it_was_typed_and_stays_when_it_is_as_written(writt
 def test_name_is_not_guessed(text):
     """A letter for a digit, a digit too few, one that looks alike: they stay another name, for the node to refuse."""
     assert identifier(text) == text
+
+
+def test_a_name_without_chinese_is_told_once(monkeypatch):
+    """Its English alone, without a bar; one with both is told in the language that is asked for."""
+    monkeypatch.setenv("BRIDGEHEAD_LANG", "zh")
+
+    assert words.pair("chunk_left", "chunk left") == "chunk left"
+    assert words.pair("", "chunk left") == "chunk left"
+    assert words.pair("字节数", "size") == "字节数"
+    mistyped = "expected a token as it was printed: 34 signs, the last fits the others"
+    assert words.error_text(mistyped, "TOKEN_FORM") == "外出凭证不对：34 位，最后一位与前面相符"
