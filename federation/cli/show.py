@@ -231,14 +231,16 @@ OF_ITEM: Final = {
 }  # fmt: skip
 _ITEM_FIELDS: Final = {
     "address": "地址", "age_band": "年龄段", "agreed": "双方认可", "amount": "金额", "bank": "银行", "basis": "依据",
-    "birth_date": "出生日期", "chunk_size": "分块字节数", "class": "准驾车型", "clothing": "衣着", "county": "县", "date": "日期", "day": "日期",
+    "birth_date": "出生日期", "chunk_size": "分块字节数", "class": "准驾车型", "clothing": "衣着",
+    "county": "县", "date": "日期", "day": "日期",
     "division": "区划", "due": "期限", "e_service": "电子送达", "id_kind": "证件种类", "keeper": "车主",
     "kind": "种类", "last4": "后四位", "last_seen": "最后出现的时间和地点", "left": "未付金额",
     "media_type": "文件类型", "minor": "未成年",
     "minutes": "笔录", "name": "姓名", "document.name": "名称", "number": "号码", "obligations": "义务",
     "paid": "已付金额", "period": "期间", "person": "人员", "phone": "电话", "place": "地点", "plate": "号牌",
     "point": "坐标", "result": "结果", "role": "角色", "root": "摘要", "sealed": "封存", "served_on": "送达日期",
-    "sex": "性别", "side": "哪一方", "signatures": "签名", "size": "字节数", "source": "来源", "state": "状态", "tag": "代号",
+    "sex": "性别", "side": "哪一方", "signatures": "签名", "size": "字节数", "source": "来源",
+    "state": "状态", "tag": "代号",
     "text": "内容", "time": "时间", "title": "标题", "valid_until": "有效期至", "village": "村（社区）",
     "vin": "车辆识别代号",
 }  # fmt: skip

@@ -174,7 +174,7 @@ def standing_warnings(node: Node) -> Iterator[str]:
             )
         if member.suspended_since is not None and name != node.name:
             since = format_time(member.suspended_since)
-            yield f"{name} 自 {since} 起中止，待送消息暂存 | {name} is suspended since {since}: what waits for it is kept"
+            yield f"{name} 自 {since} 起中止，待送消息暂存 | {name} is suspended since {since}: what waits is kept"
 
 
 def disk_warnings(free_bytes: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from federation.audit.sample import PaperFinding
 from federation.cli import words
 from federation.cli.oversight import Judged
 from federation.cli.rows import DoubtKind
@@ -40,7 +41,7 @@ ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
     Colours, ReadingKind, CorrectionStanding, ErasureState, LeadStanding, DeliveryState, Standing, AlertState,
-    DutyAct, AreaType, DutyClass, Confirmation, DoubtKind, Judged, Realm, Freshness,
+    DutyAct, AreaType, DutyClass, Confirmation, DoubtKind, Judged, Realm, Freshness, PaperFinding,
 )  # fmt: skip
 
 
