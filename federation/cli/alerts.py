@@ -194,10 +194,12 @@ def cancel(
     desk: Desk,
     alert: AlertArgument,
     why: Annotated[str, typer.Option("--why", help="解除预警 lifted, 误报 false_alarm, 重复 duplicate, 其他 other.")],
+    issued_by: Annotated[str, typer.Option("--issued-by", help="Who lifts an issued colour: who issued it.")] = "",
+    document: Annotated[str, typer.Option("--document", help="By which paper (文号).")] = "",
     own: DeskOption = "",
 ) -> None:
     """Cancel (撤销) an alert that your office raised: a false alarm, or one that is lifted."""
-    said = {"why": choose(why, WHYS, "--why")}
+    said = _there({"why": choose(why, WHYS, "--why"), "issued_by": issued_by, "document": document})
     do_act(desk, _reminded(desk, alert), "cancel", own, said)
 
 

@@ -32,7 +32,8 @@ ALERT_ACTS: Final[Mapping[str, Act]] = MappingProxyType(
             act("raise", "首报|raise", f"status:Actual|Exercise|Test! kind:alert! desk:desk! {_CONTENT} "
                 "origin:110|12345|sensor|caller|patrol|cap source:digest agreement:number!", items=_TEXTS),
             act("update", "续报|update", f"desk:desk! about:entry! {_CONTENT}", items=_TEXTS),
-            act("cancel", "撤销|cancel", "desk:desk! cap_id:cap_id! why:lifted|false_alarm|duplicate|other!"),
+            act("cancel", "撤销|cancel",
+                "desk:desk! cap_id:cap_id! why:lifted|false_alarm|duplicate|other! issued_by:text document:text"),
             act("expire", "失效|expire", "due:time!", by_node=True),
             act("claim", "签收|claim", "desk:desk! local:yes|no device:word made:time synced:time"),
             act("release", "退回|release", "desk:desk! reason:text!"),

@@ -362,9 +362,27 @@ def is_issued(table: AlertTable, kind: AlertKind, level: str, *, issued_by: str,
     return kind.colours is not Colours.GOVERNMENT or rank in table.levels[level].ranks
 
 
-def verify_lifting(issued_by: str, by: str) -> None:
-    """Refuses to lower or lift a level for anybody but the body that issued it (LEVEL_ISSUER)."""
-    if issued_by != by:
+def is_level_issued(table: AlertTable, kind: AlertKind, said: Mapping[str, object]) -> bool:
+    """True for a content whose colour was issued (`is_issued`); False without one, or for one that nobody may give."""
+    level, issued_by, document = (str(said.get(name, "")) for name in ("level", "issued_by", "document"))
+    try:
+        return is_issued(table, kind, level, issued_by=issued_by, document=document)
+    except (RuleError, MalformedError):
+        return False
+
+
+def verify_lifting(
+    table: AlertTable, kind: AlertKind, before: Mapping[str, object], after: Mapping[str, object]
+) -> None:
+    """Refuses to lower, lift or take over an issued level for anybody but its issuer (LEVEL_ISSUER; 突发事件应对法 70).
+
+    `before` and `after` are contents; of a cancellation that lifts, `after` is its fields: who lifts, and no level.
+    """
+    if not is_level_issued(table, kind, before) or after.get("issued_by") == before["issued_by"]:
+        return
+    severities = [table.severity_of(kind, str(each.get("level", ""))) for each in (after, before)]
+    is_higher = [*Severity].index(severities[0]) < [*Severity].index(severities[1])
+    if not (is_higher and is_level_issued(table, kind, after)):
         said = "级别只能由原发布单位调整或者解除。 | Only the body that issued a level lowers or lifts it."
         raise RuleError("LEVEL_ISSUER", said, field="issued_by")
 

@@ -27,6 +27,7 @@ FILES = read_policies(Path(__file__).parents[2] / "policies")
 TABLE = read_alerts(FILES)
 TEXT = FILES[ALERTS_FILE].decode()
 COUNTY, CITY, PROVINCE = "330822 常山县人民政府", "330800 衢州市人民政府", "330000 浙江省人民政府"
+TOWN = "330822111 球川镇人民政府"
 
 
 def refusal(call, *args, **named):
@@ -81,9 +82,22 @@ def test_a_level_is_a_colour_and_its_issuer_has_a_code():
 
 
 def test_only_who_issued_a_level_lowers_or_lifts_it():
-    """突发事件应对法 70."""
-    verify_lifting(COUNTY, COUNTY)
-    assert refusal(verify_lifting, COUNTY, PROVINCE) == "LEVEL_ISSUER"
+    """突发事件应对法 70: a higher body may raise it and then answers for it; a proposal is nobody's, and anybody's."""
+    flood = TABLE.kinds["flood"]
+
+    def said(level: str = "", issued_by: str = "", document: str = "1号") -> dict[str, str]:
+        return {"level": level, "issued_by": issued_by, "document": document}
+
+    yellow = said("yellow", COUNTY)
+    allowed = (said("blue", COUNTY), said("", COUNTY), said("orange", CITY), said("red", PROVINCE))
+    below = (said("blue", CITY), said("yellow", CITY), said("orange", TOWN))
+    refused = (*below, said("orange"), said("orange", CITY, ""), said())
+    for after in allowed:
+        verify_lifting(TABLE, flood, yellow, after)
+    for after in refused:
+        assert refusal(verify_lifting, TABLE, flood, yellow, after) == "LEVEL_ISSUER"
+    for proposed in (said("orange", COUNTY), said("yellow", COUNTY, ""), said("yellow"), said(), {}):
+        verify_lifting(TABLE, flood, proposed, said())
 
 
 def test_severity_follows_the_colour_or_the_kind():

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from federation.domain.alert import STAGES, Alert, AlertState
 from federation.domain.alert_acts import areas_in
 from federation.domain.alert_due import next_due
+from federation.domain.alert_kinds import is_level_issued
 from federation.domain.alert_line import AlertLine, StageLine
 from federation.domain.alert_rules import MEASURE_CLOCKS, AgreedAlerts
 from federation.domain.alert_told import offices_of, told_of
@@ -125,7 +126,7 @@ def _line(
         record=now.id, office=office, step=step, cap_id=str(said.get("cap_id", "")), status=Status(alert.status),
         kind=alert.kind, zh=kind.zh if kind else alert.kind, en=kind.en if kind else alert.kind, purpose=purpose,
         function=function, priority=str(said.get("priority", "")), level=str(said.get("level", "")),
-        issued=bool(said.get("level") and said.get("issued_by") and said.get("document")), areas=alert.areas,
+        issued=kind is not None and is_level_issued(rules.table, kind, said), areas=alert.areas,
         area_names=tuple(
             name if area is None else area.name or name for name, area in zip(alert.areas, areas, strict=True)
         ),

@@ -19,7 +19,7 @@ from typing import Final
 
 from federation.domain.alert import STAGES, Alert, advance
 from federation.domain.alert_acts import ALERT_ACTS, ALERT_REASONS
-from federation.domain.alert_kinds import AlertKind, AlertTable, is_issued, load_kind, read_alerts
+from federation.domain.alert_kinds import AlertKind, AlertTable, is_issued, load_kind, read_alerts, verify_lifting
 from federation.domain.alert_line import AlertLine
 from federation.domain.alert_policy import AlertStanding, read_request, standing_of
 from federation.domain.alert_rules import AgreedAlerts, read_alert_rules
@@ -123,7 +123,7 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
     """Does one act about an alert.
 
     Refuses ALERT_ACT where the alert as it stands does not allow it; CASE_FIELD, TEXT_PERSONAL, DUTY_VOLUNTEER;
-    CASE_MOVED (send it again); CAP_IDENTIFIERS; and as `split`, `place_for`.
+    LEVEL_*, ISSUED_BY; CASE_MOVED (send it again); CAP_IDENTIFIERS; and as `split`, `place_for`.
     """
     held = _find(errand, asked.alert)
     alert = None if held is None else held.state
@@ -139,8 +139,10 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
     fields = read_fields(ALERT_ACTS, asked.name, given, today=errand.node.today())
     if asked.name in _NAMED:
         fields["cap_id"] = ""
-    if asked.name == "update" and isinstance(alert.rules, AgreedAlerts):
-        _verify_level(alert.rules, alert.rules.table.kinds[alert.kind], fields)
+    if isinstance(alert.rules, AgreedAlerts) and (asked.name == "update" or fields.get("why") == "lifted"):
+        kind = alert.rules.table.kinds[alert.kind]
+        _verify_level(alert.rules, kind, fields)
+        verify_lifting(alert.rules.table, kind, alert.said, fields)
     is_unseen = "made" in fields or (alert.hold is None and is_arbiter_away(errand.node, alert))
     if asked.name == "claim" and is_unseen:
         fields["local"] = "yes"  # made out of reach of the others: it helps where another desk holds the alert by now

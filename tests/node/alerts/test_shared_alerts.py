@@ -16,7 +16,15 @@ from federation.node.alerts.sharing import ALERTS_SHARED
 from federation.node.joint import entries
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, UnavailableError
 from federation.wire.agency.alerts import AlertQuery, AlertRaising, AlertWatch
-from tests.node.alerts.border_desks import CHANGSHAN, YUSHAN, YUSHAN_TOWN, BorderDesks, border_desks, one_by_one
+from tests.node.alerts.border_desks import (
+    CHANGSHAN,
+    EMERGENCY,
+    YUSHAN,
+    YUSHAN_TOWN,
+    BorderDesks,
+    border_desks,
+    one_by_one,
+)
 from tests.node.rig import JIANGXI, ZHEJIANG
 
 
@@ -159,6 +167,31 @@ async def test_colour_needs_its_issuer_and_a_kind_that_has_one(tmp_path: Path) -
         with pytest.raises(MalformedError) as personal:
             await border.raises(CHANGSHAN, CaseItem(kind="fact", fields={"text": "报警人13805700000"}))
         assert personal.value.reason == "TEXT_PERSONAL"
+
+
+async def test_only_who_issued_a_colour_lowers_or_lifts_it(tmp_path: Path) -> None:
+    """突发事件应对法 70: at the desk, too; what a county may not give is shown as proposed, whatever it is said to be."""
+    issued = {"issued_by": "330822 常山县人民政府", "document": "常政发〔2026〕1号"}
+    async with border_desks(tmp_path) as border:
+        above = await border.raises(EMERGENCY, kind="flood", level="red", **issued)
+        assert above.line is not None
+        assert not above.line.issued
+        raised = await border.raises(EMERGENCY, kind="flood", level="yellow", **issued)
+        assert raised.line is not None
+        assert raised.line.issued
+        for act, fields in (
+            ("update", {"level": "blue", "issued_by": "330800 衢州市人民政府"}),
+            ("cancel", {"why": "lifted"}),
+            ("cancel", {"why": "lifted", "issued_by": "330800 衢州市人民政府"}),
+        ):
+            with pytest.raises(RuleError) as refused:
+                await border.does(EMERGENCY, act, kind="flood", **fields)
+            assert refused.value.reason == "LEVEL_ISSUER"
+        lowered = await border.does(EMERGENCY, "update", kind="flood", level="blue")
+        assert lowered.line is not None
+        assert (lowered.line.level, lowered.line.issued) == ("blue", True)
+        await border.does(EMERGENCY, "cancel", kind="flood", why="lifted", **issued)
+        assert border.alert(ZHEJIANG).state is AlertState.CANCELLED
 
 
 async def test_repeat_of_a_request_is_the_same_entry(tmp_path: Path) -> None:
