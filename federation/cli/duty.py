@@ -22,7 +22,16 @@ from federation.cli.words import WORDS, listed, pair, said, titled, word, word_o
 from federation.domain.alert_policy import DUTY_PURPOSE
 from federation.domain.division import format_division_path
 from federation.domain.duty import Area
-from federation.domain.duty_roster import DUTY_FUNCTIONS, DutyLine, HandOver, OnDuty, OpenAlert, hand_over_bytes
+from federation.domain.duty_roster import (
+    DUTY_FUNCTIONS,
+    DutyAct,
+    DutyLine,
+    HandOver,
+    OnDuty,
+    OpenAlert,
+    hand_over_bytes,
+    verify_hand_over,
+)
 from federation.domain.duty_volunteers import Activity, Patrol, Volunteer
 from federation.protocol.errors import RuleError
 from federation.wire.agency import duty as wire
@@ -56,6 +65,7 @@ NEXT_STEPS.update({
     "HAND_OVER_NONE": "请当班人交班 | have who answers for it offer it: bridgehead duty hand-over --to",
     "HAND_OVER_OTHER": "由交班人、接班人本人办理 | have its two officers sign, each by their own key",
     "HAND_OVER_SELF": "写明接班人：--to | name another officer: --to",
+    "HAND_OVER_UNSIGNED": "这一行不作数，报审计：audit verify | do not rely on that row, tell an auditor: audit verify",
     "PATROL_ACT": "照值守表所列事项登记 | tell what the sheet lets the group do",
     "PATROL_AREA": "查看片区编号：bridgehead duty show | see the areas: bridgehead duty show",
     "PATROL_DAY": "核对日期：--day | check the day: --day",
@@ -140,6 +150,14 @@ def roster(
     query = wire.RosterQuery(desk=name, at=at.replace(tzinfo=CHINA) if at else None)
     page = desk.read(wire.READ_ROSTER, query, paging, act=_act(desk))
     desk.show_page(page, roster_lines(page), noun="rows")
+    verify_book(page)
+
+
+def verify_book(page: wire.RosterPage) -> None:
+    """Verifies at the desk what two officers signed, since the book is the node's (HAND_OVER_UNSIGNED)."""
+    for each in page.lines:
+        if each.line.act is DutyAct.TAKE_OVER and not is_taken_alone(each.line):
+            verify_hand_over(each.line)
 
 
 def roster_lines(page: wire.RosterPage) -> Iterator[str]:
@@ -162,7 +180,13 @@ def on_line(on: OnDuty) -> str:
 
 def book_line(line: DutyLine) -> str:
     done = f"{line.number:>4}  {local_minute(line.time)}  {word(line.act)}  {line.officer}"
-    return f"{done}  {titled('当班|answers')}{line.charge or '-'}"
+    alone = f"  {said('仅接班人签名|signed by who took over alone')}" if is_taken_alone(line) else ""
+    return f"{done}  {titled('当班|answers')}{line.charge or '-'}{alone}"
+
+
+def is_taken_alone(line: DutyLine) -> bool:
+    """True for a take-over from an officer whose key counts no more, so that one signature is all there is."""
+    return line.act is DutyAct.TAKE_OVER and [each.officer for each in line.signed] == [line.officer]
 
 
 @command(app, "sign-on")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
-from federation.cli.duty import area_line, duty_lines, hand_over_lines, roster_lines
+from federation.cli.duty import area_line, book_line, duty_lines, hand_over_lines, roster_lines, verify_book
+from federation.domain.duty_roster import DutyAct
+from federation.protocol.errors import UntrustedError
 from federation.protocol.form import replace
 from tests.cli.command_line import run
 from tests.wire import duty_answers
@@ -37,6 +41,19 @@ def test_lines_say_who_is_on_and_what_was_not_handed_over():
     assert "  交接事项 promised: 十点前回访王家坞" in entry
     elsewhere = replace(duty_answers.STANDING, is_here=False)
     assert any("外省 elsewhere" in line for line in duty_lines(replace(duty_answers.TABLE, desks=(elsewhere,))))
+
+
+def test_take_over_that_two_did_not_sign_ends_the_reading_of_a_book():
+    """The desk verifies both signatures itself; one of an officer alone is told as such."""
+    offered = duty_answers.LINE
+    other = replace(duty_answers.SIGNED, officer="town-2")
+    taken = replace(offered, act=DutyAct.TAKE_OVER, officer="town-2", signed=(duty_answers.SIGNED, other))
+    alone = replace(taken, signed=(other,))
+    for line, is_refused in ((offered, False), (alone, False), (taken, True), (replace(taken, signed=()), True)):
+        page = replace(duty_answers.ROSTER, lines=(replace(duty_answers.ROSTER.lines[0], line=line),))
+        with pytest.raises(UntrustedError, match="HAND_OVER_UNSIGNED") if is_refused else nullcontext():
+            verify_book(page)
+    assert book_line(alone).endswith("仅接班人签名 signed by who took over alone")
 
 
 def test_shift_is_handed_over_at_the_command_line(nodes):
