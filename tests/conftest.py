@@ -44,6 +44,9 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="bridgehead-cache-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 if "TMPDIR" not in os.environ and _has_room(MEMORY):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+logging.getLogger("asyncio").addFilter(lambda record: "PollerCompletionQueue" not in record.getMessage())
+"""Two loops in one process share gRPC's poller, and one that finds nothing to read says so on stderr, beside what a command
+says that runs in this process. A command of its own has one loop."""
 logging.raiseExceptions = False  # a line that came after its stream was closed is no line of what a command said
 for each in structlog.get_config()["processors"]:
     if isinstance(each, ConsoleRenderer):

@@ -372,7 +372,7 @@ def is_level_issued(table: AlertTable, kind: AlertKind, said: Mapping[str, objec
 
 
 def verify_lifting(
-    table: AlertTable, kind: AlertKind, before: Mapping[str, object], after: Mapping[str, object]
+    table: AlertTable, kind: AlertKind, *, before: Mapping[str, object], after: Mapping[str, object]
 ) -> None:
     """Refuses to lower, lift or take over an issued level for anybody but its issuer (LEVEL_ISSUER; 突发事件应对法 70).
 

@@ -93,11 +93,11 @@ def test_only_who_issued_a_level_lowers_or_lifts_it():
     below = (said("blue", CITY), said("yellow", CITY), said("orange", TOWN))
     refused = (*below, said("orange"), said("orange", CITY, ""), said())
     for after in allowed:
-        verify_lifting(TABLE, flood, yellow, after)
+        verify_lifting(TABLE, flood, before=yellow, after=after)
     for after in refused:
-        assert refusal(verify_lifting, TABLE, flood, yellow, after) == "LEVEL_ISSUER"
+        assert refusal(verify_lifting, TABLE, flood, before=yellow, after=after) == "LEVEL_ISSUER"
     for proposed in (said("orange", COUNTY), said("yellow", COUNTY, ""), said("yellow"), said(), {}):
-        verify_lifting(TABLE, flood, proposed, said())
+        verify_lifting(TABLE, flood, before=proposed, after=said())
 
 
 def test_severity_follows_the_colour_or_the_kind():

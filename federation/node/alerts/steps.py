@@ -142,7 +142,7 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
     if isinstance(alert.rules, AgreedAlerts) and (asked.name == "update" or fields.get("why") == "lifted"):
         kind = alert.rules.table.kinds[alert.kind]
         _verify_level(alert.rules, kind, fields)
-        verify_lifting(alert.rules.table, kind, alert.said, fields)
+        verify_lifting(alert.rules.table, kind, before=alert.said, after=fields)
     is_unseen = "made" in fields or (alert.hold is None and is_arbiter_away(errand.node, alert))
     if asked.name == "claim" and is_unseen:
         fields["local"] = "yes"  # made out of reach of the others: it helps where another desk holds the alert by now
