@@ -37,6 +37,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "AGREEMENT_ROOT": "写明首个根，见 agreement show | name the first root as in agreement show: --root",
     "AGREEMENT_SIGNATURES": "请未签的省签署 | have who is missing sign it: bridgehead agreement sign DRAFT --home HOME",
     "AGREEMENT_TERMS": "改正 nodes/agreement.toml | mend nodes/agreement.toml",
+    "AGREEMENT_TRIAL": "由有表决权的省签署 | have the provinces sign that have a vote",
     "AGREEMENT_WITNESS": "改正 nodes/agreement.toml 的 [[witness]] | mend [[witness]] in nodes/agreement.toml",
     "APPLICATION": "改正上列各项后重试 | mend the fields named and run it again",
     "APPLICATION_FILE": "另存为 UTF-8 的 JSON 或 TOML | save it as JSON or TOML in UTF-8",

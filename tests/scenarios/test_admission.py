@@ -100,6 +100,10 @@ async def test_province_is_admitted_probed_suspended_and_expelled(tmp_path: Path
         assert member.exercise_until > utc_now() + EXERCISE - timedelta(hours=1)
         assert member.contact == "省厅值班室"
 
+        with pytest.raises(RuleError) as voiceless:
+            sign_draft(five.folder / "draft-2", five.newcomer, now=utc_now())
+        assert voiceless.value.reason == "AGREEMENT_TRIAL"
+
         await until(newcomer.opened.is_set)
         report = tmp_path / "jiangsu.json"
         report.write_bytes(encode(await passed(five)))

@@ -75,6 +75,7 @@ from federation.protocol.trust.metadata import (
     require_signing,
     role_keys,
     sign_metadata,
+    waiting_keys,
     who_signed,
 )
 from federation.protocol.trust.succession import StandingChanges, former_after, verify_succession
@@ -248,14 +249,16 @@ def sign_draft(out: Path, home: Path, *, now: datetime, instead: bool = False) -
     """Signs a draft with a home's agreement keys, both in rotation.
 
     A province signs one draft of a version: with three of four no two can then come into force, unless `instead` says
-    that the other was given up by all. Refuses AGREEMENT_KEY, BUNDLE_STALE, DRAFT_STALE, DRAFT_SIGNED, and as
-    `verify_succession`.
+    that the other was given up by all. Refuses AGREEMENT_KEY, AGREEMENT_TRIAL, BUNDLE_STALE, DRAFT_STALE,
+    DRAFT_SIGNED, and as `verify_succession`.
     """
     files, in_force = _read_draft(out)
     keyring = load_keyring(home)
     _verify_usable(files.files)
     _verify_offices(files.files, membership_of(files).members.values())
     _verify_own_entry(files, keyring, home, now=now)
+    if not membership_of(files).members[keyring.identity.node].has_vote:
+        raise RuleError("AGREEMENT_TRIAL", f"expected a province with a vote, got {keyring.identity.node} on trial")
     _verify_follows(files, home, now=now)
     _remember_signed(files, home, instead=instead)
     roots = [read_metadata(root, Root, what="root").signed for root in files.roots[-2:]]
@@ -360,10 +363,11 @@ def _version_of(files: AgreementFiles) -> int:
 
 def _needs_new_root(encoded: bytes, bundles: Sequence[Bundle], now: datetime) -> bool:
     root = read_metadata(encoded, Root, what="root").signed
-    agreement = {bundle.member.node: bundle.agreement_key for bundle in bundles}
+    agreement = {bundle.member.node: bundle.agreement_key for bundle in bundles if bundle.member.has_vote}
+    waiting = {bundle.member.node: bundle.agreement_key for bundle in bundles if not bundle.member.has_vote}
     freshness = {bundle.member.node: bundle.freshness_key for bundle in bundles}
-    changed = role_keys(root, "root") != agreement or role_keys(root, "timestamp") != freshness
-    return changed or root.expires < now + _ROOT_RENEWAL
+    votes = role_keys(root, "root") == agreement and waiting_keys(root) == waiting
+    return not votes or role_keys(root, "timestamp") != freshness or root.expires < now + _ROOT_RENEWAL
 
 
 def _verify_follows(files: AgreementFiles, home: Path, *, now: datetime) -> None:

@@ -19,7 +19,7 @@ from federation.protocol.keys import PublicKey
 from federation.protocol.trust import message_keys_at
 from federation.protocol.trust.draft import decode_bundle
 from federation.protocol.trust.members import MAX_MESSAGE_KEYS
-from federation.protocol.trust.metadata import read_metadata, role_keys
+from federation.protocol.trust.metadata import read_metadata, role_keys, waiting_keys
 
 
 def begin(home: Path, office: Office, *, now: datetime, starts: datetime | None = None) -> PublicKey:
@@ -49,5 +49,6 @@ def agreed_keys(home: Path, office: Office, *, now: datetime) -> frozenset[Publi
         return frozenset(message_keys_at(agreement, node, now))
     keys = agreement.freshness_keys
     if office is Office.AGREEMENT:
-        keys = role_keys(read_metadata(read_agreement_files(home).roots[-1], Root, what="root").signed, "root")
+        root = read_metadata(read_agreement_files(home).roots[-1], Root, what="root").signed
+        keys = {**role_keys(root, "root"), **waiting_keys(root)}
     return frozenset(key for name, key in keys.items() if name == node)

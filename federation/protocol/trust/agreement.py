@@ -33,7 +33,7 @@ from federation.protocol.trust.members import (
     decode_terms,
     public_keys,
 )
-from federation.protocol.trust.metadata import role_keys, verify_distinct, verify_role, verify_roots
+from federation.protocol.trust.metadata import role_keys, verify_distinct, verify_role, verify_roots, waiting_keys
 
 SUSPENDED: Final = "MEMBER_SUSPENDED"
 EXERCISE_ONLY: Final = "EXERCISE_ONLY"
@@ -266,14 +266,18 @@ def _verify_files(targets: Targets, files: Mapping[str, bytes]) -> None:
 
 def _verify_members(root: Root, membership: Membership, *, version: int) -> None:
     members, former = membership.members, membership.former
-    agreement_keys, freshness_keys = role_keys(root, "root"), role_keys(root, "timestamp")
-    if members.keys() != agreement_keys.keys():
+    agreement_keys, freshness_keys, waiting = role_keys(root, "root"), role_keys(root, "timestamp"), waiting_keys(root)
+    if members.keys() != freshness_keys.keys():
         raise MalformedError("AGREEMENT_FORM", f"{MEMBERS_PATH}: expected the nodes of the root, no more and no less")
+    if {node for node, member in members.items() if member.has_vote} != agreement_keys.keys():
+        raise UntrustedError(
+            "AGREEMENT_KEY", "root: expected a vote of each member that exchanges all, of no other one"
+        )
     if any(each.last_agreement >= version for each in former.values()):
         raise MalformedError("AGREEMENT_MEMBERS", f"{MEMBERS_PATH}: expected 'former' to end before version {version}")
     parties: list[Member | FormerMember] = [*members.values(), *former.values()]
     signing_keys = (key for each in parties for key in public_keys(each))
-    verify_distinct((*agreement_keys.values(), *freshness_keys.values(), *signing_keys))
+    verify_distinct((*agreement_keys.values(), *freshness_keys.values(), *waiting.values(), *signing_keys))
     if len({member.tls_ca for member in members.values()}) != len(members):
         raise UntrustedError("AGREEMENT_KEY", f"{MEMBERS_PATH}: expected a TLS authority of its own for each node")
 

@@ -44,6 +44,7 @@ from federation.protocol.trust.metadata import (
     role_keys,
     tuf_key,
     verify_offices,
+    waiting_keys,
 )
 
 MAX_BUNDLE_BYTES = 256 * 1024
@@ -118,7 +119,7 @@ def bundles_of(files: AgreementFiles) -> dict[NodeName, Bundle]:
     """Returns what each member of an agreement would hand out if nothing had changed; nothing is verified here."""
     terms = decode_terms(files.files[TERMS_PATH])
     root = read_metadata(files.roots[-1], Root, what="root").signed
-    agreement, freshness = role_keys(root, "root"), role_keys(root, "timestamp")
+    agreement, freshness = {**role_keys(root, "root"), **waiting_keys(root)}, role_keys(root, "timestamp")
     return {
         node: Bundle(
             federation=terms.federation,
@@ -180,11 +181,15 @@ def draft_files(
 
 
 def draft_root(bundles: Sequence[Bundle], *, expires_time: datetime, previous: bytes | None = None) -> bytes:
-    """Drafts the root that names the keys of the bundles, version 1 or the one after `previous`."""
+    """Drafts the root that names the keys of the bundles, version 1 or the one after `previous`.
+
+    Only members that exchange all have a vote; the agreement key of one on trial waits.
+    """
     version = 1 if previous is None else read_metadata(previous, Root, what="root").signed.version + 1
     agreement = [tuf_key(bundle.agreement_key, bundle.member.node) for bundle in bundles]
     freshness = [tuf_key(bundle.freshness_key, bundle.member.node) for bundle in bundles]
-    roles = {role: Role(sorted({key.keyid for key in agreement}), majority(len(bundles))) for role in AGREEMENT_ROLES}
+    voting = {tuf_key(bundle.agreement_key, bundle.member.node).keyid for bundle in bundles if bundle.member.has_vote}
+    roles = {role: Role(sorted(voting), majority(len(voting))) for role in AGREEMENT_ROLES}
     roles |= {role: Role(sorted({key.keyid for key in freshness}), 1) for role in FRESHNESS_ROLES}
     keys: dict[str, Key] = {key.keyid: key for key in sorted((*agreement, *freshness), key=lambda key: key.keyid)}
     root = Root(version=version, expires=expires_time, keys=keys, roles=roles, consistent_snapshot=False)

@@ -134,6 +134,11 @@ class Member(_Part, frozen=True, kw_only=True):
     conformance: Annotated[str, matching("([0-9a-f]{64})?", form="a SHA-256 in lower-case hex")] = ""
     suspended_since: Time | None = None
 
+    @property
+    def has_vote(self) -> bool:
+        """False for who is admitted for exercises alone: it signs no agreement and its witness counts for no log."""
+        return self.exercise_until is None
+
 
 class FormerMember(_Part, frozen=True, kw_only=True):
     """The keys of a node that was expelled: under them its past verifies, and nothing later.

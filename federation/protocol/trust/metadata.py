@@ -117,13 +117,27 @@ def role_keys(root: Root, role: str) -> Mapping[NodeName, PublicKey]:
     return found
 
 
+def waiting_keys(root: Root) -> Mapping[NodeName, PublicKey]:
+    """Returns the agreement key of each node that has no vote yet, which no role names (AGREEMENT_KEY for two)."""
+    named = {keyid for role in root.roles.values() for keyid in role.keyids}
+    waiting = [key for keyid, key in root.keys.items() if keyid not in named]
+    found = {owner_of(key): admit_tuf_key(key) for key in waiting}
+    if len(found) != len(waiting):
+        raise UntrustedError("AGREEMENT_KEY", "root: expected one key of each node that has no vote yet, got two")
+    return found
+
+
 def verify_offices(root: Root) -> Root:
-    """Returns a root that gives each node two keys, once, and each role its threshold (AGREEMENT_KEY, _THRESHOLD)."""
+    """Returns a root that gives each node two keys, once, and each role its threshold (AGREEMENT_KEY, _THRESHOLD).
+
+    The agreement key of a node on trial is in no role: it signs nothing that counts until the node exchanges all.
+    """
     keys = {role: role_keys(root, role) for role in (*AGREEMENT_ROLES, *FRESHNESS_ROLES)}
-    agreement, freshness = keys["root"], keys["timestamp"]
-    if keys["targets"] != agreement or keys["snapshot"] != freshness or agreement.keys() != freshness.keys():
+    agreement, freshness, waiting = keys["root"], keys["timestamp"], waiting_keys(root)
+    are_same = keys["targets"] == agreement and keys["snapshot"] == freshness
+    if not are_same or agreement.keys() & waiting.keys() or agreement.keys() | waiting.keys() != freshness.keys():
         raise UntrustedError("AGREEMENT_KEY", "root: expected one agreement key and one freshness key of each node")
-    verify_distinct((*agreement.values(), *freshness.values()))
+    verify_distinct((*agreement.values(), *freshness.values(), *waiting.values()))
     for role, threshold in ((role, root.roles[role].threshold) for role in keys):
         least = majority(len(agreement)) if role in AGREEMENT_ROLES else 1
         if not least <= threshold <= len(agreement):

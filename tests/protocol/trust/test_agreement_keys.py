@@ -124,6 +124,44 @@ def test_load_new_freshness_keys_count_from_one_again():
     assert load(build(plan), previous=huge).timestamp_version == 1
 
 
+JIANGSU = NodeName("jiangsu")
+TRIAL = replace(bundle(JIANGSU), member=replace(member(JIANGSU), exercise_until=NOW + timedelta(days=30)))
+FIVE = (*Plan().bundles, TRIAL)
+
+
+def test_load_with_a_province_on_trial_counts_the_votes_of_the_others_alone():
+    """Its keys are agreed, and its word brings no version into force; once it exchanges all it has a vote like each."""
+    agreement = load(build(Plan(bundles=FIVE)))
+    assert JIANGSU in agreement.members
+    for signers in (("jiangsu", "zhejiang", "jiangxi"), ("jiangsu", "zhejiang")):
+        with pytest.raises(UntrustedError) as refusal:
+            load(build(Plan(bundles=FIVE, signers=tuple((node, "agreement") for node in signers))))
+        assert refusal.value.reason == "AGREEMENT_SIGNATURES"
+    full = (*Plan().bundles, bundle(JIANGSU))
+    load(build(Plan(bundles=full, signers=tuple((node, "agreement") for node in ("jiangsu", "zhejiang", "jiangxi")))))
+
+
+@pytest.mark.parametrize("bundles", [(*Plan().bundles, bundle(JIANGSU)), FIVE], ids=["a vote too many", "one too few"])
+def test_load_root_whose_votes_are_not_those_of_the_full_members_refused(bundles):
+    """Who is on trial has none, and nobody else is without: the root and the members must say the same."""
+    other = FIVE if bundles is not FIVE else (*Plan().bundles, bundle(JIANGSU))
+    root = signed(draft_root(bundles, expires_time=NOW + timedelta(days=365)), *Plan().signers)
+    with pytest.raises(UntrustedError) as refusal:
+        load(build(Plan(bundles=other, roots=(root,))))
+    assert refusal.value.reason == "AGREEMENT_KEY"
+
+
+def test_load_root_with_a_key_of_nobody_refused():
+    """A key that no role names is one of a member on trial, one of each."""
+    for node in (ZHEJIANG, JIANGSU):
+        key = tuf_key(signer(node, "spare").public_key, node)
+        metadata = Metadata[Root].from_bytes(draft_root(FIVE, expires_time=NOW + timedelta(days=365)))
+        metadata.signed.keys[key.keyid] = key
+        with pytest.raises(UntrustedError) as refusal:
+            load(build(Plan(bundles=FIVE, roots=(signed(metadata.to_bytes(), *Plan().signers),))))
+        assert refusal.value.reason == "AGREEMENT_KEY"
+
+
 def _root_with(change):
     """A first root changed after drafting, signed by three."""
     metadata = Metadata[Root].from_bytes(draft_root(Plan().bundles, expires_time=NOW + timedelta(days=365)))
