@@ -41,8 +41,9 @@ def describe_changes(before: AgreementFiles | None, after: AgreementFiles) -> It
         zh, en = f"{zh}，根只到 {format_time(root_end)}", f"{en}, its root only until {format_time(root_end)}"
     yield f"协议第 {targets.version} 版，内容有效至 {zh} | agreement {targets.version}, its content holds until {en}"
     known, coming = bundles_of(before) if before is not None else {}, bundles_of(after)
-    if majority(len(known)) != majority(len(coming)):
-        needed = f"{majority(len(coming))}/{len(coming)}"
+    voting = [sum(each.member.has_vote for each in bundles.values()) for bundles in (known, coming)]
+    if majority(voting[0]) != majority(voting[1]):
+        needed = f"{majority(voting[1])}/{voting[1]}"
         yield f"签字人数：{needed} | signatures needed: {needed}"
     yield from _terms(before, after)
     left, leaving = membership_of(before).former if before is not None else {}, membership_of(after).former

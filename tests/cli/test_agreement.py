@@ -340,14 +340,12 @@ def test_admit_is_by_a_bundle_and_a_home_of_the_new_province(agreed, tmp_path):
     )  # fmt: skip
 
     shown = _changes(agreed, agreed / "second")
-    published = _sign_and_publish(
-        agreed, agreed / "second", (*PROVINCES[:3], "hunan"), ("zhejiang", "hunan", "jiangxi")
-    )
+    published = _sign_and_publish(agreed, agreed / "second", PROVINCES[:3], ("zhejiang", "hunan", "jiangxi"))
 
     assert "ADMITS hunan" in shown
     assert "hunan: EXERCISES ALONE, not all before" in shown
     assert "hunan: log key hunan.bridgehead.example" in shown  # whose key, in either language
-    assert "signatures needed" not in shown  # three of four, three of five
+    assert "signatures needed" not in shown  # three of four: who is on trial has no vote
     assert len(published["members"]) == 5
     assert json.loads(_run(agreement.app, "show", "--home", agreed / "hunan", "-o", "json").stdout) == published
 

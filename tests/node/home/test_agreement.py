@@ -448,13 +448,14 @@ def test_member_sheets_of_the_repository_load(name):
         ("revoked_serials = []", "revoked_serials = [7]"),
         ("revoked_serials = []", "revoked_serials = []\nmore = 1"),
         ("fujian/350782/police", "fujian/350722/police"),
-        ("functions = []", "function = []"),
-        ("functions = []", 'functions = "F01"'),
+        ('functions = ["F26"]', 'function = ["F26"]'),
+        ('functions = ["F26"]', 'functions = "F26"'),
     ],
 )
 def test_load_member_sheet_of_another_form_refused(tmp_path, change):
     """Unknown, missing, untyped and repeated entries are named."""
     text = (NODES / "fujian" / "member.toml").read_text()
+    assert change[0] in text
     (tmp_path / "member.toml").write_text(text.replace(*change, 1))
 
     with pytest.raises((MalformedError, ConflictError)):
