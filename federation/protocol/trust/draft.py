@@ -168,9 +168,11 @@ def draft_files(
     for path in policies:
         if not path.startswith("policies/") or ".." in path.split("/"):
             raise MalformedError("AGREEMENT_FORM", f"expected files under policies/, got {path!r:.80}")
-    witnesses = {node: member.witness_vkey for node, member in members.items()}
+    witnesses = {node: member.witness_vkey for node, member in members.items() if member.has_vote}
     tlog_policies = {
-        f"tlog-policy/{node}": format_tlog_policy(member.log_vkey, witnesses, third_parties).encode()
+        f"tlog-policy/{node}": format_tlog_policy(
+            member.log_vkey, {**witnesses, node: member.witness_vkey}, third_parties
+        ).encode()
         for node, member in members.items()
     }
     for policy in tlog_policies.values():

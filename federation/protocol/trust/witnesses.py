@@ -30,7 +30,7 @@ class LogWitness(Struct, frozen=True, kw_only=True):
 def log_policy(agreement: Agreement, node: NodeName) -> Policy:
     """Returns the tlog-policy of a node's log; refuses POLICY, and one that is not of the members (AGREEMENT_WITNESS).
 
-    An agreement without one means a majority of the members.
+    The witness of a member on trial counts for its own log alone. An agreement without a policy means a majority.
     """
     member = agreement.members[node]
     content = agreement.files.get(f"tlog-policy/{node}")
@@ -38,8 +38,9 @@ def log_policy(agreement: Agreement, node: NodeName) -> Policy:
         return _members_policy(agreement, node)
     policy = parse_policy(content)
     witnesses = {witness.name: witness.vkey for witness in policy.witnesses}
-    expected = {name: parse_vkey(each.witness_vkey) for name, each in agreement.members.items()}
-    if [log.vkey for log in policy.logs] != [parse_vkey(member.log_vkey)] or not expected.items() <= witnesses.items():
+    expected = {name: parse_vkey(agreement.members[name].witness_vkey) for name in _members_that_count(agreement, node)}
+    named = {name: vkey for name, vkey in witnesses.items() if name in agreement.members}
+    if [log.vkey for log in policy.logs] != [parse_vkey(member.log_vkey)] or named != expected:
         raise UntrustedError("AGREEMENT_WITNESS", f"expected the policy of {node} to name its log and all the members")
     for witness in policy.witnesses:
         if witness.name not in expected and witness.url is None:
@@ -52,10 +53,10 @@ def log_policy(agreement: Agreement, node: NodeName) -> Policy:
 def log_witnesses(agreement: Agreement, node: NodeName) -> tuple[LogWitness, ...]:
     """Returns the witnesses of a node's log without itself, members first; refuses as `log_policy`."""
     policy = log_policy(agreement, node)
+    members = {name: agreement.members[name] for name in _members_that_count(agreement, node) if name != node}
     found = [
         LogWitness(name=name, vkey=parse_vkey(member.witness_vkey), url=member.read_url + WITNESS_PATH)
-        for name, member in agreement.members.items()
-        if name != node
+        for name, member in members.items()
     ]
     found += [
         LogWitness(name=witness.name, vkey=witness.vkey, url=witness.url or "")
@@ -76,8 +77,12 @@ def enough_to_start(policy: Policy) -> int:
     return min(count - needed + 1, count - 1)
 
 
+def _members_that_count(agreement: Agreement, node: NodeName) -> list[NodeName]:
+    return [name for name, member in agreement.members.items() if member.has_vote or name == node]
+
+
 def _members_policy(agreement: Agreement, node: NodeName) -> Policy:
-    names = sorted(agreement.members)
+    names = sorted(_members_that_count(agreement, node))
     return Policy(
         logs=(PolicyLog(vkey=parse_vkey(agreement.members[node].log_vkey)),),
         witnesses=tuple(

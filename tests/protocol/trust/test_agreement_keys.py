@@ -13,9 +13,10 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import PublicKey, Suite
 from federation.protocol.trust import MessageKey, load_agreement, message_keys_at
-from federation.protocol.trust.draft import draft_files, draft_root
+from federation.protocol.trust.draft import draft_files, draft_root, format_tlog_policy
 from federation.protocol.trust.members import Membership, encode_members
 from federation.protocol.trust.metadata import tuf_key
+from federation.protocol.trust.witnesses import log_policy, log_witnesses
 from tests.protocol.trust.four import (
     ANHUI,
     FUJIAN,
@@ -149,6 +150,21 @@ def test_load_root_whose_votes_are_not_those_of_the_full_members_refused(bundles
     with pytest.raises(UntrustedError) as refusal:
         load(build(Plan(bundles=other, roots=(root,))))
     assert refusal.value.reason == "AGREEMENT_KEY"
+
+
+def test_witness_on_trial_counts_for_its_own_log_alone():
+    """Else it would confirm, with two others, what three of four confirm today; a policy that counts it is refused."""
+    agreement = load(build(Plan(bundles=FIVE)))
+    counted = {node: {each.name for each in log_policy(agreement, node).witnesses} for node in (ZHEJIANG, JIANGSU)}
+    assert counted == {ZHEJIANG: set(NODES), JIANGSU: {*NODES, JIANGSU}}
+    assert {each.name for each in log_witnesses(agreement, JIANGSU)} == set(NODES)
+    files = dict(draft_files(FIVE, terms=TERMS, policies=POLICIES))
+    every = {node: each.witness_vkey for node, each in agreement.members.items()}
+    files["tlog-policy/zhejiang"] = format_tlog_policy(agreement.members[ZHEJIANG].log_vkey, every).encode()
+    counting = load(build(Plan(bundles=FIVE, files=files)))
+    with pytest.raises(UntrustedError) as refusal:
+        log_policy(counting, ZHEJIANG)
+    assert refusal.value.reason == "AGREEMENT_WITNESS"
 
 
 def test_load_root_with_a_key_of_nobody_refused():
