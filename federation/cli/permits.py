@@ -28,7 +28,7 @@ from federation.cli.rows import (
     read_accepted,
     settle_doubts,
 )
-from federation.cli.show import card, china_today, local_minute, table, to_json
+from federation.cli.show import card, china_today, local_minute, say, table, to_json
 from federation.cli.tree import identifier
 from federation.domain.citizen_number import Sex, find_number_doubt, verify_citizen_number
 from federation.domain.division import border_counties, find_division, find_division_doubt
@@ -233,6 +233,12 @@ def permit_lines(item: PermitItem | None, *, full: bool) -> Iterator[str]:
         yield from card(shown, enum="PermitStatus")
 
 
+_BY_NUMBER: Final = (
+    "未列出不等于没有：按号码只列出向本单位开放号码的；外省居住证按编号查阅（permit show）"
+    " | not listed is not none: by number come those whose number the agency may read; another province's, by its URN"
+)
+
+
 def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
     for link in links:
         outcome = words.word_of("RecognitionOutcome", link.outcome)
@@ -361,6 +367,8 @@ def list_permits(
     query = wire.PermitQuery(residence_division=division, status=status, citizen_number=person)
     page = desk.read(wire.LIST_PERMITS, query, paging, act=_act(desk, _reading_purpose(desk)), items="permits")
     permits = [permit_object(item, full=full) for item in page.permits]
+    if person is not None:
+        say(_BY_NUMBER)
     desk.show_page(page, list_lines(page.permits), items="permits", noun="permits", data={"permits": permits})
 
 

@@ -9,9 +9,13 @@ from datetime import date, timedelta
 import pytest
 
 from federation.cli.options import Paging, read_pages
+from federation.cli.permits import link_lines
 from federation.cli.show import china_today
+from federation.cli.words import LANGUAGE_VARIABLE
 from federation.domain.citizen_number import check_character, format_citizen_number
-from federation.wire.agency.permits import PermitPage, PermitQuery
+from federation.domain.recognition import Confirmation, RecognitionMode, RecognitionOutcome
+from federation.protocol.ids import parse_agency_id
+from federation.wire.agency.permits import PermitPage, PermitQuery, RecognitionLink
 from tests.cli.applications import REQUEST, csv_of, person, wrong_check
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, POLICE, run
 from tests.ports import free_ports
@@ -302,6 +306,12 @@ def test_list_in_text_is_one_line_a_permit(nodes, urn):
     assert nodes.ask(HALL, "permit", "list", "--status", "replaced").out == ""
 
 
+def test_list_by_number_says_that_not_listed_is_not_none(nodes):
+    """The number of another province's permit is not open to a hall: who lists by it must not read a no in the list."""
+    assert "不等于没有" in nodes.ask(HALL, "permit", "list", "--number", "361123220002290017").err
+    assert "不等于没有" not in nodes.ask(HALL, "permit", "list").err
+
+
 # ---- steps
 
 
@@ -342,6 +352,21 @@ def test_endorse_and_restore_of_older_permits(nodes, tmp_path):
 
 
 # ---- recognising
+
+
+def test_recognition_is_told_on_the_card_in_words(monkeypatch):
+    """Its mode, too, in the language that is asked for, between the signs of that language."""
+    link = RecognitionLink(
+        mode=RecognitionMode.CARD,
+        outcome=RecognitionOutcome.RECOGNISED_FULL,
+        reason="card_valid",
+        agency=parse_agency_id("zhejiang/330822/service-hall"),
+        decided_on=date(2126, 11, 30),
+        confirmation=Confirmation.CONFIRMED,
+    )
+    monkeypatch.setenv(LANGUAGE_VARIABLE, "zh")
+    (line,) = link_lines([link])
+    assert line == "互认  2126-11-30 zhejiang/330822/service-hall 按证互认：全部互认（签发省已确认）"
 
 
 def test_recognise_the_card_opens_its_services(nodes, urn):
