@@ -16,7 +16,7 @@ from federation.cli.lookups import app, command, find_field
 from federation.cli.options import Desk, PageSize, PageToken, Paging
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.tree import identifier
-from federation.cli.words import said, word, word_of
+from federation.cli.words import label, listed, said, word, word_of
 from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
 from federation.protocol.form import replace
 from federation.wire.agency import intake as wire
@@ -116,7 +116,7 @@ def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
         if isinstance(answer, wire.IntakeRelease) and answer.hit is not None:
             status += f"：{said('命中|hit')}" if answer.hit else f"：{said('未命中|no hit')}"
         elif isinstance(answer, wire.IntakeRelease) and answer.fields:
-            status += f":{', '.join(sorted(answer.fields))}"
+            status += f"：{listed(map(label, sorted(answer.fields)))}"
         yield f"{status}  {answer.request_id}"
 
 

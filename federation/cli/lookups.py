@@ -141,7 +141,7 @@ def close_case(desk: Desk, case_id: CaseArgument) -> None:
 
 def case_lines(answer: wire.CaseAnswer, *, opened: bool) -> Iterator[str]:
     if answer.closes is not None:
-        done = f"{said('已立，有效至|opened')}, runs until" if opened else said("已关闭|closed on")
+        done = said("已立，有效至|opened, runs until") if opened else said("已关闭|closed on")
         yield f"{said('案件|case')} {answer.case_id} {done} {local_time(answer.closes)}"
 
 
@@ -213,13 +213,12 @@ def fetch(
         fields=frozenset(map(find_field, fields)),
     )
     result = desk.call(wire.FETCH, question)
-    allowed = result.decision is not None and result.decision.allowed
     desk.show(
         result,
         fetch_lines(result, full=full),
         data={"node": question.node},
         full=full,
-        steps=find_refusal_steps(result.policies) if allowed and result.policies else (),
+        steps=fetch_steps(result, request_id=desk.request_id),
         code=fetch_code(result.outcome),
     )
 
@@ -279,6 +278,13 @@ def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ..
     steps = find_refusal_steps(rules) if rules else ()
     missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
     return (*steps, retry_step(request_id)) if missed else steps
+
+
+def fetch_steps(result: wire.FetchResult, *, request_id: str) -> tuple[str, ...]:
+    if result.outcome is Outcome.UNREACHABLE:
+        return (retry_step(request_id),)
+    allowed = result.decision is not None and result.decision.allowed
+    return find_refusal_steps(result.policies) if allowed and result.policies else ()
 
 
 def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:

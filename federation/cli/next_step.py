@@ -15,6 +15,12 @@ _ONE = "只能按一个号码、居住证、号牌或信用代码查询 | give o
 _CODE = "对照执照逐位核对代码 | compare the code with the licence, character by character"
 _CERTIFICATE = "请节点管理员换发证书 | ask the node's operator for a new one: bridgehead keys client"
 _ENDED = "管理员换发证书：bridgehead keys renew、keys client | its operator: bridgehead keys renew, keys client"
+_LINES_ABOVE = (
+    "核对编号、字段、用途，使上列一行成立；否则由符合的单位办理"
+    " | check number, fields and purpose until a line above is true; else an office of which one is true does it"
+)
+_UNRELATED = "deny-recognise-unrelated"
+"""A permit that is not of the number presented, or not of this province: which of the two is not told."""
 _NETWORK = "检查节点是否运行、地址与证书是否对应 | check that the node runs and that profile and node belong together"
 
 NEXT_STEPS: Final[dict[str, str]] = {
@@ -100,7 +106,8 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "COUNTERSIGN_SELF": "由未在本案查询过的人会签 | somebody who has not asked in the case countersigns",
     "DATA_KEYS": "从备份恢复 keys/data.key | restore keys/data.key from the backup of this home",
     "DEADLINE_EXCEEDED": "多等一会儿：--timeout | give it more time: --timeout",
-    "DEFAULT_DENY": "由符合上列条件之一的单位办理 | an office of which a line above is true does it",
+    "DEFAULT_DENY": _LINES_ABOVE,
+    "DENY_RECOGNISE_UNRELATED": "逐位核对居住证编号和公民身份号码 | compare both numbers, digit by digit",
     "DIGEST_READER": "只有本单位案件领导可查他人 | only a leader of the office reads another's: --officer, --key",
     "DOUBTED": "核实后写明疑点：--accept | look at each, then name it: --accept DOUBT",
     "DRAFT_EXISTS": "换一个新文件夹：--out | take a new folder: --out",
@@ -112,6 +119,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "DUTY_DESK": "查看本县席位：bridgehead duty show | see the desks: bridgehead duty show",
     "DUTY_VOLUNTEER": "用本人值守密钥签到：--officer | sign on by your own name as an officer: --officer",
     "ENDORSEMENT_LATE": "改为恢复：bridgehead permit restore | restore it instead: bridgehead permit restore",
+    "ENDORSEMENT_NOT_LATE": "签注逾期之后再办 | suspend it after its year has passed unendorsed",
     "ENDORSEMENT_TOO_EARLY": "到期前一个月内再办 | come back in the month before the full year",
     "ERASURE_DONE": "查看删除通知与回执：bridgehead erasure list | see orders and receipts: bridgehead erasure list",
     "ERASURE_SECOND": "另一人一并签字：--second 与 --second-key | a second person signs, too: --second, --second-key",
@@ -373,7 +381,7 @@ def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
 
 def find_refusal_steps(policies: Sequence[str]) -> tuple[str, ...]:
     """Finds what to do next after any no of policy: by the rule, else by what the no itself says must be otherwise."""
-    usual = next((each for each in (DEFAULT_DENY, POLICY_ERROR) if each in policies), "policy-refused")
+    usual = next((each for each in (DEFAULT_DENY, POLICY_ERROR, _UNRELATED) if each in policies), "policy-refused")
     if any(each.endswith("function-not-held") for each in policies):  # nothing that the office could mend itself
         usual = "function-not-held"
     return find_rule_steps(policies) or find_rule_steps([f"rule-{usual}"])

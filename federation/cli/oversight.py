@@ -17,7 +17,7 @@ import typer
 from federation.cli.options import Desk, Paging, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, show_lines, table
 from federation.cli.tree import identifier
-from federation.cli.words import AWAITED, OVERDUE, WORDS, said, sentences, titled, word, word_of
+from federation.cli.words import AWAITED, OVERDUE, WORDS, listed, said, sentences, titled, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
     Digest,
@@ -280,7 +280,7 @@ def _notice_state(state: wire.NoticeState) -> str:
 
 
 def _outcomes(line: DigestLine) -> str:
-    return ", ".join(
+    return listed(
         f"{word_of('NodeName', node).partition(' ')[0]} {word(outcome) if outcome is not None else said(AWAITED)}"
         for node, outcome in line.outcomes.items()
     )

@@ -194,7 +194,7 @@ class Gathered:
 def _as_written(name: str, value: object, doubts: list[str]) -> object:
     """Returns what was typed in the form in which it is signed; what looks like another character is told."""
     from federation.cli import show
-    from federation.cli.words import LOOK_ALIKE, punctuated, said, titled
+    from federation.cli.words import LOOK_ALIKE, label, punctuated, said, titled
     from federation.protocol.unseen import find_doubtful, written
 
     if isinstance(value, list):
@@ -202,7 +202,7 @@ def _as_written(name: str, value: object, doubts: list[str]) -> object:
     if type(value) is not str:  # a path stays as it is, and the word of an enum
         return value
     if (sign := find_doubtful(value)) is not None:
-        doubts.append(f"{titled('请核对|please check')}{name} {sign}{punctuated(': ')}{said(LOOK_ALIKE)}")
+        doubts.append(f"{titled('请核对|please check')}{label(name)} {sign}{punctuated(': ')}{said(LOOK_ALIKE)}")
         show.say(doubts[-1])
     return written(value)
 

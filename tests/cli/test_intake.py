@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.cli.intake import answer_lines, inbox_lines, inbox_object, reminder_lines
+from federation.protocol.form import replace
 from federation.wire.agency.intake import IntakePage
 from tests.cli.command_line import POLICE
 from tests.wire.intake_answers import INBOX, INTAKE_REFUSED, INTAKE_RELEASED, REMINDERS
@@ -63,6 +64,8 @@ def test_inbox_object_holds_the_same_for_a_program():
 def test_answer_lines_tell_how_it_ended_or_which_policy_refused():
     """Hit or no hit, the names of fields, or why the desk may not."""
     assert next(iter(answer_lines(INTAKE_RELEASED))).startswith("已答复 answered：未命中 no hit")
+    fields = replace(INTAKE_RELEASED, hit=None)
+    assert next(iter(answer_lines(fields))).startswith("已答复 answered：公民身份号码 citizen_number  ")
     assert list(answer_lines(INTAKE_REFUSED)) == []  # policy's own words are shown instead
     assert "已催问 asked again" in next(iter(reminder_lines(REMINDERS)))
 

@@ -149,6 +149,8 @@ def test_message_that_has_a_line_of_its_own_is_said_with_what_is_particular(monk
         error_halves("the permit is revoked: no further step is possible", "PERMIT_ENDED")[0]
         == "居住证已注销，不能再办"
     )
+    offices = "home has no profile of x; it has a/1/police, a/2/police"
+    assert error_halves(offices, "AGENCY_PROFILE")[0].endswith("现有：a/1/police、a/2/police")
     several = "case_id: must be a case such as YS-2026-0042; page_size: must be less than or equal to 1000"
     assert error_halves(several, "FIELD_RULE")[0] == "案件须为案件编号，如 YS-2026-0042；page_size不得大于 1000"
     monkeypatch.setenv(LANGUAGE_VARIABLE, "zh")

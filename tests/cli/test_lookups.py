@@ -11,6 +11,7 @@ from federation.cli.lookups import (
     case_lines,
     fetch_code,
     fetch_lines,
+    fetch_steps,
     history_lines,
     outcome_code,
     province_lines,
@@ -149,6 +150,14 @@ def test_search_that_missed_a_province_says_how_to_repeat_it():
 def test_fetch_code_is_0_only_for_a_release(outcome, code):
     """Released 0, refused 1, no answer 3."""
     assert fetch_code(outcome) == code
+
+
+def test_fetch_that_missed_the_province_says_how_to_repeat_it():
+    """As a search does; a no of the own node, which has its lines, and fields that came leave no step."""
+    missed, came = FetchResult(outcome=Outcome.UNREACHABLE), FetchResult(outcome=Outcome.HIT, decision=ruling())
+
+    assert any("--request-id R-1" in step for step in fetch_steps(missed, request_id="R-1"))
+    assert fetch_steps(came, request_id="R-1") == ()
 
 
 def test_fetch_lines_mask_number_and_day_unless_full():

@@ -135,6 +135,8 @@ def test_no_of_a_rule_keeps_the_step_of_that_rule() -> None:
     assert find_refusal_steps(["default-deny"]) == (NEXT_STEPS["DEFAULT_DENY"],)
     for held in ("deny-function-not-held", "deny-case-function-not-held"):
         assert find_refusal_steps([held, "deny-corrections-lead"]) == (NEXT_STEPS["FUNCTION_NOT_HELD"],)
+    unrelated = find_refusal_steps(["deny-recognise-unrelated", "deny-recognise-home"])
+    assert unrelated == (NEXT_STEPS["DENY_RECOGNISE_UNRELATED"],)
     assert find_refusal_steps(["deny-alert-plate"]) == (NEXT_STEPS["POLICY_REFUSED"],)
 
 
