@@ -445,7 +445,7 @@ def view_lines(view: wire.CaseView) -> Iterator[str]:
     yield f"  {titled('牵头|lead')}{line.lead}  {opened}"
     for member in view.members:
         asked = f" {enclosed(said('受邀|invited'))}" if member.invited else ""
-        yield f"  {titled('参与|member')}{member.agency}  {', '.join(member.roles)}{asked}"
+        yield f"  {titled('参与|member')}{member.agency}  {pair(member.roles_zh, member.roles_en)}{asked}"
     for clock in view.clocks:
         end = local_minute(clock.due) if clock.due is not None else "-"
         late = overdue_mark() if clock.late else ""

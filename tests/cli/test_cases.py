@@ -98,7 +98,9 @@ def test_case_is_opened_joined_and_traced(nodes):
     nobody = nodes.ask(TOWN, "case", "invite", code, "jiangxi/361199/governance", "peer", code=1).err
     assert "NOT_AN_AGENCY" in nobody  # a wrong digit: such an office would never answer
     nodes.ask(TOWN, "case", "invite", code, PEER, "peer")
-    assert f"{PEER}  peer （受邀 invited）" in nodes.ask(TOWN, "case", "show", code).out
+    asked = nodes.ask(TOWN, "case", "show", code).out
+    assert f"{PEER}  对方单位 counterpart （受邀 invited）" in asked
+    assert f"{TOWN}  牵头单位、乡镇（街道） lead, town\n" in asked  # roles in words, in the order of their ids
     nodes.ask(PEER, "case", "join", code)
     nodes.delivered(PEER)
 
@@ -114,7 +116,7 @@ def test_case_is_opened_joined_and_traced(nodes):
     nodes.delivered(TOWN)
     assert number in nodes.ask(TOWN, "case", "history", code, "--full").out
     history = nodes.ask(PEER, "case", "history", code, "--full").out
-    assert ("last4=0018" in history, number in history) == (True, False)
+    assert ("后四位 last4 0018" in history, number in history) == (True, False)
     assert "林甲" in history
     assert "0570-5012345" not in history
     ways = nodes.ask(TOWN, "case", "act", code).out

@@ -20,10 +20,13 @@ from federation.cli.words import HAN, LANGUAGE_VARIABLE, WORDS, halves
 from federation.domain.division import DIVISIONS, PREFECTURES, PROVINCES
 from federation.domain.figures_report import unite_reports
 from tests.cli.command_line import HALL, POLICE, run
+from tests.cli.parts import load_parts
 from tests.cli.test_figures import FORMULA, quarter
 from tests.domain.test_figures_count import THERE
 from tests.domain.test_figures_report import both
 from tests.domain.test_response import lived, seen
+
+load_parts()
 
 PLACES = frozenset(
     {*(each.name for each in DIVISIONS.values()), *PREFECTURES.values(), *(name for _, name in PROVINCES.values())}
@@ -149,6 +152,8 @@ ORDINARY = [
     (HOME, 0, "agreement show"),
     (HOME, 0, "keys show"),
 ]
+TYPED = {"case lists dispute-mediation": {"town"}}
+"""By line, what it gives to be typed (`--role town`) that is a word of the table elsewhere."""
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +210,7 @@ def test_ordinary_command(nodes, desk, monkeypatch, agency, code, line):
     """In Chinese no English word, in English no Chinese one, in both each of them; data is what its JSON has as data."""
     monkeypatch.setenv(LANGUAGE_VARIABLE, "both")
     data = {*data_in(asked(nodes, desk, agency, code, line, "-o", "json").json), "汉", desk[""]} - {""}
+    data |= TYPED.get(line, set())
     both = shown(nodes, desk, agency, code, line)
     assert foreign("zh", both, data)
     assert foreign("en", both, data)

@@ -39,7 +39,9 @@ OUTCOME = cases.CaseOutcome(decision=ALLOWED, line=LINE, entry=ENTRY)
 VIEW = cases.CaseView(
     decision=ALLOWED,
     line=LINE,
-    members=(cases.CaseMember(agency=OFFICE, roles=("peer",), invited=True),),
+    members=(
+        cases.CaseMember(agency=OFFICE, roles=("peer",), roles_zh="对方单位", roles_en="counterpart", invited=True),
+    ),
     clocks=(
         cases.CaseClock(
             key="dispute.mediate", started=TIME, due=None, late=False, floor=True, on_breach="escalate",

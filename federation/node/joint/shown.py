@@ -109,11 +109,21 @@ def _delivery(node: Node, sent: SentEntry) -> CaseDelivery:
 
 
 def members(case: Case) -> tuple[CaseMember, ...]:
-    found = [CaseMember(agency=agency, roles=tuple(sorted(roles))) for agency, roles in case.members.items()]
-    asked = [
-        CaseMember(agency=agency, roles=tuple(sorted(roles)), invited=True) for agency, roles in case.invited.items()
-    ]
-    return tuple(sorted((*found, *asked), key=lambda member: (member.invited, str(member.agency))))
+    """Who takes part, then who is invited, each with its roles by id and in words."""
+    made = []
+    for offices, invited in ((case.members, False), (case.invited, True)):
+        for agency in sorted(offices, key=str):
+            roles = tuple(sorted(offices[agency]))
+            zh, en = _titles(case, roles)
+            made.append(CaseMember(agency=agency, roles=roles, invited=invited, roles_zh=zh, roles_en=en))
+    return tuple(made)
+
+
+def _titles(case: Case, roles: Iterable[str]) -> tuple[str, str]:
+    """Roles in words, in their order: in Chinese, and in English."""
+    known = {each.id: (each.zh, each.en) for each in case.procedure.role} | BUILT_IN
+    named = [known[role] for role in roles]
+    return "、".join(zh for zh, _ in named), ", ".join(en for _, en in named)
 
 
 def clocks(case: Case) -> tuple[CaseClock, ...]:
@@ -227,19 +237,18 @@ def stages(case: Case) -> tuple[CaseStage, ...]:
     times = [(_stage_of(case, found.head), found.head.at) for found in moves]
     ends = [*(time for _, time in times[1:]), closed.head.at if closed is not None else None]
     spent = {stage: (entered, left) for (stage, entered), left in zip(times, ends, strict=True)}
-    roles = {each.id: (each.zh, each.en) for each in case.procedure.role} | BUILT_IN
     made = []
     for stage in case.procedure.stage:
         entered, left = spent.get(stage.id, (None, None))
-        named = [roles[role] for role in stage.who]
+        who_zh, who_en = _titles(case, stage.who)
         made.append(
             CaseStage(
                 id=stage.id,
                 zh=stage.zh,
                 en=stage.en,
                 who=stage.who,
-                who_zh="、".join(zh for zh, _ in named),
-                who_en=", ".join(en for _, en in named),
+                who_zh=who_zh,
+                who_en=who_en,
                 tier=stage.tier,
                 next=stage.next,
                 entered=entered,

@@ -79,6 +79,8 @@ class CaseOutcome(Struct, frozen=True, kw_only=True):
 class CaseMember(Struct, frozen=True, kw_only=True):
     agency: AgencyId
     roles: tuple[str, ...]
+    roles_zh: str
+    roles_en: str
     invited: bool = False
 
 
