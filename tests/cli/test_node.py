@@ -36,10 +36,11 @@ def test_init_makes_a_home_and_says_what_comes_next(tmp_path):
     """Settings may differ; the bundle is for the other provinces."""
     home = tmp_path / "anhui"
 
-    done = run("node", "init", "--home", home, "--from", NODES / "anhui", "--set", "peer_port=17999", "-o", "json")
+    done = run("node", "init", "--home", home, "--from", NODES / "anhui", "--set", "peer_port=17999")
+    made = run("node", "init", "--home", tmp_path / "other", "--from", NODES / "anhui", "-o", "json")
 
-    assert done.json["node"] == "anhui"
-    assert "anhui/341022/police" in done.json["agencies"]
+    assert (made.json["node"], made.err) == ("anhui", "")
+    assert "anhui/341022/police" in made.json["agencies"]
     assert (home / "member-bundle.json").is_file()
     assert str(home / "member-bundle.json") in done.err
     assert "peer_port = 17999" in (home / "node.toml").read_text()
@@ -80,7 +81,7 @@ def test_init_over_a_home_or_from_nowhere_refused(tmp_path):
     run("node", "init", "--home", tmp_path / "a", "--from", NODES / "anhui")
 
     assert "[HOME_EXISTS]" in run("node", "init", "--home", tmp_path / "a", "--from", NODES / "anhui", code=1).err
-    assert "[PROVINCE_MISSING]" in run("node", "init", "--home", tmp_path / "b", "--from", tmp_path, code=1).err
+    assert "[PROVINCE_MISSING]" in run("node", "init", "--home", tmp_path / "b", "--from", tmp_path, code=2).err
 
 
 def test_config_tells_where_each_setting_is_from(tmp_path, monkeypatch):
