@@ -109,7 +109,7 @@ def _delivery(node: Node, sent: SentEntry) -> CaseDelivery:
 
 
 def members(case: Case) -> tuple[CaseMember, ...]:
-    """Who takes part, then who is invited, each with its roles by id and in words."""
+    """Returns the members, then those who are invited, each with its roles by id and in words."""
     made = []
     for offices, invited in ((case.members, False), (case.invited, True)):
         for agency in sorted(offices, key=str):
