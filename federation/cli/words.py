@@ -199,13 +199,15 @@ def _fitting(message: str, lines: Sequence[str]) -> tuple[str, str] | None:
 class Gap(str):
     """The text of a gap of the English; `{:field}` and `{:PermitStatus}` say it in words where there are any.
 
-    `{:fields}` has the word beside each name of a list, `{:error}` the Chinese of an error told with its reason,
-    `{:typed}` what is typed: 席位 for `DESK`.
+    `{:names}` is a list with `、`; `{:fields}` has the word beside each of its names, `{:error}` the Chinese of an
+    error told with its reason, `{:typed}` what is typed: 席位 for `DESK`.
     """
 
     __slots__ = ()
 
     def __format__(self, kind: str) -> str:
+        if kind == "names":
+            return "、".join(each.strip() for each in self.split(","))
         if kind == "fields":
             return "、".join(f"{LABELS.get(each, '')} {each}".strip() for each in self.split(", "))
         if kind == "error" and (found := re.fullmatch(r"(.*) (\[([A-Z_]+)\])", self, re.DOTALL)):

@@ -93,6 +93,14 @@ def test_value_of_an_option_is_named_in_words(language):
     ] == []
 
 
+def test_option_that_is_missing_is_told_with_the_words_it_takes(language, capsys):
+    """In one line, in Chinese by commas of Chinese."""
+    assert main(["permit", "recognise", "urn:permit:330822:2026:B"]) == 2
+    told = capsys.readouterr().err
+    assert ("缺少选项：'--mode'，可填：card、time" in told) == (language != "en")
+    assert ("Choose from" in told) == (language != "zh")
+
+
 def test_place_of_a_value_is_named_in_words(language, capsys):
     """Each argument on the line of usage, and in the fault of a line that lacks it; English has it in capitals."""
     lines = {

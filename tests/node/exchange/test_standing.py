@@ -25,9 +25,10 @@ from tests.node.test_leads import HANDOVER, LEAD
 
 
 def limited(agreement: Agreement, node: NodeName = JIANGXI, **limits: object) -> Agreement:
-    """The next version, in which a member exchanges less than all, or all again."""
+    """The next version, in which a member exchanges less than all, or all again; a majority of those that do witnesses."""
     members = {**agreement.members, node: replace(agreement.members[node], **limits)}
-    return replace(agreement, version=agreement.version + 1, digest="cd" * 32, members=members)
+    files = {path: content for path, content in agreement.files.items() if not path.startswith("tlog-policy/")}
+    return replace(agreement, version=agreement.version + 1, digest="cd" * 32, members=members, files=files)
 
 
 async def sent(rig: Rig) -> str:
