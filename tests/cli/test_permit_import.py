@@ -195,6 +195,18 @@ def test_import_of_invented_people_in_several_chunks(nodes):
     assert len({row["urn"] for row in done["stored_rows"]}) == 1200
 
 
+def test_import_of_a_sheet_with_empty_columns_and_a_rare_name_takes_every_row(nodes, tmp_path):
+    """Columns without a heading and without a value are none; a name beyond the first plane is a name, in JSON, too."""
+    path = csv_of(tmp_path / "r.csv", [person(91) | {"holder_name": "周𠀀𪛖"}])
+    path.write_text("".join(f"{line},,\n" for line in path.read_text().splitlines()))
+
+    done = nodes.ask(HALL, "permit", "import", path, "-o", "json").json
+
+    assert (done["stored"], done["bad_rows"]) == (1, [])
+    listed = nodes.ask(HALL, "permit", "list", "--all", "-o", "json").json["permits"]
+    assert "周𠀀𪛖" in {each["holder_name"] for each in listed}
+
+
 def test_import_dry_run_checks_without_a_node(nodes, tmp_path):
     """`--dry-run` says what would become of each row and sends nothing."""
     before = len(nodes.ask(HALL, "permit", "list", "--all", "-o", "json").json["permits"])

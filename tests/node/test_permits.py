@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from federation.domain.permits import PermitStatus, PermitUrn, RevokeReason, dec
 from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits_sharing import PERMIT
+from federation.node.retention import destroy_ended
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
@@ -93,6 +95,23 @@ async def test_every_step_brings_its_version_to_the_other_side(rig: Rig) -> None
         PermitStatus.REVOKED,
     )
     assert [record.version for record in list_versions(node.database, PERMIT, urn)] == [1, 2, 3, 4, 5]
+
+
+async def test_permit_of_days_in_which_a_province_was_away_is_said_again(rig: Rig) -> None:
+    """Away for longer than a statement lives: the newest version of what expired is said anew once it is back."""
+    rig.start_delivery()
+    rig.faults(ZHEJIANG, JIANGXI).cut = True
+    urn = await registered(rig)
+    rig.clock.advance(days=4)
+    until = rig.clock() + timedelta(days=4)
+    rig.put_in_force(replace(rig.agreement, fresh_until_time=until, expires_time=until))
+    rig[ZHEJIANG].wake_delivery(JIANGXI)
+    await rig.drain()
+    assert find_record(rig[JIANGXI].database, PERMIT, urn, replica=True) is None
+    await rig.restore(ZHEJIANG, JIANGXI)
+    await destroy_ended(rig[ZHEJIANG])
+    await rig.drain()
+    assert copy_of(rig, urn) == (1, PermitStatus.VALID)
 
 
 async def test_step_that_the_law_does_not_allow_raises_and_writes_nothing(rig: Rig) -> None:
