@@ -93,6 +93,8 @@ RECEIPT_SECONDS: Final = 3.0
 HEARTBEAT_SECONDS: Final = 10.0
 _NAMED: Final = frozenset({"raise", "update", "cancel"})
 """The acts that are CAP messages, under an identifier of their own."""
+_LIFTS: Final = ("lifted", "other")
+"""Why an alert is cancelled that was true: a colour that was issued is lifted with it."""
 
 
 @on(wire.RAISE_ALERT)
@@ -139,7 +141,7 @@ async def act_in_alert(errand: Errand, asked: AlertStep) -> AlertOutcome:
     fields = read_fields(ALERT_ACTS, asked.name, given, today=errand.node.today())
     if asked.name in _NAMED:
         fields["cap_id"] = ""
-    if isinstance(alert.rules, AgreedAlerts) and (asked.name == "update" or fields.get("why") == "lifted"):
+    if isinstance(alert.rules, AgreedAlerts) and (asked.name == "update" or fields.get("why") in _LIFTS):
         kind = alert.rules.table.kinds[alert.kind]
         _verify_level(alert.rules, kind, fields)
         verify_lifting(alert.rules.table, kind, before=alert.said, after=fields)

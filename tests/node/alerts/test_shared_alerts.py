@@ -182,6 +182,7 @@ async def test_only_who_issued_a_colour_lowers_or_lifts_it(tmp_path: Path) -> No
         for act, fields in (
             ("update", {"level": "blue", "issued_by": "330800 衢州市人民政府"}),
             ("cancel", {"why": "lifted"}),
+            ("cancel", {"why": "other"}),
             ("cancel", {"why": "lifted", "issued_by": "330800 衢州市人民政府"}),
         ):
             with pytest.raises(RuleError) as refused:
